@@ -1,0 +1,1 @@
+"""Networks, their quantized evaluation and the vocabulary every room shares. Never imports dse or platforms."""

@@ -1,0 +1,164 @@
+"""The vocabulary every room shares: matvecs, workloads, settings, configurations. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+Path = Literal["input", "recurrent", "candidate", "projection", "output"]
+PATHS: tuple[Path, ...] = ("input", "recurrent", "candidate", "projection", "output")
+
+INTEGER_BITS = (2, 3, 4, 5, 6, 7, 8)
+BASELINE_BITS = 16  # 16-bit binary fixed point: the baseline, and the precision of skipped paths and vectors
+FLOAT_BITS = 32  # unquantized; what "float" means in tables
+BITS = (*INTEGER_BITS, BASELINE_BITS, FLOAT_BITS)
+BITS_PER_MIB = 8 * 2**20
+
+
+@dataclass(frozen=True)
+class MatVec:
+    """One matrix-vector product of a network, `rows` outputs from `cols` inputs.
+
+    `passes` is how often it runs per frame: a bidirectional network that shares its weights between directions
+    runs each recurrent matrix twice.
+    """
+
+    name: str
+    rows: int
+    cols: int
+    path: Path
+    passes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.path not in PATHS:
+            raise ValueError(f"matvec {self.name}: path '{self.path}' is none of {', '.join(PATHS)}")
+        if min(self.rows, self.cols, self.passes) < 1:
+            raise ValueError(f"matvec {self.name}: rows, cols and passes must be at least 1")
+
+    @property
+    def weights(self) -> int:
+        return self.rows * self.cols
+
+    @property
+    def macs_per_frame(self) -> int:
+        return self.rows * self.cols * self.passes
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What one frame costs: the matvecs in the order they run, the 16-bit vector weights and elementwise operations."""
+
+    model: str
+    matvecs: tuple[MatVec, ...]
+    vector_weights: int
+    elementwise_ops_per_frame: int
+
+    def __post_init__(self) -> None:
+        names = self.names
+        if len(set(names)) != len(names):
+            raise ValueError(f"workload {self.model}: matvec names are not unique: {', '.join(names)}")
+
+    def __iter__(self) -> Iterator[MatVec]:
+        return iter(self.matvecs)
+
+    def __getitem__(self, name: str) -> MatVec:
+        for matvec in self.matvecs:
+            if matvec.name == name:
+                return matvec
+        raise KeyError(f"no matvec '{name}' in {self.model}; it has {', '.join(self.names)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(matvec.name for matvec in self.matvecs)
+
+    @property
+    def weights(self) -> int:
+        """Matrix weights; vector weights not included."""
+        return sum(matvec.weights for matvec in self.matvecs)
+
+    @property
+    def macs_per_frame(self) -> int:
+        return sum(matvec.macs_per_frame for matvec in self.matvecs)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How one matvec is run.
+
+    `delta` is the threshold of its input's delta gate, in integer steps of the quantized activation. A skipped matvec
+    keeps weights and activations at the 16-bit baseline, whatever its bits say.
+    """
+
+    weight_bits: int = BASELINE_BITS
+    act_bits: int = BASELINE_BITS
+    delta: int = 0
+    skip: bool = False
+
+    def __post_init__(self) -> None:
+        for field, bits in (("weight_bits", self.weight_bits), ("act_bits", self.act_bits)):
+            if bits not in BITS:
+                raise ValueError(f"{field} {bits} is none of {', '.join(map(str, BITS))}")
+        if self.delta < 0:
+            raise ValueError(f"delta {self.delta} is negative; it counts integer steps, 0 or more")
+
+    @property
+    def operand_bits(self) -> tuple[int, int]:
+        """(weight bits, activation bits) that the matvec really runs with."""
+        return (BASELINE_BITS, BASELINE_BITS) if self.skip else (self.weight_bits, self.act_bits)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The design point: one setting per matvec, in the workload's order. Hashable, JSON in and out."""
+
+    settings: tuple[tuple[str, Setting], ...]
+
+    @classmethod
+    def uniform(cls, workload: Workload, weight_bits: int, act_bits: int | None = None, delta: int = 0) -> Configuration:
+        """The same bits everywhere; activations as wide as weights unless given."""
+        setting = Setting(weight_bits, weight_bits if act_bits is None else act_bits, delta)
+        return cls(tuple((name, setting) for name in workload.names))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Mapping[str, Any]]) -> Configuration:
+        """Raises ValueError, naming the matvec, on an unknown field or a value out of range."""
+        settings = []
+        for name, fields in data.items():
+            try:
+                settings.append((name, Setting(**fields)))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"configuration, matvec {name}: {error}") from error
+        return cls(tuple(settings))
+
+    def to_json(self) -> dict[str, dict[str, Any]]:
+        return {name: asdict(setting) for name, setting in self.settings}
+
+    def __iter__(self) -> Iterator[tuple[str, Setting]]:
+        return iter(self.settings)
+
+    def __getitem__(self, name: str) -> Setting:
+        for known, setting in self.settings:
+            if known == name:
+                return setting
+        raise KeyError(f"no setting for matvec '{name}'; there are {', '.join(n for n, _ in self.settings)}")
+
+    def with_setting(self, name: str, **changes: Any) -> Configuration:
+        """A copy with fields of one matvec's setting replaced."""
+        self[name]
+        return Configuration(tuple((n, replace(s, **changes) if n == name else s) for n, s in self.settings))
+
+
+def size_bits(workload: Workload, configuration: Configuration) -> int:
+    """Bits of all weights as stored: matrices at their own width, vectors at 16 bit."""
+    matrices = sum(m.weights * configuration[m.name].operand_bits[0] for m in workload)
+    return matrices + workload.vector_weights * BASELINE_BITS
+
+
+def size_mib(workload: Workload, configuration: Configuration) -> float:
+    return size_bits(workload, configuration) / BITS_PER_MIB
+
+
+def computed_fraction(workload: Workload, computed: Mapping[str, float]) -> float:
+    """MAC-weighted share of the network's multiply-accumulates that are computed, given each matvec's own share."""
+    return sum(m.macs_per_frame * computed[m.name] for m in workload) / workload.macs_per_frame
