@@ -115,7 +115,9 @@ class Configuration:
     settings: tuple[tuple[str, Setting], ...]
 
     @classmethod
-    def uniform(cls, workload: Workload, weight_bits: int, act_bits: int | None = None, delta: int = 0) -> Configuration:
+    def uniform(
+        cls, workload: Workload, weight_bits: int, act_bits: int | None = None, delta: int = 0
+    ) -> Configuration:
         """The same bits everywhere; activations as wide as weights unless given."""
         setting = Setting(weight_bits, weight_bits if act_bits is None else act_bits, delta)
         return cls(tuple((name, setting) for name in workload.names))
