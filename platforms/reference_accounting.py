@@ -60,7 +60,7 @@ def layer_count(workload: Workload) -> int:
 
 
 def counted(workload: Workload) -> Workload:
-    """The workload as the papers count it: the same matvec names with their sizes, passes, vectors, elementwise work."""
+    """The workload as the papers count it: the same matvecs with their sizes and passes, their vectors and the rest."""
     kind, units = family(workload), _output(workload).cols
 
     def resize(matvec: MatVec) -> MatVec:
@@ -94,7 +94,7 @@ def size_mib(workload: Workload, configuration: Configuration) -> float:
 
 
 def ligru_size_mib_as_coded(workload: Workload, configuration: Configuration) -> float:
-    """The LiGRU size that the papers' code prints: of a skipped layer it keeps a third at 16 bit, where half is right."""
+    """The LiGRU size that the papers' code prints: a skipped layer keeps a third at 16 bit, where half is right."""
     papers = counted(workload)
     excess = 0.0
     for candidate in papers:
@@ -170,12 +170,10 @@ def differences(workload: Workload) -> list[Difference]:
         found.append(Difference("elementwise operations", their_ops, ours_ops, "20 for each unit of 4 layers, or none"))
     true_operations = workload.macs_per_frame + workload.elementwise_ops_per_frame
     if normaliser(workload) != true_operations:
-        why = "the divisor of all MAC-weighted means; SRU-3 keeps that of SRU-4, and other networks leave out elementwise work"
+        why = "divisor of the MAC-weighted means: SRU-3 keeps that of SRU-4, others leave out elementwise work"
         found.append(Difference("normaliser", normaliser(workload), true_operations, why))
     if family(workload) == "ligru":
-        found.append(
-            Difference("gates in the size of a skipped layer", 3, 2, "the GRU's split, copied into the LiGRU code")
-        )
+        found.append(Difference("gates in the size of a skipped layer", 3, 2, "the GRU's split, copied to LiGRU"))
     return found
 
 

@@ -39,7 +39,7 @@ def configure(
             return Setting(fc, fc)
         layer = int(matvec.name[1])
         bits = w[layer] if matvec.path == "input" else u[layer]
-        return Setting(bits, bits, skip=matvec.path == "candidate" and layer in skipped_layers)
+        return Setting(bits, bits, skip=matvec.path == "candidate" and layer in skipped)
 
     return Configuration(tuple((m.name, setting(m)) for m in workload))
 
@@ -126,9 +126,8 @@ def test_sru_mixed_sizes() -> None:
     """The code's M8: W 8,2,2,2, P 4,4,4, FC 4; M15: W 4,2,2,2, P 4,2,2, FC 2."""
     for first, later, projections, fc, size in ((8, 2, (4, 4, 4), 4, 2.095), (4, 2, (4, 2, 2), 2, 1.425)):
         bits = {"l0.input": first, "output": fc}
-        bits |= {f"l{i}.input": later for i in (1, 2, 3)} | {
-            f"l{i}.projection": b for i, b in zip((1, 2, 3), projections, strict=True)
-        }
+        for i, projection in zip((1, 2, 3), projections, strict=True):
+            bits |= {f"l{i}.input": later, f"l{i}.projection": projection}
         configuration = Configuration(tuple((m.name, Setting(bits[m.name], 4)) for m in sru()))
         assert papers.size_mib(sru(), configuration) == pytest.approx(size, abs=0.0006)
 
