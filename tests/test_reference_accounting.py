@@ -39,7 +39,7 @@ def configure(
             return Setting(fc, fc)
         layer = int(matvec.name[1])
         bits = w[layer] if matvec.path == "input" else u[layer]
-        return Setting(bits, bits, skip=matvec.path == "candidate" and layer in skipped)
+        return Setting(bits, bits, skip=matvec.path == "candidate" and layer in skipped_layers)
 
     return Configuration(tuple((m.name, setting(m)) for m in workload))
 
