@@ -1,0 +1,301 @@
+"""From network outputs to phones: Viterbi search with a phone bigram over 48 phones of three left-to-right states.
+
+A path is scored, in natural logarithms, by
+
+    sum over frames of  acoustic_scale * (logit[state] - prior_scale * log_prior[state])
+  + sum over phones of  log_bigram[previous, phone] - phone_penalty
+
+Logits need no log-softmax: it shifts every state of a frame alike and so never changes the best path. Scalar scores
+for staying in a state and for leaving it would be redundant too: a path of T frames and P phones leaves 3 * P times
+and stays the rest, so they only add a constant and a term in P, which is what phone_penalty is.
+"""
+
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dse.phones import (
+    FOLD_48_TO_39,
+    FOLD_61_TO_39,
+    FOLD_61_TO_48,
+    PHONES_48,
+    STATES_PER_PHONE,
+    PhoneErrors,
+    fold_utterances,
+    score,
+    scored_phones,
+)
+
+PHONES = len(PHONES_48)
+TARGETS = PHONES * STATES_PER_PHONE
+UTTERANCE_START = PHONES
+
+# What `tune` tries. Frames are far from independent, so acoustic scores deserve much less than full weight.
+ACOUSTIC_SCALES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
+PRIOR_SCALES = (0.0, 0.25, 0.5, 0.75, 1.0)
+PHONE_PENALTIES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+
+# Path scores restart near zero this often, which keeps their float32 rounding independent of the utterance length.
+_FRAMES_BETWEEN_RESTARTS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """A phone bigram, the priors of the network's targets and the weights between them.
+
+    log_bigram: float32 [49, 48], row = previous phone, row 48 = start of the utterance.
+    log_prior: float32 [144], target = 3 * phone + state.
+    phone_penalty is subtracted once per phone; negative values favour more phones.
+    """
+
+    log_bigram: NDArray[np.float32]
+    log_prior: NDArray[np.float32]
+    acoustic_scale: float = 0.3
+    prior_scale: float = 1.0
+    phone_penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, shape in (("log_bigram", (PHONES + 1, PHONES)), ("log_prior", (TARGETS,))):
+            array = getattr(self, name)
+            if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
+                raise ValueError(
+                    f"decoder: {name} must be finite float32 {list(shape)}, not {array.dtype} {list(array.shape)}"
+                )
+        weights = (self.acoustic_scale, self.prior_scale, self.phone_penalty)
+        if not np.isfinite(weights).all() or self.acoustic_scale <= 0:
+            raise ValueError(f"decoder: scales and penalty must be finite and acoustic_scale positive, not {weights}")
+
+    def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """Best phone sequences: (48-set phones int16 [P], phones per utterance int64 [U]).
+
+        logits: float32 [N, 144], the frames of all utterances in a row; lengths: frames per utterance [U].
+        Every phone takes at least three frames, one per state. Of equally good paths, the one taken is fixed: from the
+        end, the lowest phone index, staying in a state before moving on.
+        Raises ValueError for shapes that do not fit, utterances under three frames or logits that are not finite.
+        """
+        logits = np.ascontiguousarray(logits, dtype=np.float32)
+        lengths = np.ascontiguousarray(lengths, dtype=np.int64)
+        if logits.ndim != 2 or logits.shape[1] != TARGETS or lengths.sum() != len(logits):
+            raise ValueError(
+                f"logits must be [frames, {TARGETS}] with frames = {lengths.sum()}, the sum of the lengths, "
+                f"not {list(logits.shape)}"
+            )
+        if (lengths < STATES_PER_PHONE).any():
+            raise ValueError(f"every utterance must have at least {STATES_PER_PHONE} frames, not {lengths.min()}")
+        if not np.isfinite(logits).all():
+            finite_frames = np.isfinite(logits).all(axis=1)
+            _raise_not_finite(np.logical_and.reduceat(finite_frames, np.cumsum(lengths) - lengths))
+        phones, counts = _decode(
+            logits,
+            lengths,
+            np.float32(self.acoustic_scale),
+            (-self.acoustic_scale * self.prior_scale * self.log_prior).astype(np.float32),
+            (self.log_bigram - self.phone_penalty).astype(np.float32),
+        )
+        if (counts == 0).any():
+            _raise_not_finite(counts > 0)
+        return phones, counts
+
+    def error(
+        self, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
+    ) -> PhoneErrors:
+        """Decode and score on 39 phones against references: 61-set phones [P] and phones per utterance [U].
+
+        Raises ValueError as `decode` and `score` do.
+        """
+        hypotheses = scored_phones(*self.decode(logits, lengths), FOLD_48_TO_39)
+        return score(*scored_phones(segment_phones, segment_counts, FOLD_61_TO_39), *hypotheses)
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Everything as named arrays, as a safetensors file holds them; scalars are float64 []."""
+        scalars = {name: np.array(getattr(self, name), dtype=np.float64) for name in _SCALARS}
+        return {"log_bigram": self.log_bigram, "log_prior": self.log_prior, **scalars}
+
+    @staticmethod
+    def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> "Decoder":
+        """The inverse of `to_arrays`. Raises ValueError if an array is missing or does not fit."""
+        needed = ("log_bigram", "log_prior", *_SCALARS)
+        missing = [name for name in needed if name not in arrays]
+        if missing:
+            raise ValueError(f"decoder arrays lack {', '.join(missing)}; needed are {', '.join(needed)}")
+        scalars = {name: float(np.asarray(arrays[name]).item()) for name in _SCALARS}
+        return Decoder(np.asarray(arrays["log_bigram"]), np.asarray(arrays["log_prior"]), **scalars)
+
+
+_SCALARS = ("acoustic_scale", "prior_scale", "phone_penalty")
+
+
+def estimate_decoder(segment_phones: ArrayLike, segment_counts: ArrayLike, targets: ArrayLike) -> Decoder:
+    """Bigram and priors from a training set: 61-set phones [P], phones per utterance [U], frame targets 0..143 [N].
+
+    The bigram has Witten-Bell smoothing, which has no parameter to choose: the more different phones follow a phone,
+    the more of its probability goes to the unigram. Unigram and priors start from one count each.
+    Source: I. Witten and T. Bell, "The zero-frequency problem", IEEE Trans. Information Theory 37(4), 1991, method C.
+    Raises ValueError for indices out of range.
+    """
+    phones, counts = fold_utterances(segment_phones, segment_counts, FOLD_61_TO_48)
+    previous = np.empty(len(phones), dtype=np.int64)
+    previous[1:] = phones[:-1]
+    previous[(np.cumsum(counts) - counts)[counts > 0]] = UTTERANCE_START
+    pairs = np.zeros((PHONES + 1, PHONES))
+    np.add.at(pairs, (previous, phones), 1)
+    unigram = (pairs.sum(axis=0) + 1) / (pairs.sum() + PHONES)
+    followers = np.count_nonzero(pairs, axis=1, keepdims=True)
+    # A phone that nothing follows has neither pairs nor followers; one pseudo-follower leaves it the bare unigram.
+    followers = np.maximum(followers, 1)
+    bigram = (pairs + followers * unigram) / (pairs.sum(axis=1, keepdims=True) + followers)
+
+    targets = np.asarray(targets)
+    if targets.size and (targets.min() < 0 or targets.max() >= TARGETS):
+        raise ValueError(f"frame targets must be in 0..{TARGETS - 1}, not {targets.min()}..{targets.max()}")
+    frames = np.bincount(targets, minlength=TARGETS) + 1.0
+    return Decoder(np.log(bigram).astype(np.float32), np.log(frames / frames.sum()).astype(np.float32))
+
+
+def tune(
+    decoder: Decoder, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
+) -> Decoder:
+    """The same bigram and priors with the scales and penalty of least phone error among a fixed grid (first if equal).
+
+    Arguments and errors as in `Decoder.error`.
+    """
+    references = scored_phones(segment_phones, segment_counts, FOLD_61_TO_39)
+
+    def percent(candidate: Decoder) -> float:
+        return score(*references, *scored_phones(*candidate.decode(logits, lengths), FOLD_48_TO_39)).percent
+
+    grid = product(ACOUSTIC_SCALES, PRIOR_SCALES, PHONE_PENALTIES)
+    return min((replace(decoder, acoustic_scale=a, prior_scale=r, phone_penalty=p) for a, r, p in grid), key=percent)
+
+
+def _raise_not_finite(finite: NDArray[np.bool_]) -> None:
+    bad = np.flatnonzero(~finite)
+    raise ValueError(
+        f"logits are not finite, or overflow, in {len(bad)} of {len(finite)} utterances (first: utterance {bad[0]})"
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _decode(
+    logits: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+    scale: np.float32,
+    bias: NDArray[np.float32],
+    enter: NDArray[np.float32],
+) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """Viterbi per utterance. bias [144] is added to each scaled frame, enter [49, 48] is paid on entering a phone.
+
+    A count of 0 marks an utterance whose scores overflowed.
+    """
+    # Overflowed scores can cost one phone more than there is room for in whole phones.
+    phones = np.empty(len(logits) // STATES_PER_PHONE + len(lengths), dtype=np.int16)
+    counts = np.zeros(len(lengths), dtype=np.int64)
+    scores = np.empty((lengths.max() if len(lengths) else 0, TARGETS), dtype=np.float32)
+    row_max = np.empty(PHONES, dtype=np.float32)
+    row_min = np.empty(PHONES, dtype=np.float32)
+    for p in range(PHONES):
+        row_max[p] = enter[p].max()
+        row_min[p] = enter[p].min()
+    start = 0
+    total = 0
+    for u in range(len(lengths)):
+        _forward(logits[start : start + lengths[u]], scale, bias, enter, row_max, row_min, scores)
+        count = _trace_back(scores[: lengths[u]], enter, phones[total:])
+        start += lengths[u]
+        total += count
+        counts[u] = count
+    return phones[:total].copy(), counts
+
+
+@numba.njit(cache=True, nogil=True)
+def _forward(
+    logits: NDArray[np.float32],
+    scale: np.float32,
+    bias: NDArray[np.float32],
+    enter: NDArray[np.float32],
+    row_max: NDArray[np.float32],
+    row_min: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> None:
+    """Fill scores [T, 144] with the best path score into every state. Plain inner loops, so that they vectorise."""
+    exits = np.empty(PHONES, dtype=np.float32)
+    entry = np.empty(PHONES, dtype=np.float32)
+    moved = np.empty(TARGETS, dtype=np.float32)
+    scores[0, :] = -np.inf
+    for p in range(PHONES):
+        k = STATES_PER_PHONE * p
+        scores[0, k] = enter[UTTERANCE_START, p] + (scale * logits[0, k] + bias[k])
+    for t in range(1, len(logits)):
+        previous = scores[t - 1]
+        current = scores[t]
+        frame = logits[t]
+        best = 0
+        for p in range(PHONES):
+            exits[p] = previous[STATES_PER_PHONE * p + STATES_PER_PHONE - 1]
+            if exits[p] > exits[best]:
+                best = p
+
+        # Entering phone d scores the maximum over p of exits[p] + enter[p, d]. Float addition is monotone, so with the
+        # best exit taken first, no entry is below `floor`, and a phone p that cannot exceed `floor` even where its
+        # row is highest changes no entry at all: skipping it is exact.
+        for d in range(PHONES):
+            entry[d] = exits[best] + enter[best, d]
+        floor = exits[best] + row_min[best]
+        for p in range(PHONES):
+            if exits[p] + row_max[p] > floor and p != best:
+                leave = exits[p]
+                row = enter[p]
+                for d in range(PHONES):
+                    entered = leave + row[d]
+                    entry[d] = entered if entered > entry[d] else entry[d]
+
+        for k in range(1, TARGETS):
+            moved[k] = previous[k - 1]
+        for p in range(PHONES):
+            moved[STATES_PER_PHONE * p] = entry[p]
+        offset = -previous.max() if t % _FRAMES_BETWEEN_RESTARTS == 0 else np.float32(0)
+        for k in range(TARGETS):
+            arrived = moved[k] if moved[k] > previous[k] else previous[k]
+            current[k] = arrived + (scale * frame[k] + bias[k] + offset)
+
+
+@numba.njit(cache=True, nogil=True)
+def _trace_back(scores: NDArray[np.float32], enter: NDArray[np.float32], phones: NDArray[np.int16]) -> int:
+    """Write the phones of the best path that ends in a last state; returns how many, 0 if its score is not finite.
+
+    Which way the path came is decided again from the scores: cheaper than storing it for every state of every frame.
+    """
+    last = STATES_PER_PHONE - 1
+    phone = 0
+    for p in range(1, PHONES):
+        if scores[-1, STATES_PER_PHONE * p + last] > scores[-1, STATES_PER_PHONE * phone + last]:
+            phone = p
+    if not np.isfinite(scores[-1, STATES_PER_PHONE * phone + last]):
+        return 0
+    count = 0
+    state = last
+    for t in range(len(scores) - 1, 0, -1):
+        stay = scores[t - 1, STATES_PER_PHONE * phone + state]
+        if state > 0:
+            if scores[t - 1, STATES_PER_PHONE * phone + state - 1] > stay:
+                state -= 1
+            continue
+        best = 0
+        best_score = scores[t - 1, last] + enter[0, phone]
+        for p in range(1, PHONES):
+            entered = scores[t - 1, STATES_PER_PHONE * p + last] + enter[p, phone]
+            if entered > best_score:
+                best = p
+                best_score = entered
+        if best_score > stay:
+            phones[count] = phone
+            count += 1
+            phone = best
+            state = last
+    phones[count] = phone
+    count += 1
+    phones[:count] = phones[:count][::-1].copy()
+    return count
