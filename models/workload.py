@@ -164,3 +164,16 @@ def size_mib(workload: Workload, configuration: Configuration) -> float:
 def computed_fraction(workload: Workload, computed: Mapping[str, float]) -> float:
     """MAC-weighted share of the network's multiply-accumulates that are computed, given each matvec's own share."""
     return sum(m.macs_per_frame * computed[m.name] for m in workload) / workload.macs_per_frame
+
+
+def is_float(configuration: Configuration) -> bool:
+    """Whether the configuration is the unquantized network. Raises ValueError if only some of its matvecs are."""
+    floats = [name for name, s in configuration if FLOAT_BITS in s.operand_bits]
+    if not floats:
+        return False
+    settings = [s for _, s in configuration]
+    if len(floats) < len(settings) or any(s.operand_bits != (FLOAT_BITS, FLOAT_BITS) or s.delta for s in settings):
+        raise ValueError(
+            f"float ({FLOAT_BITS} bits) is for all weights and activations at once, with delta 0; found at {floats[0]}"
+        )
+    return True

@@ -1,0 +1,55 @@
+"""Static ranges, read off the float network on training utterances: what activation quantizers and grids are set by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fixed_point import fraction_bits
+from models.quantizer import Histogram
+
+# One bit of head room: a quantized network's values may grow past the float network's before they saturate.
+HEADROOM = 2.0
+
+Trace = Callable[[str, "object"], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Histogram of each matvec's input, and the largest magnitude at each fixed-point site, by name."""
+
+    histograms: Mapping[str, Histogram]
+    peaks: Mapping[str, float]
+    _scales: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
+
+    def scale(self, matvec: str, bits: int) -> float:
+        """Step of the matvec's `bits`-bit activation quantizer, a float32 value."""
+        if (matvec, bits) not in self._scales:
+            self._scales[matvec, bits] = self.histograms[matvec].scale(bits)
+        return self._scales[matvec, bits]
+
+    def fraction_bits(self, site: str) -> int:
+        """Fraction bits of a fixed-point site's 16-bit grid."""
+        return fraction_bits(HEADROOM * self.peaks[site])
+
+
+class Recorder:
+    """A trace that keeps what it is shown; `matvecs` names the sites whose whole distribution matters."""
+
+    def __init__(self, matvecs: tuple[str, ...]) -> None:
+        self.values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in matvecs}
+        self.peaks: dict[str, float] = {}
+
+    def __call__(self, name: str, value: object) -> None:
+        array = np.asarray(value, np.float32)
+        self.peaks[name] = max(self.peaks.get(name, 0.0), float(np.abs(array).max(initial=0.0)))
+        if name in self.values:
+            self.values[name].append(array.copy())
+
+    def calibration(self) -> Calibration:
+        """Raises ValueError if the network's values are not finite."""
+        histograms = {name: Histogram.of(np.concatenate([v.ravel() for v in vs])) for name, vs in self.values.items()}
+        return Calibration(histograms, dict(self.peaks))

@@ -1,0 +1,111 @@
+"""Checkpoints: one safetensors file with weights, decoder and a card. Never a pickle.
+
+Tensors are float32, named `network.<parameter>` and `decoder.<array>`; the card (model, sizes, how it was trained and
+what it scored) is JSON in the file's metadata under "card", readable without loading a tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.registry import ModelSpec, spec_from_json
+
+SHIPPED = Path(__file__).parent / "checkpoints"
+HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    spec: ModelSpec
+    weights: dict[str, NDArray[np.float32]]
+    decoder: dict[str, NDArray[np.float32]]
+    card: dict[str, Any]
+
+
+def shipped_path(model: str, preset: str) -> Path:
+    """Where the repository's own checkpoint is. Raises FileNotFoundError where none is shipped."""
+    path = SHIPPED / f"{model}-{preset}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no checkpoint is shipped for {model} {preset}; train one with "
+            f"`python -m dse.train --model {model} --preset {preset}` and pass it with --checkpoint"
+        )
+    return path
+
+
+def save(path: Path, checkpoint: Checkpoint) -> None:
+    """Write atomically: a crash leaves the old file or the new one."""
+    from safetensors.numpy import save_file
+
+    tensors = {f"network.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.weights.items()}
+    tensors |= {f"decoder.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.decoder.items()}
+    card = dict(checkpoint.card, model=checkpoint.spec.name, sizes=checkpoint.spec.to_json())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, metadata={"card": json.dumps(card, sort_keys=True)})
+    temporary.replace(path)
+
+
+def read_card(path: Path) -> tuple[ModelSpec, dict[str, Any]]:
+    """Sizes and card, from the file's header alone. Raises ValueError on a damaged file."""
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > HEADER_LIMIT_BYTES:
+                raise ValueError("its header is too long")
+            card = json.loads(json.loads(file.read(length))["__metadata__"]["card"])
+        return spec_from_json(card["model"], card["sizes"]), card
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no checkpoint at {path}") from None
+    except OSError as error:
+        raise ValueError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+    except (struct.error, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} is damaged or not one of this tool's: {_line(error)}") from error
+
+
+def load(path: Path) -> Checkpoint:
+    """Raises ValueError naming what is damaged, missing or of the wrong shape."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    spec, card = read_card(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ValueError(f"checkpoint {path} is damaged: {_line(error)}") from error
+    parts: dict[str, dict[str, NDArray[np.float32]]] = {"network": {}, "decoder": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        if part not in parts:
+            raise ValueError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
+        parts[part][rest] = tensor
+    _check_shapes(path, spec.network().arrays(), parts["network"])
+    return Checkpoint(spec, parts["network"], parts["decoder"], card)
+
+
+def _check_shapes(path: Path, wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:
+    for name in sorted(wanted.keys() | found.keys()):
+        have = found[name].shape if name in found else "missing"
+        want = wanted[name].shape if name in wanted else "absent"
+        if have != want:
+            raise ValueError(f"checkpoint {path}: network.{name} is {have}, should be {want}")
+        if not np.isfinite(found[name]).all():
+            raise ValueError(f"checkpoint {path}: network.{name} holds values that are not finite")
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of the file, first 16 hex digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
