@@ -113,6 +113,11 @@ def test_ties_are_resolved_the_same_way_every_time() -> None:
     assert (phones.tolist(), counts.tolist()) == ([0], [1])
     eager = Decoder(flat.log_bigram, flat.log_prior, phone_penalty=-1.0)
     assert eager.decode(np.zeros((12, TARGETS), np.float32), [12])[0].tolist() == [0, 0, 0, 0]
+    # Only these states are free: waiting in state 0 for frames 0..3 then costs as little as a whole phone before it.
+    logits = np.full((6, PHONES, 3), -9, np.float32)
+    logits[range(6), :, [0, 1, 2, 0, 1, 2]] = 0
+    logits[:, :, 0] = 0
+    assert flat.decode(logits.reshape(6, TARGETS), [6])[0].tolist() == [0]
 
 
 def test_utterances_are_decoded_as_if_alone_in_any_order() -> None:
