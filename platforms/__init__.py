@@ -1,0 +1,81 @@
+"""Hardware platforms that price a configured network: `open_platform("silago").estimate(workload, configuration)`."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from platforms.base import Constant, Cost, Estimate, Platform, describe
+
+__all__ = ["PLATFORMS", "Constant", "Cost", "Estimate", "Platform", "describe", "open_platform", "parameters"]
+
+# A new platform is one file and one line here.
+PLATFORMS = {
+    "silago": "platforms.silago:SiLago",
+    "bitfusion": "platforms.bitfusion:BitFusion",
+    "stripes": "platforms.bitserial:Stripes",
+    "loom": "platforms.bitserial:Loom",
+    "unpu": "platforms.bitserial:Unpu",
+    "bismo": "platforms.bitserial:Bismo",
+    "edgedrnn": "platforms.deltarnn:EdgeDrnn",
+    "deltarnn": "platforms.deltarnn:DeltaRnn",
+    "cortex_m4": "platforms.cortexm:CortexM4",
+    "cortex_m7": "platforms.cortexm:CortexM7",
+    "cortex_m33": "platforms.cortexm:CortexM33",
+    "cortex_m55": "platforms.cortexm:CortexM55",
+    "cortex_m85": "platforms.cortexm:CortexM85",
+    "epiphany": "platforms.epiphany:Epiphany",
+    "systolic": "platforms.systolic:Systolic",
+}
+
+
+def open_platform(spec: str) -> Platform:
+    """A registered name, a name with parameters ("bitfusion:level=ideal,batch=16"), or the path of a chip's .toml.
+
+    Raises ValueError for a wrong name, parameter or value, listing what is valid; FileNotFoundError without the file.
+    """
+    if spec.endswith(".toml"):
+        from platforms.custom import load_chip
+
+        return load_chip(Path(spec))
+    name, _, given = spec.partition(":")
+    if name not in PLATFORMS:
+        raise ValueError(f"no platform '{name}'; valid: {', '.join(PLATFORMS)}, or the path of a .toml file")
+    module, _, attribute = PLATFORMS[name].partition(":")
+    kind: type[Platform] = getattr(import_module(module), attribute)
+    valid = parameters(kind)
+    chosen: dict[str, Any] = {}
+    for item in filter(None, given.split(",")):
+        key, equals, text = item.partition("=")
+        if key not in valid or not equals:
+            raise ValueError(f"platform {name}: '{item}' sets no parameter; valid: {', '.join(valid)}, as name=value")
+        chosen[key] = _parse(f"platform {name}, {key}", text, valid[key])
+    return kind(name=spec, **chosen)
+
+
+def parameters(kind: type[Platform]) -> dict[str, Any]:
+    """Name and type of each parameter that `open_platform` can set."""
+    types = get_type_hints(kind)
+    return {f.name: types[f.name] for f in fields(kind) if f.name != "name" and not _is_table(types[f.name])}
+
+
+def _is_table(annotation: Any) -> bool:
+    return "Mapping" in str(annotation)
+
+
+def _parse(where: str, text: str, annotation: Any) -> Any:
+    """Text as the annotated type: bool, int, float, str, or one of them or None."""
+    kinds = getattr(annotation, "__args__", (annotation,))
+    if type(None) in kinds and text == "none":
+        return None
+    try:
+        if bool in kinds:
+            return {"true": True, "false": False}[text]
+        if int in kinds:
+            return int(text)
+        return float(text) if float in kinds else text
+    except (KeyError, ValueError) as error:
+        expected = "true or false" if bool in kinds else "a whole number" if int in kinds else "a number"
+        raise ValueError(f"{where}: '{text}' is not {expected}") from error

@@ -1,0 +1,221 @@
+"""What every platform is: constants with sources, a check of feasibility, a price in cycles and energy.
+
+A platform prices one matvec at a time (`matvec_cost`); `Platform` adds the matvecs up and compares with the baseline.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
+from typing import Any, Literal
+
+from models.workload import BASELINE_BITS, BITS, Configuration, MatVec, Workload, size_mib
+
+# read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
+# checked before it is quoted. assumed: no source, a placeholder. set: given by whoever opened the platform.
+Trust = Literal["read", "derived", "recalled", "assumed", "set"]
+BitPair = tuple[int, int]  # (weight bits, activation bits)
+ANY_BITS = tuple(bits for bits in BITS if bits <= BASELINE_BITS)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """One number of a platform's model."""
+
+    name: str
+    value: Any
+    unit: str
+    source: str
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one matvec costs per frame. `parts` are further sums, each name ending in its unit per frame."""
+
+    cycles: float
+    energy_pj: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one frame of a configured network costs on a platform.
+
+    `speedup` and `energy_saving` are baseline / this on the same platform; the baseline is 16 bit everywhere with every
+    column computed. Energy, latency and area are None where the platform's sources do not give them.
+    `metrics` always holds `speedup_mac_mean`: the MAC-weighted arithmetic mean of the matvecs' own speedups.
+    """
+
+    cycles_per_frame: float
+    speedup: float
+    energy_pj_per_frame: float | None
+    energy_saving: float | None
+    latency_seconds: float | None
+    area_mm2: float | None
+    per_matvec: Mapping[str, Cost]
+    metrics: Mapping[str, float]
+
+
+def constant(default: Any, unit: str, source: str, trust: Trust) -> Any:
+    """A dataclass field that documents its number; a mapping gives one constant for each of its entries."""
+    about = {"unit": unit, "source": source, "trust": trust}
+    if isinstance(default, Mapping):
+        return field(default_factory=lambda: dict(default), metadata=about)
+    return field(default=default, metadata=about)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Platform(ABC):
+    """Base of all platforms. Every field made with `constant` can be set when the platform is opened."""
+
+    name: str = ""
+    memory_limit_mib: float | None = constant(None, "MiB", "study parameter: room for all weights", "set")
+    clock_hz: float | None = constant(None, "Hz", "unknown", "assumed")
+
+    @property
+    @abstractmethod
+    def supported_bits(self) -> tuple[BitPair, ...]:
+        """The (weight bits, activation bits) it can run, narrowest first; includes the 16-bit baseline."""
+
+    @abstractmethod
+    def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
+        """Per frame, all passes; `computed` is the fraction of columns not eliminated by the delta gate."""
+
+    def elementwise_cost(self, workload: Workload) -> Cost:
+        """The rest of the frame: vector weights and elementwise operations. Free unless a platform says otherwise."""
+        return Cost(0.0, 0.0)
+
+    @property
+    def exploits_computed(self) -> bool:
+        """Whether eliminated columns save anything here; if not, computed fractions are ignored."""
+        return False
+
+    @property
+    def area_mm2(self) -> float | None:
+        return None
+
+    @property
+    def tied(self) -> bool:
+        """Whether weights and activations of a matvec must be equally wide."""
+        return all(weight_bits == act_bits for weight_bits, act_bits in self.supported_bits)
+
+    def check(self, workload: Workload, configuration: Configuration) -> tuple[str, ...]:
+        """Why this cannot run here, each reason with demand, bound, gap and unit; empty if it can."""
+        settings = _settings(workload, configuration)
+        reasons = []
+        for name, bits in settings.items():
+            if bits not in self._supported:
+                nearest = min(self.supported_bits, key=lambda pair: (_gap(pair, bits), pair))
+                valid = ", ".join(f"{w}x{a}" for w, a in self.supported_bits)
+                reasons.append(
+                    f"{name}: weights x activations {bits[0]}x{bits[1]} bit, nearest on {self.name} is "
+                    f"{nearest[0]}x{nearest[1]} bit, gap {_gap(nearest, bits)} bit; valid: {valid}"
+                )
+        if self.memory_limit_mib is not None:
+            size = size_mib(workload, configuration)
+            if size > self.memory_limit_mib:
+                gap = size - self.memory_limit_mib
+                reasons.append(f"size {size:.3f} MiB > {self.memory_limit_mib:g} MiB limit by {gap:.3f} MiB")
+        return tuple(reasons)
+
+    def estimate(
+        self, workload: Workload, configuration: Configuration, computed: Mapping[str, float] | None = None
+    ) -> Estimate:
+        """Price a configuration; `computed` gives each matvec's computed fraction, None means all of it.
+
+        Memory limits are `check`'s business. Raises ValueError for a bit pair that the platform cannot run, a matvec
+        without a setting, or a computed fraction that is missing or outside 0..1.
+        """
+        settings = _settings(workload, configuration)
+        exploits = computed is not None and self.exploits_computed
+        baseline_costs, baseline_cycles, baseline_energy, rest = self._baseline(workload)
+        costs, cycles, energy, speedup_macs = {}, rest.cycles, rest.energy_pj, 0.0
+        parts: dict[str, float] = dict(rest.parts)
+        for matvec, base in zip(workload.matvecs, baseline_costs, strict=True):
+            fraction = _fraction(computed, matvec.name) if exploits else 1.0
+            cost = self._cost(matvec, settings[matvec.name], fraction)
+            costs[matvec.name] = cost
+            cycles += cost.cycles
+            energy = None if energy is None or cost.energy_pj is None else energy + cost.energy_pj
+            speedup_macs += matvec.macs_per_frame * (base.cycles / cost.cycles if cost.cycles else 1.0)
+            for part, value in cost.parts.items():
+                parts[part] = parts.get(part, 0.0) + value
+        parts["speedup_mac_mean"] = speedup_macs / workload.macs_per_frame
+        saving = baseline_energy / energy if energy and baseline_energy is not None else None
+        latency = cycles / self.clock_hz if self.clock_hz else None
+        return Estimate(cycles, baseline_cycles / cycles, energy, saving, latency, self.area_mm2, costs, parts)
+
+    @cached_property
+    def _supported(self) -> frozenset[BitPair]:
+        return frozenset(self.supported_bits)
+
+    @cached_property
+    def _costs(self) -> dict[tuple[int, int, int, BitPair], Cost]:
+        return {}
+
+    @cached_property
+    def _baselines(self) -> dict[Workload, tuple[list[Cost], float, float | None, Cost]]:
+        return {}
+
+    def _cost(self, matvec: MatVec, bits: BitPair, computed: float) -> Cost:
+        if bits not in self._supported:
+            raise ValueError(f"{self.name} cannot run {matvec.name} at {bits[0]}x{bits[1]} bit; ask check() first")
+        if computed != 1.0:
+            return self.matvec_cost(matvec, *bits, computed)
+        key = (matvec.rows, matvec.cols, matvec.passes, bits)
+        if key not in self._costs:
+            self._costs[key] = self.matvec_cost(matvec, *bits, 1.0)
+        return self._costs[key]
+
+    def _baseline(self, workload: Workload) -> tuple[list[Cost], float, float | None, Cost]:
+        """Costs of the matvecs at the baseline, their sums, and the elementwise rest."""
+        if workload not in self._baselines:
+            rest = self.elementwise_cost(workload)
+            costs = [self._cost(matvec, (BASELINE_BITS, BASELINE_BITS), 1.0) for matvec in workload]
+            energies = [cost.energy_pj for cost in (rest, *costs)]
+            energy = None if None in energies else sum(e for e in energies if e is not None)
+            self._baselines[workload] = (costs, rest.cycles + sum(cost.cycles for cost in costs), energy, rest)
+        return self._baselines[workload]
+
+
+def describe(platform: Platform) -> list[Constant]:
+    """Every number of the platform's model with unit, source and trust; a changed one is marked as set."""
+    rows = []
+    for item in fields(platform):
+        if "unit" not in item.metadata:
+            continue
+        value = getattr(platform, item.name)
+        default = item.default_factory() if item.default_factory is not MISSING else item.default
+        about = dict(item.metadata)
+        if value != default:
+            about.update(source="given when the platform was opened", trust="set")
+        if not isinstance(value, Mapping):
+            rows.append(Constant(item.name, value, **about))
+            continue
+        for key, number in value.items():
+            label = "x".join(map(str, key)) if isinstance(key, tuple) else str(key)
+            rows.append(Constant(f"{item.name}[{label}]", number, **about))
+    return rows
+
+
+def _settings(workload: Workload, configuration: Configuration) -> dict[str, BitPair]:
+    settings = {name: setting.operand_bits for name, setting in configuration.settings}
+    missing = [name for name in workload.names if name not in settings]
+    if missing:
+        raise ValueError(f"configuration has no setting for {', '.join(missing)} of {workload.model}")
+    return {name: settings[name] for name in workload.names}
+
+
+def _gap(pair: BitPair, bits: BitPair) -> int:
+    return abs(pair[0] - bits[0]) + abs(pair[1] - bits[1])
+
+
+def _fraction(computed: Mapping[str, float] | None, name: str) -> float:
+    if computed is None or name not in computed:
+        raise ValueError(f"no computed fraction for matvec {name}")
+    if not 0.0 <= computed[name] <= 1.0:
+        raise ValueError(f"computed fraction of {name} is {computed[name]:g}; valid: 0 to 1")
+    return computed[name]
