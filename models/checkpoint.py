@@ -27,7 +27,7 @@ HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
 class Checkpoint:
     spec: ModelSpec
     weights: dict[str, NDArray[np.float32]]
-    decoder: dict[str, NDArray[np.float32]]
+    decoder: Mapping[str, NDArray[Any]]
     card: dict[str, Any]
 
 
@@ -82,7 +82,7 @@ def load(path: Path) -> Checkpoint:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ValueError(f"checkpoint {path} is damaged: {_line(error)}") from error
-    parts: dict[str, dict[str, NDArray[np.float32]]] = {"network": {}, "decoder": {}}
+    parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         if part not in parts:

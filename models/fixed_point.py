@@ -39,6 +39,12 @@ def to_grid(values: NDArray[np.floating], bits: int) -> NDArray[np.int16]:
     return np.clip(np.rint(scaled), CODE_MIN, CODE_MAX).astype(np.int16)
 
 
+def to_float(codes: NDArray[np.generic], bits: int) -> NDArray[np.float32]:
+    """What codes (any shape) on the grid with `bits` fraction bits stand for; exact."""
+    values: NDArray[np.float32] = codes.astype(np.float32) * np.float32(2.0**-bits)
+    return values
+
+
 @lru_cache(maxsize=1)
 def sigmoid_table() -> NDArray[np.float32]:
     """[2^15 + 1] sigmoid on the grid: entry i is the gate-grid code (0..2^14) of preactivation code i - 2^14.

@@ -47,7 +47,7 @@ def prepare(matrices: list[QuantizedMatrix]) -> PreparedMatrix:
     bits = matrices[0].bits
     high = (codes + 128) >> 8
     halves = [high, codes - 256 * high] if bits == BASELINE_BITS else [codes]
-    parts = tuple(torch.from_numpy(half.astype(np.int8)).t() for half in halves)
+    parts = tuple(torch.from_numpy(half.astype(np.int8)).t().contiguous() for half in halves)
     scale = np.concatenate([matrix.scale for matrix in matrices])
     return PreparedMatrix(parts, codes.sum(axis=1, dtype=np.int64), scale, bits)
 
@@ -76,7 +76,7 @@ def product(codes: NDArray[np.int8] | NDArray[np.int16], matrix: PreparedMatrix)
 
 def int8_product(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """int32 [n, rows] = int8 [n, cols] @ int8 [cols, rows]."""
-    if has_exact_int8():
+    if has_exact_int8() and a.shape[1] > 1:  # torch 2.13 reads past the end of matrices with a single column
         return torch._int_mm(a, w)
     # float64 holds every int32 sum exactly, in any order of summation
     return (a.double() @ w.double()).to(torch.int32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration
 from models.engine import Counter, Linear, groups, rescale
-from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_grid
+from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration, is_float
 
@@ -71,8 +71,7 @@ class SruEngine:
         bits = self.calibration.fraction_bits("logits")
         products = rescale(sums, step * np.float32(2.0**bits)).astype(np.float32)
         bias = to_grid(self.weights["output_bias"], bits).astype(np.float32)
-        logits: NDArray[np.float32] = np.clip(products + bias, LOW, HIGH) * np.float32(2.0**-bits)
-        return logits
+        return to_float(np.clip(products + bias, LOW, HIGH), bits)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA
@@ -84,8 +83,7 @@ class SruEngine:
             u = q @ weights[f"weights.l{layer}"].T
             highway = u[:, 3 * width :] if self.spec.parts(layer) == 4 else np.float32(ALPHA) * x
             x = scan_float(u, np.ascontiguousarray(highway), weights[f"v.l{layer}"], weights[f"b.l{layer}"], offsets)[0]
-        logits: NDArray[np.float32] = x @ weights["output"].T + weights["output_bias"]
-        return logits
+        return np.asarray(x @ weights["output"].T + weights["output_bias"], np.float32)
 
     def _recur(
         self,

@@ -1,0 +1,24 @@
+"""How a command says that its input is bad: one line on stderr, exit status 2, no traceback."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+
+def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
+    """Turns ValueError and OSError of a command's main function into that line and that status."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            return 2
+
+    return wrapped

@@ -1,0 +1,130 @@
+"""One candidate's inference: checkpoint, corpus split and configuration in, phone errors and computed fractions out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dse.corpora import open_corpus
+from models.checkpoint import content_hash, load, read_card, shipped_path
+from models.registry import preset
+from models.workload import Configuration, Workload
+
+if TYPE_CHECKING:
+    from dse.data import Split
+    from models.calibration import Calibration
+    from models.checkpoint import Checkpoint
+
+# Calibration reads the first utterances of every training speaker: all speakers, about 2 minutes of speech here.
+CALIBRATION_PER_SPEAKER = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a worker needs to open a measurer. `checkpoint` None is the shipped one."""
+
+    model: str
+    preset: str
+    checkpoint: str | None
+    corpus: str
+    corpus_path: str | None
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Raises ValueError for an unknown model or preset, FileNotFoundError where no checkpoint is shipped."""
+        if self.checkpoint is not None:
+            return Path(self.checkpoint)
+        preset(self.model, self.preset)
+        return shipped_path(self.model, self.preset)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Phone errors over the split, and each matvec's computed fraction."""
+
+    error_percent: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_phones: int
+    computed: dict[str, float]
+    seconds: float
+
+
+def task_workload(task: Task) -> Workload:
+    """The checkpoint's workload; loads no torch. Raises ValueError or FileNotFoundError on a bad checkpoint."""
+    spec, _ = read_card(task.checkpoint_path)
+    if spec.name != task.model:
+        raise ValueError(f"checkpoint {task.checkpoint_path} holds a {spec.name}, not a {task.model}")
+    return spec.workload()
+
+
+def task_fingerprint(task: Task) -> dict[str, str]:
+    """Content identity of what a measurement depends on besides the configuration."""
+    corpus = open_corpus(task.corpus, task.corpus_path)
+    return {
+        "checkpoint": content_hash(task.checkpoint_path),
+        "validation": corpus.fingerprint("validation"),
+        "calibration": f"train, first {CALIBRATION_PER_SPEAKER} a speaker, {corpus.fingerprint('train')}",
+    }
+
+
+class Measurer:
+    """Holds one network's engine and one split's features; `measure` is a pure function of the configuration."""
+
+    def __init__(self, checkpoint: Checkpoint, calibration: Calibration, split: Split) -> None:
+        from dse.decode import Decoder
+
+        self.workload = checkpoint.spec.workload()
+        self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
+        self.engine = checkpoint.spec.engine(checkpoint.weights, calibration)
+        self.split = split
+
+    def measure(self, configuration: Configuration) -> Measurement:
+        """Raises ValueError where the configuration does not fit the network or its outputs are not finite."""
+        start = time.perf_counter()
+        split = self.split
+        logits, computed = self.engine.run(split.features, split.offsets, configuration)
+        errors = self.decoder.error(logits, split.lengths, split.segment_phones, split.segment_counts)
+        return Measurement(
+            error_percent=errors.percent,
+            substitutions=int(errors.substitutions.sum()),
+            deletions=int(errors.deletions.sum()),
+            insertions=int(errors.insertions.sum()),
+            reference_phones=int(errors.reference_phones.sum()),
+            computed=computed,
+            seconds=time.perf_counter() - start,
+        )
+
+
+def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:
+    """Ranges of the float network on training utterances."""
+    import torch
+
+    from models.calibration import Recorder
+
+    network = checkpoint.spec.network().eval()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.weights.items()})
+    recorder = Recorder(checkpoint.spec.workload().names)
+    with torch.no_grad():
+        network(torch.tensor(split.features), torch.tensor(split.offsets), recorder)
+    return recorder.calibration()
+
+
+def open_measurer(task: Task, split: str = "validation") -> Measurer:
+    """Load, calibrate on training data and hold `split`. One thread: searches run one measurer per core.
+
+    Raises ValueError or FileNotFoundError, in one line, for anything missing or damaged.
+    """
+    import torch
+
+    from dse.data import load_split
+
+    torch.set_num_threads(1)
+    task_workload(task)
+    corpus = open_corpus(task.corpus, task.corpus_path)
+    checkpoint = load(task.checkpoint_path)
+    calibration = calibrate(checkpoint, load_split(corpus, "train", CALIBRATION_PER_SPEAKER))
+    return Measurer(checkpoint, calibration, load_split(corpus, split))
