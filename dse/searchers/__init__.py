@@ -1,0 +1,71 @@
+"""Search algorithms behind one seam: ask for genomes, tell what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+import numpy as np
+
+from dse.space import Genome, SearchSpace
+
+SEARCHERS = {
+    "nsga2": "dse.searchers.nsga2:Nsga2",
+    "random": "dse.searchers.random:Random",
+    "optuna-tpe": "dse.searchers.optuna_tpe:OptunaTpe",
+}
+MISSES_BEFORE_EXHAUSTED = 1000  # draws in a row without a new genome after which a space counts as exhausted
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an asked genome.
+
+    `values` are the objectives, smaller is better; None if the candidate was never measured. `violation` is 0 if all
+    limits are kept, else how badly they are broken; infinite for a failed evaluation.
+    """
+
+    genome: Genome
+    values: tuple[float, ...] | None
+    violation: float = 0.0
+
+
+class Searcher(Protocol):
+    """Deterministic given its seed and the outcomes told.
+
+    `ask` returns up to `n` canonical genomes never asked before, the ones of `start` first; fewer when it finds no
+    more, none when the space is exhausted. `tell` takes the outcomes of the genomes last asked, in that order, or of
+    some of them.
+    """
+
+    def __init__(
+        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+    ) -> None: ...
+    def ask(self, n: int) -> list[Genome]: ...
+    def tell(self, outcomes: Sequence[Outcome]) -> None: ...
+
+
+def searcher_named(name: str) -> type[Searcher]:
+    """Raises ValueError on an unknown name."""
+    if name not in SEARCHERS:
+        raise ValueError(f"searcher '{name}' is none of {', '.join(SEARCHERS)}")
+    module, _, attribute = SEARCHERS[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def draw_new(space: SearchSpace, rng: np.random.Generator, seen: set[Genome], n: int) -> list[Genome]:
+    """Up to `n` uniformly random canonical genomes not in `seen`, which they join."""
+    choices = [len(gene.choices) for gene in space.genes]
+    drawn: list[Genome] = []
+    misses = 0
+    while len(drawn) < n and misses < MISSES_BEFORE_EXHAUSTED:
+        genome = space.canonical(tuple(rng.integers(choices).tolist()))
+        if genome in seen:
+            misses += 1
+            continue
+        misses = 0
+        seen.add(genome)
+        drawn.append(genome)
+    return drawn

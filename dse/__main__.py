@@ -1,0 +1,31 @@
+"""`dse COMMAND ...` is `python -m dse.COMMAND ...`; a command's module is loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+# command: (module with `main`, what it does)
+COMMANDS = {
+    "search": ("dse.search_command", "search a model's design space for its Pareto front"),
+    "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
+    "train": ("dse.train", "train a network and write its checkpoint"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    name, *rest = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if name in COMMANDS:
+        module, _ = COMMANDS[name]
+        status: int = import_module(module).main(rest)
+        return status
+    usage = "\n".join(f"  {command:<8} {what}" for command, (_, what) in COMMANDS.items())
+    if name in ("-h", "--help"):
+        print(f"usage: dse COMMAND ...\n\n{usage}\n\ndse COMMAND --help shows its options")
+        return 0
+    print(f"error: unknown command '{name}'; there are {', '.join(COMMANDS)}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

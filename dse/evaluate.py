@@ -1,0 +1,146 @@
+"""One candidate, evaluated: a pure function of its configuration and the measurer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
+
+from dse.limits import Limit, violations
+from dse.objective import eliminated_percent, size_metrics
+from dse.space import Genome
+from models.workload import Configuration, Workload
+
+Status = Literal["ok", "infeasible", "failed"]
+
+
+class Measurement(Protocol):
+    """What one inference over the validation split tells."""
+
+    @property
+    def error_percent(self) -> float: ...
+    @property
+    def substitutions(self) -> int: ...
+    @property
+    def deletions(self) -> int: ...
+    @property
+    def insertions(self) -> int: ...
+    @property
+    def reference_phones(self) -> int: ...
+    @property
+    def computed(self) -> Mapping[str, float]: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class Measurer(Protocol):
+    """Runs the quantized network. Opened once per process."""
+
+    @property
+    def workload(self) -> Workload: ...
+    def measure(self, configuration: Configuration) -> Measurement: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything known of one candidate.
+
+    `metrics` holds every known metric, whatever the objectives; an infeasible candidate that was never run has only
+    those that need no inference, a failed one at most those. `violation` sums the gaps to the limits, each as a share
+    of its bound: 0 if all are kept.
+    """
+
+    genome: Genome
+    configuration: Configuration
+    status: Status
+    reasons: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    computed: dict[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def measured(self) -> bool:
+        """Whether an inference was spent, and came back."""
+        return bool(self.computed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "genome": list(self.genome),
+            "configuration": self.configuration.to_json(),
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "metrics": self.metrics,
+            "computed": self.computed,
+            "violation": self.violation,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        return cls(
+            genome=tuple(data["genome"]),
+            configuration=Configuration.from_json(data["configuration"]),
+            status=data["status"],
+            reasons=tuple(data["reasons"]),
+            metrics=dict(data["metrics"]),
+            computed=dict(data["computed"]),
+            violation=data["violation"],
+            seconds=data["seconds"],
+        )
+
+
+def evaluate(
+    configuration: Configuration, measurer: Measurer, limits: Sequence[Limit] = (), genome: Genome = ()
+) -> Evaluation:
+    """Price, run and judge one configuration. `limits` are absolute; `genome` is carried along, never looked at.
+
+    What breaks a limit that needs no inference is infeasible at once. An exception while measuring makes the
+    evaluation failed, with the exception as its reason.
+    """
+    metrics = size_metrics(measurer.workload, configuration)
+    priced = judge(Evaluation(genome, configuration, "ok", metrics=metrics), limits)
+    if priced.status == "infeasible":
+        return priced
+    try:
+        measurement = measurer.measure(configuration)
+        metrics = {**metrics, **_measured_metrics(measurer.workload, measurement)}
+    except Exception as error:
+        return failed(configuration, f"{type(error).__name__}: {error}", genome, metrics)
+    measured = replace(priced, metrics=metrics, computed=dict(measurement.computed), seconds=float(measurement.seconds))
+    return judge(measured, limits)
+
+
+def judge(evaluation: Evaluation, limits: Sequence[Limit]) -> Evaluation:
+    """The same evaluation, ok or infeasible by `limits`; a failed one stays failed."""
+    if evaluation.status == "failed":
+        return evaluation
+    broken = violations(limits, evaluation.metrics)
+    return replace(
+        evaluation,
+        status="infeasible" if broken else "ok",
+        reasons=tuple(violation.reason for violation in broken),
+        violation=sum(violation.gap_fraction for violation in broken),
+    )
+
+
+def failed(
+    configuration: Configuration, reason: str, genome: Genome = (), metrics: Mapping[str, float] | None = None
+) -> Evaluation:
+    return Evaluation(genome, configuration, "failed", reasons=(reason,), metrics=dict(metrics or {}))
+
+
+def _measured_metrics(workload: Workload, measurement: Measurement) -> dict[str, float]:
+    metrics = {
+        "error_percent": float(measurement.error_percent),
+        "substitutions": int(measurement.substitutions),
+        "deletions": int(measurement.deletions),
+        "insertions": int(measurement.insertions),
+        "reference_phones": int(measurement.reference_phones),
+        "eliminated_percent": eliminated_percent(workload, measurement.computed),
+    }
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+    return metrics

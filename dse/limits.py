@@ -1,0 +1,87 @@
+"""Limits on metrics: what a design point must keep to be feasible."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dse.objective import OBJECTIVES
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound on an objective: at most if it is minimised, at least if it is maximised.
+
+    A relative bound counts points above the 16-bit baseline's value; only `error` knows it.
+    """
+
+    objective: str
+    bound: float
+    relative: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.objective}={'+' if self.relative else ''}{self.bound:g}"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A limit that is not kept: the reason in words, and the gap as a share of the bound."""
+
+    reason: str
+    gap_fraction: float
+
+
+def parse_limit(text: str) -> Limit:
+    """'error=+3', 'error=24', 'size=2', 'ops=50'. Raises ValueError on anything else."""
+    name, equals, value = (part.strip() for part in text.partition("="))
+    if not equals or not name or not value:
+        raise ValueError(f"limit '{text}' is not NAME=VALUE, as in error=+3 or size=2")
+    if name not in OBJECTIVES:
+        raise ValueError(f"limit on '{name}', which is none of {', '.join(OBJECTIVES)}")
+    try:
+        bound = float(value)
+    except ValueError:
+        raise ValueError(f"limit {name}={value}: '{value}' is not a number") from None
+    if not math.isfinite(bound):
+        raise ValueError(f"limit {name}={value}: '{value}' is not a finite number")
+    if bound < 0 or value.startswith("-"):
+        raise ValueError(f"limit {name}={value} is negative; a limit is 0 or more")
+    relative = value.startswith("+")
+    if relative and name != "error":
+        raise ValueError(f"limit {name}={value}: only error takes a limit relative to the baseline")
+    return Limit(name, bound, relative)
+
+
+def parse_limits(texts: Iterable[str]) -> tuple[Limit, ...]:
+    """Limits from texts that may each hold several, separated by commas."""
+    return tuple(parse_limit(part) for text in texts for part in text.split(",") if part.strip())
+
+
+def resolve(limits: Sequence[Limit], baseline: Mapping[str, float]) -> tuple[Limit, ...]:
+    """Relative limits made absolute with the baseline's metrics."""
+    return tuple(
+        replace(limit, bound=baseline[OBJECTIVES[limit.objective].metric] + limit.bound, relative=False)
+        if limit.relative
+        else limit
+        for limit in limits
+    )
+
+
+def violations(limits: Sequence[Limit], metrics: Mapping[str, float]) -> tuple[Violation, ...]:
+    """The limits not kept, among those whose metric is known. Raises ValueError on a limit still relative."""
+    found = []
+    for limit in limits:
+        if limit.relative:
+            raise ValueError(f"limit {limit} is relative; resolve it with the baseline first")
+        objective = OBJECTIVES[limit.objective]
+        if objective.metric not in metrics:
+            continue
+        value = metrics[objective.metric]
+        gap = objective.minimised(value) - objective.minimised(limit.bound)
+        if gap > 0:
+            sign = ">" if objective.direction == "minimize" else "<"
+            unit = objective.unit
+            reason = f"{limit.objective} {value:.4g} {unit} {sign} {limit.bound:.4g} {unit} limit by {gap:.3g} {unit}"
+            found.append(Violation(reason, gap / max(abs(limit.bound), 1e-9)))
+    return tuple(found)

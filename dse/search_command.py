@@ -1,0 +1,193 @@
+"""The command line of `dse.search`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from dse.command import EXIT_INTERRUPTED, Parser, integers, names
+from dse.errors import one_line_errors
+from dse.objective import OBJECTIVES
+from dse.search import DEFAULT_STORAGE, Plan, SearchSettings, make_plan, run_plan
+from dse.searchers import SEARCHERS
+from models.workload import BITS_PER_MIB, size_mib
+
+if TYPE_CHECKING:
+    from dse.result import SearchResult
+
+EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops --limit error=+3"
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    if options.list:
+        print(listing())
+        return 0
+    plan = make_plan(_settings(options))
+    if options.dry_run:
+        print(dry_run(plan))
+        return 0
+    folder = options.out or Path("studies") / plan.study
+    try:
+        result = run_plan(plan)
+    except KeyboardInterrupt:
+        _report_interrupted(plan)
+        return EXIT_INTERRUPTED
+    if result.exhausted:
+        print(f"no new genome was found; the search ends before {plan.settings.evaluations} evaluations")
+    report(result, folder)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    default = SearchSettings()
+    result = Parser(
+        prog="python -m dse.search",
+        description="Search bitwidths and delta thresholds for the Pareto front of phone error, size and operations. "
+        "The same command continues where it stopped.",
+        epilog=EXAMPLE,
+    )
+    what = result.add_argument_group("what to search")
+    what.add_argument("--model", default=default.model, help="default %(default)s; --list shows all names")
+    what.add_argument("--preset", default=default.preset, help="sizes of the model; default %(default)s")
+    what.add_argument("--checkpoint", metavar="FILE", help="trained weights; default: the shipped ones")
+    what.add_argument("--corpus", default=default.corpus, help="default %(default)s")
+    what.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
+    what.add_argument(
+        "--objectives", type=names, default=default.objectives, metavar="NAMES", help=f"of {', '.join(OBJECTIVES)}"
+    )
+    what.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%)",
+    )
+    for option, choices in (("--weight-bits", default.weight_bits), ("--activation-bits", default.activation_bits)):
+        what.add_argument(option, type=integers, default=choices, metavar="BITS", help=f"default {_joined(choices)}")
+    what.add_argument(
+        "--delta",
+        type=integers,
+        default=default.delta,
+        metavar="STEPS",
+        help=f"thresholds in steps of an 8-bit activation; default {_joined(default.delta)}; 0 for none",
+    )
+    how = result.add_argument_group("how to search")
+    how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")
+    how.add_argument("--seed", type=int, default=default.seed, help="default %(default)s")
+    how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
+    how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")
+    how.add_argument("--workers", type=int, default=default.workers, help="processes; default: one a core")
+    where = result.add_argument_group("where it goes")
+    where.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
+    where.add_argument("--study", metavar="NAME", help="default: model, preset and a hash of the settings")
+    where.add_argument("--out", type=Path, metavar="FOLDER", help="default studies/<study>")
+    result.add_argument("--dry-run", action="store_true", help="show genes, space and baseline; run nothing")
+    result.add_argument("--list", action="store_true", help="show every name that an option takes")
+    return result
+
+
+def _settings(options: argparse.Namespace) -> SearchSettings:
+    return SearchSettings(
+        model=options.model,
+        preset=options.preset,
+        checkpoint=options.checkpoint,
+        corpus=options.corpus,
+        corpus_path=options.corpus_path,
+        objectives=options.objectives,
+        limits=tuple(options.limit),
+        evaluations=options.evaluations,
+        seed=options.seed,
+        population=options.population,
+        searcher=options.searcher,
+        weight_bits=options.weight_bits,
+        activation_bits=options.activation_bits,
+        delta=options.delta,
+        workers=options.workers,
+        storage=options.storage,
+        study=options.study,
+    )
+
+
+def report(result: SearchResult, folder: Path) -> None:
+    """Print the front and write its files."""
+    from dse.show import summary, table, write_files
+
+    print(summary(result))
+    print()
+    print(table(result))
+    print()
+    for path in write_files(result, folder):
+        print(path)
+
+
+def _report_interrupted(plan: Plan) -> None:
+    from dse.result import load_result
+    from dse.show import table
+
+    try:
+        result = load_result(plan.settings.storage, plan.study)
+    except ValueError:
+        print("interrupted before the first evaluation was stored", file=sys.stderr)
+        return
+    print(table(result))
+    print(
+        f"interrupted; {len(result.evaluations)} evaluations are stored as study {plan.study} in "
+        f"{plan.settings.storage}; the same command goes on from there",
+        file=sys.stderr,
+    )
+
+
+def dry_run(plan: Plan) -> str:
+    """Genes, size of the space and baseline, without inference."""
+    workload = plan.workload
+    genes = [(gene.name, _joined(gene.choices), " ".join(name for name, _ in gene.slots)) for gene in plan.space.genes]
+    matvecs = [
+        (m.name, m.path, f"{m.rows} × {m.cols}", m.passes, f"{m.weights:,}", f"{m.macs_per_frame:,}") for m in workload
+    ]
+    size = size_mib(workload, plan.space.base)
+    return "\n".join(
+        (
+            f"study {plan.study}: {plan.settings.model} {plan.settings.preset} on {plan.settings.corpus}",
+            f"objectives {_joined(o.name for o in plan.objectives)}; limits {_joined(plan.limits) or 'none'}",
+            "",
+            tabulate(genes, ("gene", "choices", "matvecs")),
+            f"{len(genes)} genes, {plan.space.size:,} genomes",
+            "",
+            tabulate(
+                matvecs,
+                ("matvec", "path", "rows × cols", "passes", "weights", "MACs per frame"),
+                disable_numparse=True,
+                colalign=("left", "left", "right", "right", "right", "right"),
+            ),
+            f"16-bit baseline: {size:.3f} MiB ({size * BITS_PER_MIB / 8:,.0f} bytes), "
+            f"{workload.macs_per_frame:,} MACs per frame",
+        )
+    )
+
+
+def listing() -> str:
+    """Every name that an option takes."""
+    from dse.corpora import CORPORA
+    from models.registry import MODELS, presets
+    from platforms import PLATFORMS
+
+    rows = [
+        ("models", ", ".join(MODELS)),
+        *((f"presets of {model}", ", ".join(presets(model))) for model in MODELS),
+        ("corpora", ", ".join(CORPORA)),
+        ("objectives", ", ".join(OBJECTIVES)),
+        ("searchers", ", ".join(SEARCHERS)),
+        ("platforms", ", ".join(PLATFORMS)),
+    ]
+    return tabulate(rows, tablefmt="plain")
+
+
+def _joined(items: Iterable[object]) -> str:
+    return ",".join(map(str, items))

@@ -1,0 +1,29 @@
+"""Uniform random search: the yardstick that every other searcher has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dse.searchers import Outcome, draw_new
+from dse.space import Genome, SearchSpace
+
+
+class Random:
+    """Asks `start`, then uniformly random new genomes, whatever it is told."""
+
+    def __init__(
+        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+    ) -> None:
+        self._space = space
+        self._rng = np.random.default_rng(seed)
+        self._waiting = list(start)
+        self._seen = set(start)
+
+    def ask(self, n: int) -> list[Genome]:
+        first, self._waiting = self._waiting[:n], self._waiting[n:]
+        return first + draw_new(self._space, self._rng, self._seen, n - len(first))
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        pass

@@ -1,0 +1,132 @@
+"""A result as a table and as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from dse.evaluate import Evaluation
+from dse.result import SearchResult
+from models.workload import Configuration, Setting
+
+METRIC_COLUMNS = {
+    "error\n%": "error_percent",
+    "size\nMiB": "size_mib",
+    "compression\n×": "compression",
+    "eliminated\n%": "eliminated_percent",
+}
+
+MOST_REASONS = 3
+
+
+def label(setting: Setting) -> str:
+    """'W4A8', with 'd16' for a delta threshold of 16 steps; 'skip' for a path left at 16 bit."""
+    bits = "skip" if setting.skip else f"W{setting.weight_bits}A{setting.act_bits}"
+    return f"{bits}d{setting.delta}" if setting.delta else bits
+
+
+def labels(configuration: Configuration) -> dict[str, str]:
+    """A label for each group of matvecs, gates taken together: 'l1.recurrent_f' counts as 'l1.recurrent'."""
+    found: dict[str, list[str]] = {}
+    for name, setting in configuration:
+        known = found.setdefault(name.partition("_")[0], [])
+        if label(setting) not in known:
+            known.append(label(setting))
+    return {group: "+".join(known) for group, known in found.items()}
+
+
+def describe(configuration: Configuration) -> str:
+    """One line: 'l0.input W8A8 · output W4A8d16'."""
+    return " · ".join(f"{group} {text}" for group, text in labels(configuration).items())
+
+
+def table(result: SearchResult) -> str:
+    """The front, best first objective first, over the baseline's row for reference."""
+    baseline_error = result.baseline.metrics["error_percent"]
+    groups = list(labels(result.baseline.configuration))
+    headers = ["#", *METRIC_COLUMNS, *(group.replace(".", "\n") for group in groups)]
+    headers.insert(2, "Δ error\npoints")
+    rows = []
+    for number, evaluation in [*_numbered(result.front), ("16 bit", result.baseline)]:
+        cells = [_number(evaluation.metrics.get(metric)) for metric in METRIC_COLUMNS.values()]
+        cells.insert(1, f"{evaluation.metrics['error_percent'] - baseline_error:+.2f}")
+        rows.append([number, *cells, *labels(evaluation.configuration).values()])
+    align = ("right",) * (len(METRIC_COLUMNS) + 2) + ("left",) * len(groups)
+    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+
+
+def summary(result: SearchResult) -> str:
+    """Counts in one line, then why evaluations failed and which infeasible one came nearest."""
+    counts = [f"{len(result.evaluations)} evaluations"]
+    counts += [f"{number} {status}" for status in ("infeasible", "failed") if (number := result.count(status))]
+    objectives = ", ".join(objective.name for objective in result.objectives)
+    lines = [f"study {result.study}: {', '.join(counts)}; {len(result.front)} on the front over {objectives}"]
+    failures = Counter(reason for e in result.evaluations if e.status == "failed" for reason in e.reasons)
+    lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
+    infeasible = [evaluation for evaluation in result.evaluations if evaluation.status == "infeasible"]
+    if infeasible:
+        nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
+        lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
+    return "\n".join(lines)
+
+
+def write_files(result: SearchResult, folder: Path) -> list[Path]:
+    """front.csv, front.json, front.html and front.png in `folder`, which is made as needed."""
+    from dse.plot import write_html, write_png
+
+    folder.mkdir(parents=True, exist_ok=True)
+    writers = {"front.csv": write_csv, "front.json": write_json, "front.html": write_html, "front.png": write_png}
+    paths = []
+    for name, write in writers.items():
+        write(result, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def write_csv(result: SearchResult, path: Path) -> None:
+    """One row per point of the front: its metrics, then each matvec's setting."""
+    fields = ("weight_bits", "act_bits", "delta", "skip")
+    columns = [f"{name}.{field}" for name, _ in result.baseline.configuration for field in fields]
+    metrics = list(result.baseline.metrics)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["number", *metrics, *columns])
+        for number, evaluation in _numbered(result.front):
+            settings = [getattr(setting, field) for _, setting in evaluation.configuration for field in fields]
+            writer.writerow([number, *(evaluation.metrics[metric] for metric in metrics), *settings])
+
+
+def write_json(result: SearchResult, path: Path) -> None:
+    """The front in full: settings of the study, baseline, and every point with configuration and metrics."""
+    record = {
+        "study": result.study,
+        "settings": result.settings,
+        "objectives": [
+            {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction} for o in result.objectives
+        ],
+        "evaluations": len(result.evaluations),
+        "baseline": _point(result.baseline),
+        "front": [{"number": int(number), **_point(evaluation)} for number, evaluation in _numbered(result.front)],
+    }
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _point(evaluation: Evaluation) -> dict[str, Any]:
+    record = evaluation.to_json()
+    return {key: record[key] for key in ("metrics", "configuration", "computed", "genome")}
+
+
+def _numbered(evaluations: Iterable[Evaluation]) -> list[tuple[str, Evaluation]]:
+    return [(str(number), evaluation) for number, evaluation in enumerate(evaluations, start=1)]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"

@@ -1,0 +1,207 @@
+"""The search space: which slots of a configuration vary together, and over which choices."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.workload import BASELINE_BITS, BITS, FLOAT_BITS, Configuration, MatVec, Setting, Workload
+
+DEFAULT_BITS = (2, 4, 8, 16)
+DEFAULT_DELTA = (0, 8, 16, 32)  # Source: Rezk et al., "Shrink and Eliminate", thresholds tried on 8-bit activations
+DELTA_BITS = 8  # the activation width that delta choices are stated for
+
+Genome = tuple[int, ...]
+Slot = tuple[str, str]  # (matvec name, field of its setting)
+
+BIT_GROUPS = {
+    "input": "input",
+    "recurrent": "recurrent",
+    "candidate": "recurrent",
+    "projection": "projection",
+    "output": "output",
+}
+DELTA_GROUPS = {**BIT_GROUPS, "projection": "input"}
+
+
+@dataclass(frozen=True)
+class Gene:
+    """One decision: every slot gets the chosen value. Choices of a delta gene are steps of an 8-bit activation."""
+
+    name: str
+    choices: tuple[int, ...]
+    slots: tuple[Slot, ...]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Genes over a base configuration, which supplies the slots that no gene sets.
+
+    A genome holds, gene by gene, the index of its choice.
+    """
+
+    genes: tuple[Gene, ...]
+    base: Configuration
+
+    @property
+    def size(self) -> int:
+        """Number of genomes."""
+        return math.prod(len(gene.choices) for gene in self.genes)
+
+    def values(self, genome: Genome) -> dict[str, int]:
+        """The chosen value of every gene, by name. Raises ValueError on a genome that is not of this space."""
+        if len(genome) != len(self.genes):
+            raise ValueError(f"genome of {len(genome)} genes in a space of {len(self.genes)}")
+        for gene, index in zip(self.genes, genome, strict=True):
+            if not 0 <= index < len(gene.choices):
+                raise ValueError(f"gene {gene.name}: choice {index} is not in 0..{len(gene.choices) - 1}")
+        return {gene.name: gene.choices[index] for gene, index in zip(self.genes, genome, strict=True)}
+
+    def decode(self, genome: Genome) -> Configuration:
+        """The configuration that a genome stands for."""
+        values = self.values(genome)
+        fields: dict[str, dict[str, int]] = {name: {} for name, _ in self.base}
+        for gene in self.genes:
+            for name, field in gene.slots:
+                fields[name][field] = values[gene.name]
+        return Configuration(tuple((name, _setting(base, fields[name])) for name, base in self.base))
+
+    def encode(self, configuration: Configuration) -> Genome:
+        """The smallest genome that decodes to `configuration`. Raises ValueError if there is none."""
+        genome = []
+        for gene in self.genes:
+            for index, choice in enumerate(gene.choices):
+                if all(
+                    getattr(configuration[name], field) == _slot_value(field, choice, configuration[name].act_bits)
+                    for name, field in gene.slots
+                ):
+                    genome.append(index)
+                    break
+            else:
+                raise ValueError(f"gene {gene.name}: no choice of {list(gene.choices)} gives this configuration")
+        found = tuple(genome)
+        if self.decode(found) != configuration:
+            raise ValueError("the configuration differs from the base in a slot that no gene sets")
+        return found
+
+    def canonical(self, genome: Genome) -> Genome:
+        """The smallest genome with the same effect: equal operand widths and equal thresholds in every matvec."""
+        effect = _effect(self.decode(genome))
+        smallest = genome
+        for position, index in enumerate(genome):
+            for lower in range(index):
+                candidate = (*smallest[:position], lower, *smallest[position + 1 :])
+                if _effect(self.decode(candidate)) == effect:
+                    smallest = candidate
+                    break
+        return smallest
+
+    def uniform(self, workload: Workload, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:
+        """The genomes of the uniform configurations without delta, those that the space holds."""
+        genomes = []
+        for width in bits:
+            try:
+                genomes.append(self.encode(Configuration.uniform(workload, width)))
+            except ValueError:  # this width is not among the choices
+                continue
+        return genomes
+
+
+def delta_steps(choice: int, act_bits: int) -> int:
+    """A threshold in steps of an 8-bit activation, as whole steps of a `act_bits`-bit one, rounded down.
+
+    Float activations have no steps and get no threshold. Source: Rezk et al., "Shrink and Eliminate": thresholds
+    16 and 32 of 8-bit activations go with 1 and 2 of 4-bit ones.
+    """
+    if act_bits == FLOAT_BITS:
+        return 0
+    return math.floor(choice * 2.0 ** (act_bits - DELTA_BITS))
+
+
+def search_space(
+    workload: Workload,
+    weight_bits: Sequence[int] = DEFAULT_BITS,
+    act_bits: Sequence[int] = DEFAULT_BITS,
+    delta: Sequence[int] = DEFAULT_DELTA,
+    tied: bool = False,
+) -> SearchSpace:
+    """The genes of a workload over its 16-bit baseline.
+
+    All matrices of one layer and path share a weight gene and an activation gene (one gene for both if `tied`, over the
+    widths that both lists hold). One delta gene serves the input side of a layer (input and projection), one its
+    recurrent side, one the output. The first layer's input, the acoustic features, has no delta gene and sends every
+    change. Source: Rezk et al., MOHAQ and "Shrink and Eliminate".
+    Raises ValueError on a width that the vocabulary lacks or a threshold below 0.
+    """
+    weight_bits = _bit_choices("weight bits", weight_bits)
+    act_bits = _bit_choices("activation bits", act_bits)
+    thresholds = _delta_choices(delta)
+    genes: list[Gene] = []
+    for label, names in groups(workload, BIT_GROUPS).items():
+        weight_slots = tuple((name, "weight_bits") for name in names)
+        act_slots = tuple((name, "act_bits") for name in names)
+        if tied:
+            shared = tuple(bits for bits in weight_bits if bits in act_bits)
+            if not shared:
+                raise ValueError("tied weight and activation bits need at least one width in common")
+            genes.append(Gene(f"{label}.bits", shared, weight_slots + act_slots))
+        else:
+            genes.append(Gene(f"{label}.weight_bits", weight_bits, weight_slots))
+            genes.append(Gene(f"{label}.act_bits", act_bits, act_slots))
+    if thresholds != (0,):
+        first_input = f"{layer_of(workload.matvecs[0])}.input"
+        for label, names in groups(workload, DELTA_GROUPS).items():
+            if label != first_input:
+                genes.append(Gene(f"{label}.delta", thresholds, tuple((name, "delta") for name in names)))
+    return SearchSpace(tuple(genes), Configuration.uniform(workload, BASELINE_BITS))
+
+
+def layer_of(matvec: MatVec) -> str:
+    """'l1' of 'l1.input'; 'output' of 'output'."""
+    return matvec.name.split(".")[0]
+
+
+def groups(workload: Workload, by_path: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Matvec names by 'layer.group', in the workload's order. The output layer's group is just 'output'."""
+    found: dict[str, tuple[str, ...]] = {}
+    for matvec in workload:
+        group = by_path[matvec.path]
+        label = group if matvec.path == "output" else f"{layer_of(matvec)}.{group}"
+        found[label] = (*found.get(label, ()), matvec.name)
+    return found
+
+
+def _setting(base: Setting, fields: Mapping[str, int]) -> Setting:
+    act_bits = fields.get("act_bits", base.act_bits)
+    values: dict[str, Any] = {field: _slot_value(field, value, act_bits) for field, value in fields.items()}
+    return replace(base, **values)
+
+
+def _slot_value(field: str, choice: int, act_bits: int) -> int:
+    return delta_steps(choice, act_bits) if field == "delta" else choice
+
+
+def _effect(configuration: Configuration) -> tuple[tuple[tuple[int, int], int], ...]:
+    return tuple((setting.operand_bits, setting.delta) for _, setting in configuration)
+
+
+def _bit_choices(what: str, choices: Sequence[int]) -> tuple[int, ...]:
+    for bits in choices:
+        if bits not in BITS:
+            raise ValueError(f"{what} {bits} is none of {', '.join(map(str, BITS))}")
+    return _ordered(what, choices)
+
+
+def _delta_choices(choices: Sequence[int]) -> tuple[int, ...]:
+    for steps in choices:
+        if steps < 0:
+            raise ValueError(f"delta {steps} is negative; it counts steps of an 8-bit activation, 0 or more")
+    return _ordered("delta", choices)
+
+
+def _ordered(what: str, choices: Sequence[int]) -> tuple[int, ...]:
+    if not choices:
+        raise ValueError(f"{what}: no choice given")
+    return tuple(sorted(set(choices)))

@@ -1,0 +1,82 @@
+"""Stands in for `dse.measure`: an analytic, deterministic error over a small network; no torch, no corpus."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from models.workload import Configuration, MatVec, Workload
+
+WORKLOAD = Workload(
+    "fake",
+    (
+        MatVec("l0.input", 96, 23, "input"),
+        MatVec("l1.projection", 32, 64, "projection"),
+        MatVec("l1.input", 96, 32, "input"),
+        MatVec("output", 48, 64, "output"),
+    ),
+    vector_weights=128,
+    elementwise_ops_per_frame=500,
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    model: str = "sru"
+    preset: str = "edge"
+    checkpoint: str | None = None
+    corpus: str = "synthetic"
+    corpus_path: str | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    error_percent: float
+    substitutions: int
+    deletions: int
+    insertions: int
+    reference_phones: int
+    computed: dict[str, float]
+    seconds: float
+
+
+class Measurer:
+    workload = WORKLOAD
+    calls = 0
+
+    def measure(self, configuration: Configuration) -> Measurement:
+        type(self).calls += 1
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        _misbehave(configuration)
+        error, computed = 15.0, {}
+        for position, (name, setting) in enumerate(configuration):
+            weight_bits, act_bits = setting.operand_bits
+            step = setting.delta * 2.0 ** (1 - act_bits)
+            error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
+            computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
+        errors = round(error * 10)
+        return Measurement(error, errors - 2, 1, 1, 1000, computed, 0.01)
+
+
+def _misbehave(configuration: Configuration) -> None:
+    """FAKE_RAISE_ON and FAKE_DIE_ON hold the bits of the first weights that raise, or kill the process."""
+    bits = str(configuration["l0.input"].weight_bits)
+    if bits == os.environ.get("FAKE_RAISE_ON"):
+        raise RuntimeError("the fake broke")
+    if bits == os.environ.get("FAKE_DIE_ON"):
+        os.kill(os.getpid(), 9)
+
+
+def task_workload(task: Task) -> Workload:
+    if task.checkpoint is not None:
+        raise FileNotFoundError(f"no checkpoint at {task.checkpoint}")
+    return WORKLOAD
+
+
+def task_fingerprint(task: Task) -> dict[str, str]:
+    return {"checkpoint": "fake-weights", "corpus": f"fake-{task.corpus}"}
+
+
+def open_measurer(task: Task) -> Measurer:
+    return Measurer()
