@@ -3,8 +3,8 @@
 Three levels of detail, `bitfusion:level=...`:
 - ideal: 256 / (weight bits x activation bits) over 16x16, no padding, no memory. The rule of the MOHAQ paper.
 - compute: whole cycles of the array, with the padding that odd sizes cost; no memory.
-- tiled (default): the authors' simulator, with buffers, tiling and DRAM. At batch 1 weights stream from DRAM, so speedup
-  follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to more lanes.
+- tiled (default): the authors' simulator, with buffers, tiling and DRAM. At batch 1 weights stream from DRAM, so
+  speedup follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to more lanes.
 
 Matvecs only: elementwise work and vector weights are not in the simulator. Delta networks gain nothing here.
 """
@@ -14,7 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
+
+import numpy as np
 
 from models.workload import BASELINE_BITS, MatVec
 from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
@@ -24,24 +26,30 @@ SIMULATOR = "github.com/hsharma35/bitfusion at 04ec1c8, bf_e_conf.ini"
 SYNTHESIS = "systolic_array_synth.csv of the simulator: 4x4 array, 45 nm, 500 MHz"
 LEVELS = ("ideal", "compute", "tiled")
 
-# (bank bytes, port bytes, extra ports) -> (read nJ per access, write nJ per access, area mm2).
+# (port bytes, extra ports) -> bank bytes -> (read nJ per access, write nJ per access, area mm2).
 # Source: CACTI 7, 45 nm; the simulator's cacti_sweep.csv holds eight of them.
 SRAM_BANKS = {
-    (128, 4, 0): (0.000683701, 0.000925317, 0.00149898),
-    (1024, 4, 0): (0.00113324, 0.00329596, 0.00882362),
-    (2048, 4, 0): (0.00190318, 0.00363853, 0.015132),
-    (4096, 4, 0): (0.00342953, 0.00431011, 0.0300607),
-    (8192, 4, 0): (0.00639163, 0.00556268, 0.0575061),
-    (16384, 4, 0): (0.00998170, 0.00842090, 0.108577),
-    (32768, 4, 0): (0.0146178, 0.0103698, 0.233389),
-    (65536, 4, 0): (0.0191872, 0.0149393, 0.479602),
-    (512, 4, 1): (0.00106097, 0.00233869, 0.00760331),
-    (1024, 4, 1): (0.00128374, 0.00388394, 0.015209),
-    (2048, 4, 1): (0.00218408, 0.00427357, 0.025817),
-    (4096, 4, 1): (0.00398324, 0.00505131, 0.048574),
-    (512, 16, 0): (0.00371309, 0.00467956, 0.010649),
-    (4096, 16, 0): (0.00526041, 0.0139113, 0.03436),
-    (131072, 16, 0): (0.0610868, 0.0548436, 0.927139),
+    (4, 0): {
+        128: (0.000683701, 0.000925317, 0.00149898),
+        1024: (0.00113324, 0.00329596, 0.00882362),
+        2048: (0.00190318, 0.00363853, 0.015132),
+        4096: (0.00342953, 0.00431011, 0.0300607),
+        8192: (0.00639163, 0.00556268, 0.0575061),
+        16384: (0.00998170, 0.00842090, 0.108577),
+        32768: (0.0146178, 0.0103698, 0.233389),
+        65536: (0.0191872, 0.0149393, 0.479602),
+    },
+    (4, 1): {
+        512: (0.00106097, 0.00233869, 0.00760331),
+        1024: (0.00128374, 0.00388394, 0.015209),
+        2048: (0.00218408, 0.00427357, 0.025817),
+        4096: (0.00398324, 0.00505131, 0.048574),
+    },
+    (16, 0): {
+        512: (0.00371309, 0.00467956, 0.010649),
+        4096: (0.00526041, 0.0139113, 0.03436),
+        131072: (0.0610868, 0.0548436, 0.927139),
+    },
 }
 # (high bits, low bits) -> (area um2, pJ per cycle) of one fusion unit in a 4x4 array. Source: SYNTHESIS.
 FUSION_UNITS = {(8, 2): (1734.552, 0.4591875), (16, 2): (8831.389, 2.11345)}
@@ -79,9 +87,8 @@ class BitFusion(Platform):
     @property
     def area_mm2(self) -> float | None:
         unit_um2, _ = self._fusion_unit
-        banks = self._banks
         core = unit_um2 * 1e-6 * self.array_inputs * self.array_outputs
-        return core + sum(count * SRAM_BANKS[bank][2] for bank, count in banks.values())
+        return core + sum(area for *_, area in self._buffers.values())
 
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         if self.level == "ideal":
@@ -109,10 +116,6 @@ class BitFusion(Platform):
     @cached_property
     def array(self) -> Array:
         """The hardware that is priced. Raises ValueError for a buffer size without known energies."""
-        energy = {
-            buffer: [1e3 * nj / port_bits for nj in SRAM_BANKS[bank][:2]]
-            for (buffer, (bank, _)), port_bits in zip(self._banks.items(), self._port_bits, strict=True)
-        }
         _, unit_pj = self._fusion_unit
         core_pj = self.core_pj_per_cycle
         return Array(
@@ -125,12 +128,12 @@ class BitFusion(Platform):
             output_buffer_bits=8 * self.output_buffer_bytes,
             dram_bits_per_cycle=self.dram_bits_per_cycle,
             core_pj_per_cycle=unit_pj * self.array_inputs * self.array_outputs if core_pj is None else core_pj,
-            weight_read_pj=energy["weight"][0],
-            weight_write_pj=energy["weight"][1],
-            input_read_pj=energy["input"][0],
-            input_write_pj=energy["input"][1],
-            output_read_pj=energy["output"][0],
-            output_write_pj=energy["output"][1],
+            weight_read_pj=self._buffers["weight"][0],
+            weight_write_pj=self._buffers["weight"][1],
+            input_read_pj=self._buffers["input"][0],
+            input_write_pj=self._buffers["input"][1],
+            output_read_pj=self._buffers["output"][0],
+            output_write_pj=self._buffers["output"][1],
             dram_pj=self.dram_pj_per_bit,
         )
 
@@ -139,31 +142,30 @@ class BitFusion(Platform):
         precision = (self.high_bits, self.low_bits)
         if precision not in FUSION_UNITS:
             valid = ", ".join(f"{high}/{low}" for high, low in FUSION_UNITS)
-            raise ValueError(f"bitfusion: no fusion unit of high/low bits {precision[0]}/{precision[1]}; valid: {valid}")
+            raise ValueError(
+                f"bitfusion: no fusion unit of {precision[0]}/{precision[1]} high/low bits; valid: {valid}"
+            )
         return FUSION_UNITS[precision]
 
-    @property
-    def _port_bits(self) -> tuple[int, int, int]:
-        operand_port = self.high_bits * self.high_bits // self.low_bits
-        return operand_port, operand_port, OUTPUT_BITS
+    @cached_property
+    def _buffers(self) -> dict[str, tuple[float, float, float]]:
+        """Read and write energy [pJ/bit] and area [mm2] of each buffer: a bank for each unit, row or column."""
+        operand_port_bits = self.high_bits * self.high_bits // self.low_bits
+        return {
+            "weight": self._sram("weight", self.array_inputs * self.array_outputs, operand_port_bits, 0),
+            "input": self._sram("input", self.array_inputs, operand_port_bits, 0),
+            "output": self._sram("output", self.array_outputs, OUTPUT_BITS, 1),
+        }
 
-    @property
-    def _banks(self) -> dict[str, tuple[tuple[int, int, int], int]]:
-        """Kind and number of SRAM banks: one for each fusion unit (weights), row (inputs), column (outputs)."""
-        operand_port, _, output_port = self._port_bits
-        units = self.array_inputs * self.array_outputs
-        banks = {}
-        for buffer, size, count, port_bits, extra in (
-            ("weight", self.weight_buffer_bytes, units, operand_port, 0),
-            ("input", self.input_buffer_bytes, self.array_inputs, operand_port, 0),
-            ("output", self.output_buffer_bytes, self.array_outputs, output_port, 1),
-        ):
-            bank = (size // count, port_bits // 8, extra)
-            if size % count or bank not in SRAM_BANKS:
-                known = sorted(b[0] for b in SRAM_BANKS if b[1:] == bank[1:])
-                raise ValueError(
-                    f"bitfusion: {buffer}_buffer_bytes={size} over {count} banks is {size / count:g} bytes a bank; "
-                    f"known banks with {bank[1]}-byte ports: {', '.join(map(str, known))} bytes"
-                )
-            banks[buffer] = (bank, count)
-        return banks
+    def _sram(self, buffer: str, banks: int, port_bits: int, extra_ports: int) -> tuple[float, float, float]:
+        """From the table of banks; sizes between two of them are interpolated on a log-log scale."""
+        size = getattr(self, f"{buffer}_buffer_bytes") / banks
+        known = SRAM_BANKS[port_bits // 8, extra_ports]
+        if not min(known) <= size <= max(known):
+            raise ValueError(
+                f"bitfusion: {buffer}_buffer_bytes over {banks} banks is {size:g} bytes a bank; "
+                f"valid: {min(known)} to {max(known)} bytes a bank"
+            )
+        values = zip(*known.values(), strict=True)
+        read, write, area = (float(np.exp(np.interp(np.log(size), np.log(list(known)), np.log(v)))) for v in values)
+        return 1e3 * read / port_bits, 1e3 * write / port_bits, area * banks

@@ -13,6 +13,7 @@ read once per multiply-accumulate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import permutations, product
 from math import ceil
 
@@ -27,7 +28,7 @@ INDEXES = {
     "activations": ("batch", "inputs"),
     "outputs": ("batch", "outputs"),
 }
-Tiles = NDArray[np.int64]  # one entry for each candidate tiling
+Tiles = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,8 @@ class Tiling:
     total_cycles: int
     dram_read_bits: int
     dram_write_bits: int
+    buffer_read_bits: dict[str, int]  # by operand: weights, activations, outputs
+    buffer_write_bits: dict[str, int]
     core_pj: float
     sram_pj: float
     dram_pj: float
@@ -92,143 +95,133 @@ class Tiling:
 
 def best_tiling(array: Array, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> Tiling:
     """Search all tilings and loop orders. Raises ValueError if not even the smallest tile fits the buffers."""
-    tile = _fitting_tiles(array, rows, cols, batch, weight_bits, act_bits)
-    if not len(tile["batch"]):
+    widths = [min(n * array.outputs, rows) for n in _powers_of_two(ceil(rows / array.outputs))]
+    sizes = np.array(list(product(_powers_of_two(batch), _powers_of_two(cols), widths)), dtype=np.int64)
+    candidates = _Candidates(array, weight_bits, act_bits, (batch, cols, rows), sizes)
+    sizes = sizes[np.all([bits <= candidates.halves[of] for of, bits in candidates.fills.items()], axis=0)]
+    if not len(sizes):
         raise ValueError(f"no tile of a {rows} x {cols} matvec at {weight_bits}x{act_bits} bit fits the buffers")
-    count = {loop: -(-size // tile[loop]) for loop, size in zip(LOOPS, (batch, cols, rows), strict=True)}
-    compute = _compute_cycles(array, tile, count, weight_bits, act_bits)
-    inner = _buffer_reads(array, tile, count, weight_bits, act_bits)
-    found = [
-        _best_of_order(array, tile, count, order, compute, inner, weight_bits, act_bits) for order in permutations(LOOPS)
-    ]
+    fitting = _Candidates(array, weight_bits, act_bits, (batch, cols, rows), sizes)
+    found = [_best_of_order(fitting, order) for order in permutations(LOOPS)]
     return min(found, key=lambda tiling: (tiling.total_cycles, tiling.energy_pj))
 
 
-def _powers_of_two(limit: int) -> list[int]:
-    """1, 2, 4, ... below the limit, and the limit itself."""
-    return [1 << n for n in range((limit - 1).bit_length())] + [limit]
+class _Candidates:
+    """Candidate tilings, priced side by side: every array has one entry for each of them."""
 
+    def __init__(
+        self, array: Array, weight_bits: int, act_bits: int, totals: tuple[int, int, int], sizes: Tiles
+    ) -> None:
+        """`sizes` is [candidates, 3]: batch, inputs and outputs of a tile; `totals` the whole product's."""
+        self.array, self.weight_bits, self.act_bits = array, weight_bits, act_bits
+        self.batch, self.inputs, self.outputs = sizes.T
+        self.count = {loop: -(-total // sizes[:, n]) for n, (loop, total) in enumerate(zip(LOOPS, totals, strict=True))}
+        self.tiles = self.count["batch"] * self.count["inputs"] * self.count["outputs"]
+        self.padded_inputs = _ceil_to(self.inputs, array.reduction(weight_bits, act_bits))
+        self.padded_outputs = _ceil_to(self.outputs, array.outputs)
+        # Bits that fill one tile of each operand: weights are padded along the inputs only, outputs to whole columns.
+        self.fills = {
+            "weights": self.padded_inputs * self.outputs * weight_bits,
+            "activations": self.inputs * self.batch * act_bits,
+            "outputs": self.padded_outputs * self.batch * OUTPUT_BITS,
+        }
+        # A tile may take half of its buffer: the other half is being filled.
+        self.halves = {
+            "weights": array.weight_buffer_bits / 2,
+            "activations": array.input_buffer_bits / 2,
+            "outputs": array.output_buffer_bits / 2,
+        }
 
-def _fills(array: Array, tile: dict[str, Tiles], weight_bits: int, act_bits: int) -> dict[str, Tiles]:
-    """Bits moved to fill one tile of each operand: weights padded along inputs, outputs along the array's width."""
-    lanes = array.reduction(weight_bits, act_bits)
-    return {
-        "weights": _ceil_to(tile["inputs"], lanes) * tile["outputs"] * weight_bits,
-        "activations": tile["inputs"] * tile["batch"] * act_bits,
-        "outputs": _ceil_to(tile["outputs"], array.outputs) * tile["batch"] * OUTPUT_BITS,
-    }
+    @cached_property
+    def compute_cycles(self) -> Tiles:
+        array = self.array
+        steps = self.padded_outputs // array.outputs * (self.padded_inputs // array.reduction(*self.bits))
+        return self.tiles * self.batch * steps * array.passes(*self.bits)
 
+    @property
+    def bits(self) -> tuple[int, int]:
+        return self.weight_bits, self.act_bits
 
-def _halves(array: Array) -> dict[str, float]:
-    """Half of each buffer: the other half is being filled."""
-    return {
-        "weights": array.weight_buffer_bits / 2,
-        "activations": array.input_buffer_bits / 2,
-        "outputs": array.output_buffer_bits / 2,
-    }
+    @cached_property
+    def array_reads(self) -> dict[str, Tiles]:
+        """Bits that the array reads from each buffer, under the cheapest of three stationary orders within a tile.
 
+        Outputs are written back as often as they are read.
+        """
+        batch, inputs, outputs = self.batch, self.padded_inputs, self.padded_outputs
+        input_stationary = inputs * batch * (self.act_bits + outputs * (self.weight_bits + OUTPUT_BITS))
+        output_stationary = outputs * batch * (OUTPUT_BITS + inputs * (self.act_bits + self.weight_bits))
+        weight_stationary = inputs * outputs * (self.weight_bits + batch * (self.act_bits + OUTPUT_BITS))
+        least = np.minimum(np.minimum(input_stationary, output_stationary), weight_stationary)
+        use_input = input_stationary == least
+        use_output = ~use_input & (output_stationary == least)
+        macs = self.batch * self.inputs * self.outputs
+        return {
+            "weights": self.tiles
+            * np.where(use_input | use_output, macs, self.inputs * self.outputs)
+            * self.weight_bits,
+            "activations": self.tiles * np.where(use_input, self.batch * self.inputs, macs) * self.act_bits,
+            "outputs": self.tiles * np.where(use_output, self.batch * self.outputs, macs) * OUTPUT_BITS,
+        }
 
-def _fitting_tiles(
-    array: Array, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int
-) -> dict[str, Tiles]:
-    widths = [min(n * array.outputs, rows) for n in _powers_of_two(ceil(rows / array.outputs))]
-    sizes = np.array(list(product(_powers_of_two(batch), _powers_of_two(cols), widths)), dtype=np.int64)
-    tile = dict(zip(LOOPS, sizes.T, strict=True))
-    halves = _halves(array)
-    fills = _fills(array, tile, weight_bits, act_bits)
-    fits = np.all([fills[operand] <= halves[operand] for operand in fills], axis=0)
-    return {loop: size[fits] for loop, size in tile.items()}
-
-
-def _compute_cycles(
-    array: Array, tile: dict[str, Tiles], count: dict[str, Tiles], weight_bits: int, act_bits: int
-) -> Tiles:
-    steps = -(-tile["outputs"] // array.outputs) * -(-tile["inputs"] // array.reduction(weight_bits, act_bits))
-    return _all_tiles(count) * tile["batch"] * steps * array.passes(weight_bits, act_bits)
-
-
-def _buffer_reads(
-    array: Array, tile: dict[str, Tiles], count: dict[str, Tiles], weight_bits: int, act_bits: int
-) -> dict[str, Tiles]:
-    """Bits read from each buffer by the array, under the cheapest of the three stationary orders within a tile.
-
-    Outputs are written back as often as they are read.
-    """
-    batch, inputs, outputs = tile["batch"], tile["inputs"], tile["outputs"]
-    padded_inputs = _ceil_to(inputs, array.reduction(weight_bits, act_bits))
-    padded_outputs = _ceil_to(outputs, array.outputs)
-    input_stationary = padded_inputs * batch * (act_bits + padded_outputs * (weight_bits + OUTPUT_BITS))
-    output_stationary = padded_outputs * batch * (OUTPUT_BITS + padded_inputs * (act_bits + weight_bits))
-    weight_stationary = padded_inputs * padded_outputs * (weight_bits + batch * (act_bits + OUTPUT_BITS))
-    least = np.minimum(np.minimum(input_stationary, output_stationary), weight_stationary)
-    use_input = input_stationary == least
-    use_output = ~use_input & (output_stationary == least)
-    macs, tiles = batch * inputs * outputs, _all_tiles(count)
-    once_per_weight = np.where(use_input | use_output, macs, inputs * outputs)
-    return {
-        "weights": tiles * once_per_weight * weight_bits,
-        "activations": tiles * np.where(use_input, batch * inputs, macs) * act_bits,
-        "outputs": tiles * np.where(use_output, batch * outputs, macs) * OUTPUT_BITS,
-    }
-
-
-def _best_of_order(
-    array: Array,
-    tile: dict[str, Tiles],
-    count: dict[str, Tiles],
-    order: tuple[str, ...],
-    compute: Tiles,
-    inner: dict[str, Tiles],
-    weight_bits: int,
-    act_bits: int,
-) -> Tiling:
-    fills, halves = _fills(array, tile, weight_bits, act_bits), _halves(array)
-    moved: dict[str, Tiles] = {}
-    resident: dict[str, Tiles] = {}
-    for operand, indexed_by in INDEXES.items():
-        bits, largest = fills[operand], fills[operand]
+    def moved(self, operand: str, order: tuple[str, ...]) -> tuple[Tiles, Tiles]:
+        """Bits moved between DRAM and the operand's buffer in all, and the most that stays buffered at a time."""
+        bits = resident = self.fills[operand]
         reusable = np.ones(len(bits), dtype=bool)
         for loop in reversed(order):
-            moves_again = ~reusable | (loop in indexed_by)
-            bits = np.where(moves_again, bits * count[loop], bits)
-            reusable &= ~moves_again | (bits <= halves[operand])
-            largest = np.where(reusable, bits, largest)
-        moved[operand], resident[operand] = bits, largest
-    # Outputs spill exactly as they fill, so the last spill is as large as the resident outputs.
-    first = resident["weights"] + resident["activations"] + resident["outputs"]
-    last = resident["outputs"]
-    dram_read = moved["weights"] + moved["activations"] + moved["outputs"]
-    dram_write = moved["outputs"]
+            moves_again = ~reusable | (loop in INDEXES[operand])
+            bits = np.where(moves_again, bits * self.count[loop], bits)
+            reusable &= ~moves_again | (bits <= self.halves[operand])
+            resident = np.where(reusable, bits, resident)
+        return bits, resident
+
+
+def _best_of_order(candidates: _Candidates, order: tuple[str, ...]) -> Tiling:
+    array, compute = candidates.array, candidates.compute_cycles
+    weights, first_weights = candidates.moved("weights", order)
+    activations, first_activations = candidates.moved("activations", order)
+    outputs, resident_outputs = candidates.moved("outputs", order)
+    # Outputs are read from DRAM as well as written. The first fills and the last spill overlap with no arithmetic.
+    dram_read, dram_write = weights + activations + outputs, outputs
+    first, last = first_weights + first_activations + resident_outputs, resident_outputs
     width = array.dram_bits_per_cycle
-    latency = -(-first // width) + -(-last // width)
     overlapped = -(-(dram_read + dram_write - first - last) // width)
-    total = compute + np.maximum(0, overlapped - compute) + latency
+    total = np.maximum(compute, overlapped) - (-first // width) - (-last // width)
+
+    reads = dict(candidates.array_reads)
+    reads["outputs"] = reads["outputs"] + outputs
+    writes = {"weights": weights, "activations": activations, "outputs": reads["outputs"]}
     core_pj = compute * array.core_pj_per_cycle
     sram_pj = (
-        inner["weights"] * array.weight_read_pj
-        + moved["weights"] * array.weight_write_pj
-        + inner["activations"] * array.input_read_pj
-        + moved["activations"] * array.input_write_pj
-        + (inner["outputs"] + moved["outputs"]) * (array.output_read_pj + array.output_write_pj)
+        reads["weights"] * array.weight_read_pj
+        + writes["weights"] * array.weight_write_pj
+        + reads["activations"] * array.input_read_pj
+        + writes["activations"] * array.input_write_pj
+        + reads["outputs"] * array.output_read_pj
+        + writes["outputs"] * array.output_write_pj
     )
     dram_pj = (dram_read + dram_write) * array.dram_pj
     best = int(np.lexsort((core_pj + sram_pj + dram_pj, total))[0])
+    count = candidates.count
     return Tiling(
-        tile=(int(tile["batch"][best]), int(tile["inputs"][best]), int(tile["outputs"][best])),
+        tile=(int(candidates.batch[best]), int(candidates.inputs[best]), int(candidates.outputs[best])),
         tiles=(int(count["batch"][best]), int(count["inputs"][best]), int(count["outputs"][best])),
         order=order,
         compute_cycles=int(compute[best]),
         total_cycles=int(total[best]),
         dram_read_bits=int(dram_read[best]),
         dram_write_bits=int(dram_write[best]),
+        buffer_read_bits={operand: int(bits[best]) for operand, bits in reads.items()},
+        buffer_write_bits={operand: int(bits[best]) for operand, bits in writes.items()},
         core_pj=float(core_pj[best]),
         sram_pj=float(sram_pj[best]),
         dram_pj=float(dram_pj[best]),
     )
 
 
-def _all_tiles(count: dict[str, Tiles]) -> Tiles:
-    return count["batch"] * count["inputs"] * count["outputs"]
+def _powers_of_two(limit: int) -> list[int]:
+    """1, 2, 4, ... below the limit, and the limit itself."""
+    return [1 << n for n in range((limit - 1).bit_length())] + [limit]
 
 
 def _ceil_to(size: Tiles, unit: int) -> Tiles:

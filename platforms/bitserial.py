@@ -1,0 +1,115 @@
+"""Bit-serial designs: what each gains from narrow operands in matrix-vector products.
+
+Their rules differ in which operand is serial. In a matrix-vector product no weight is used twice, so a design that
+shares weights over windows (Stripes) gains nothing at batch 1, and one that hides activation bits behind weight
+loading (Loom) gains from weight bits only. None of them exploits delta networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import ceil
+
+import numpy as np
+
+from models.workload import BASELINE_BITS, MatVec
+from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
+
+STRIPES = "Judd et al., Stripes (MICRO 2016)"
+LOOM = "Sharify et al., Loom (DAC 2018), abstract"
+UNPU = "Lee et al., UNPU (JSSC 2019), abstract: 345.6 GOPS at 16 bit, 200 MHz"
+BISMO = "github.com/EECS-NTNU/bismo, doc/platforms.md: 8x256x8 at 200 MHz (PYNQ-Z1), 10x256x10 at 300 MHz (Ultra96)"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BitSerial(Platform):
+    """With `dram_bits_per_cycle` weights stream in, once a batch, and the slower of both decides; else on chip."""
+
+    batch: int = constant(1, "vectors", "streams that share the weights", "set")
+    dram_bits_per_cycle: float | None = constant(None, "bit/cycle", "none: memory is never the limit", "set")
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError(f"{self.name}: batch must be at least 1, not {self.batch}")
+
+    @property
+    def supported_bits(self) -> tuple[BitPair, ...]:
+        return tuple(product(ANY_BITS, ANY_BITS))
+
+    def bounded(self, matvec: MatVec, weight_bits: int, cycles: float) -> float:
+        """Cycles per frame, given the arithmetic's cycles for one pass of one vector."""
+        if self.dram_bits_per_cycle:
+            cycles = max(cycles, matvec.weights * weight_bits / self.dram_bits_per_cycle / self.batch)
+        return cycles * matvec.passes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Stripes(BitSerial):
+    """Activations serial, weights parallel and shared by `windows` vectors: act bits / 16 once these are filled.
+
+    Below that a matvec runs no slower than on the bit-parallel design it extends, one vector at a time.
+    """
+
+    macs_per_cycle: float = constant(4096.0, "MAC/cycle at 16 bit", STRIPES + ": 16 tiles x 256", "recalled")
+    windows: int = constant(16, "vectors", STRIPES, "recalled")
+
+    def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
+        serial = ceil(self.batch / self.windows) * act_bits / self.batch  # against 1 cycle a vector in parallel
+        return Cost(self.bounded(matvec, weight_bits, matvec.weights / self.macs_per_cycle * min(1.0, serial)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Loom(BitSerial):
+    """Both operands serial, but fully-connected time follows the weight bits only: weight bits / 16."""
+
+    macs_per_cycle: float = constant(128.0, "MAC/cycle at 16 bit", LOOM, "read")
+
+    def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
+        cycles = matvec.weights / self.macs_per_cycle * weight_bits / BASELINE_BITS
+        return Cost(self.bounded(matvec, weight_bits, cycles))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Unpu(BitSerial):
+    """Weights serial through lookup tables, activations 16 bit whatever their width: weight bits / 16."""
+
+    clock_hz: float | None = constant(200e6, "Hz", UNPU, "read")
+    macs_per_cycle: float = constant(864.0, "MAC/cycle at 16 bit", UNPU, "derived")
+    chip_area_mm2: float | None = constant(16.0, "mm2", "Lee et al., UNPU (JSSC 2019), abstract: 65 nm", "read")
+    # 2 operations a MAC; 3.08, 11.6 and 50.6 TOPS/W at 16, 4 and 1 bit. Widths between are interpolated.
+    mac_pj: Mapping[int, float] = constant(
+        {1: 2 / 50.6, 4: 2 / 11.6, 16: 2 / 3.08}, "pJ/MAC", UNPU + "; 4 bit from memory of the paper", "recalled"
+    )
+
+    @property
+    def area_mm2(self) -> float | None:
+        return self.chip_area_mm2
+
+    def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
+        cycles = matvec.weights / self.macs_per_cycle * weight_bits / BASELINE_BITS
+        mac_pj = float(np.interp(weight_bits, list(self.mac_pj), list(self.mac_pj.values())))
+        return Cost(self.bounded(matvec, weight_bits, cycles), matvec.macs_per_frame * mac_pj)
+
+
+def bismo_cycles(array: tuple[int, int, int], rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> int:
+    """Least execute-stage cycles of a bit-serial product on a (rows, depth, columns) array of binary dot products."""
+    array_rows, depth, array_cols = array
+    tiles = ceil(rows / array_rows) * ceil(batch / array_cols) * ceil(cols / depth)
+    return weight_bits * act_bits * tiles
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bismo(BitSerial):
+    """Both operands serial on an FPGA overlay: weight bits x act bits. At batch 1 only one array column works."""
+
+    clock_hz: float | None = constant(200e6, "Hz", BISMO, "read")
+    array_rows: int = constant(8, "dot-product units", BISMO, "read")
+    array_depth: int = constant(256, "bits", BISMO, "read")
+    array_cols: int = constant(8, "dot-product units", BISMO, "read")
+
+    def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
+        array = (self.array_rows, self.array_depth, self.array_cols)
+        cycles = bismo_cycles(array, matvec.rows, matvec.cols, self.batch, weight_bits, act_bits)
+        return Cost(self.bounded(matvec, weight_bits, cycles / self.batch))
