@@ -1,0 +1,97 @@
+"""espeak-ng through ctypes: text in, samples and the start of every phoneme out."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 22_050  # of every formant voice of espeak-ng
+
+# Constants of speak_lib.h. Source: https://github.com/espeak-ng/espeak-ng/blob/1.52.0/src/include/espeak-ng/speak_lib.h
+_OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_PHONEME_EVENTS = 1
+_CHARS_UTF8 = 1
+_PHONEMES_IN_BRACKETS = 0x100
+_RATE_PARAMETER = 1
+_EVENT_LIST_END = 0
+_EVENT_PHONEME = 7
+
+
+class _Event(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position_ms", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("mnemonic", ctypes.c_char * 8),
+    )
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+class Espeak:
+    """One espeak-ng, speaking with one voice file.
+
+    The library keeps state from sentence to sentence and there is one of it per process: samples repeat exactly only
+    for the same sentences in the same order in a fresh process.
+
+    Raises FileNotFoundError where the library cannot be loaded, ValueError where it refuses the voice.
+    """
+
+    def __init__(self, voice_file: Path, words_per_minute: int) -> None:
+        self._library = _load_library()
+        self._chunks: list[NDArray[np.int16]] = []
+        self._phonemes: list[tuple[int, str]] = []
+        self._callback: Callable[..., int] = _Callback(self._collect)
+        self._library.espeak_SetSynthCallback(self._callback)
+        if self._library.espeak_ng_SetVoiceByFile(str(voice_file).encode()) != 0:
+            raise ValueError(f"espeak-ng refuses the voice file {voice_file}")
+        self._library.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
+
+    def speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:
+        """Samples int16 [S] at 22,050 Hz and (first sample, mnemonic) of each phoneme, in time order.
+
+        Text may hold phonemes as espeak mnemonics: `[[h@l'oU]]`.
+        """
+        self._chunks.clear()
+        self._phonemes.clear()
+        data = text.encode()
+        flags = _CHARS_UTF8 | _PHONEMES_IN_BRACKETS
+        if self._library.espeak_Synth(data, len(data) + 1, 0, 1, 0, flags, None, None) != 0:
+            raise ValueError(f"espeak-ng cannot speak '{text}'")
+        return np.concatenate(self._chunks), sorted(self._phonemes, key=lambda phoneme: phoneme[0])
+
+    def _collect(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
+        if count > 0:
+            self._chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        index = 0
+        while events[index].type != _EVENT_LIST_END:
+            if events[index].type == _EVENT_PHONEME:
+                self._phonemes.append((events[index].sample, events[index].mnemonic.decode()))
+            index += 1
+        return 0
+
+
+def _load_library() -> ctypes.CDLL:
+    try:
+        import espeakng_loader
+
+        library = ctypes.CDLL(espeakng_loader.get_library_path())
+        rate_hz = library.espeak_Initialize(
+            _OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _INITIALIZE_PHONEME_EVENTS
+        )
+    except (ImportError, OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"espeak-ng cannot be loaded ({error}); reinstall it with: pip install espeakng-loader"
+        ) from error
+    if rate_hz != SAMPLE_RATE_HZ:
+        raise FileNotFoundError(f"espeak-ng speaks at {rate_hz} Hz instead of {SAMPLE_RATE_HZ}; its data is damaged")
+    return library
