@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
+from math import isfinite
 from typing import Any, Literal
 
 from models.workload import BASELINE_BITS, BITS, Configuration, MatVec, Workload, size_mib
@@ -74,6 +75,16 @@ class Platform(ABC):
     name: str = ""
     memory_limit_mib: float | None = constant(None, "MiB", "study parameter: room for all weights", "set")
     clock_hz: float | None = constant(None, "Hz", "unknown", "assumed")
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if "unit" not in item.metadata or not isinstance(value, int | float):
+                continue
+            may_be_zero = item.default == 0 or item.metadata["unit"].startswith("pJ")
+            bound = "0 or above" if may_be_zero else "above 0"
+            if not isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
+                raise ValueError(f"{self.name}: {item.name} must be {bound}, not {value}")
 
     @property
     @abstractmethod

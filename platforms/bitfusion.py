@@ -74,11 +74,9 @@ class BitFusion(Platform):
     core_pj_per_cycle: float | None = constant(None, "pJ/cycle", SYNTHESIS + "; none: from the array's size", "read")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.level not in LEVELS:
             raise ValueError(f"bitfusion: level '{self.level}' is none of {', '.join(LEVELS)}")
-        for name in ("batch", "array_inputs", "array_outputs", "high_bits", "low_bits", "dram_bits_per_cycle"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"bitfusion: {name} must be at least 1, not {getattr(self, name)}")
 
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:

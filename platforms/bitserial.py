@@ -30,10 +30,6 @@ class BitSerial(Platform):
     batch: int = constant(1, "vectors", "streams that share the weights", "set")
     dram_bits_per_cycle: float | None = constant(None, "bit/cycle", "none: memory is never the limit", "set")
 
-    def __post_init__(self) -> None:
-        if self.batch < 1:
-            raise ValueError(f"{self.name}: batch must be at least 1, not {self.batch}")
-
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:
         return tuple(product(ANY_BITS, ANY_BITS))

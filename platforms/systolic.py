@@ -37,11 +37,9 @@ class Systolic(Platform):
     dram_bits_per_cycle: float | None = constant(None, "bit/cycle", "none: memory is never the limit", "set")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dataflow not in DATAFLOWS:
             raise ValueError(f"systolic: dataflow '{self.dataflow}' is none of {', '.join(DATAFLOWS)}")
-        for name in ("batch", "array_rows", "array_cols"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"systolic: {name} must be at least 1, not {getattr(self, name)}")
 
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:
