@@ -13,11 +13,13 @@ from models.calibration import Calibration
 from models.delta import delta_gate
 from models.fixed_point import HIGH, LOW, ROUNDER
 from models.matmul import PreparedMatrix, prepare, product
-from models.quantizer import code_range, quantize_matrix
+from models.quantizer import QuantizedMatrix, code_range, quantize_matrix
 from models.workload import BASELINE_BITS, Configuration, Workload
 
 # Utterances are run in groups of about this many frames, so that a group's sums stay in the cache.
 GROUP_FRAMES = 2048
+
+Codes = NDArray[np.int8] | NDArray[np.int16]
 
 
 @dataclass(eq=False)
@@ -37,6 +39,25 @@ class Counter:
         return {name: self.sent[name] / elements for name, elements in self.elements.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Matvecs that read the same vector with the same settings: one gate, one product, stacked by rows."""
+
+    names: tuple[str, ...]
+    matrix: PreparedMatrix
+    act_bits: int
+    delta: int
+    divisor: float  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
+    unit: NDArray[np.float32]  # [rows] value of one unit of a sum
+
+    def quantize(self, x: NDArray[np.int16]) -> Codes:
+        """Codes [n, cols] of grid codes `x`; at 16 bits the grid's own. Always a new array."""
+        if self.act_bits == BASELINE_BITS:
+            return x.copy()
+        codes: NDArray[np.int8] = quantize_codes(x, np.float32(self.divisor), *code_range(self.act_bits))
+        return codes
+
+
 class Linear:
     """The matvecs of one network: float matrices and calibration in, exact quantized products out."""
 
@@ -44,43 +65,78 @@ class Linear:
         self, workload: Workload, matrices: Mapping[str, NDArray[np.float32]], calibration: Calibration
     ) -> None:
         self.workload, self.matrices, self.calibration = workload, matrices, calibration
-        self._prepared: dict[tuple[str, int], PreparedMatrix] = {}
+        self._quantized: dict[tuple[str, int], QuantizedMatrix] = {}
+        self._prepared: dict[tuple[tuple[str, ...], int], PreparedMatrix] = {}
 
-    def matrix(self, name: str, bits: int) -> PreparedMatrix:
-        """Quantized once per (matvec, bits), then kept."""
-        if (name, bits) not in self._prepared:
-            self._prepared[name, bits] = prepare([quantize_matrix(self.matrices[name], bits)])
-        return self._prepared[name, bits]
+    def matrix(self, names: tuple[str, ...], bits: int) -> PreparedMatrix:
+        """Each matvec quantized once per bits, stacked once per set of names, then kept."""
+        for name in names:
+            if (name, bits) not in self._quantized:
+                self._quantized[name, bits] = quantize_matrix(self.matrices[name], bits)
+        if (names, bits) not in self._prepared:
+            self._prepared[names, bits] = prepare([self._quantized[name, bits] for name in names])
+        return self._prepared[names, bits]
+
+    def bundles(self, names: tuple[str, ...], fraction_bits: int, configuration: Configuration) -> list[Bundle]:
+        """The matvecs `names`, which read one vector on a grid with `fraction_bits`, by equal settings."""
+        alike: dict[tuple[int, int, int], list[str]] = {}
+        for name in names:
+            setting = configuration[name]
+            alike.setdefault((*setting.operand_bits, setting.delta), []).append(name)
+        result = []
+        for (weight_bits, act_bits, delta), members in alike.items():
+            matrix = self.matrix(tuple(members), weight_bits)
+            step = 2.0**-fraction_bits
+            if act_bits != BASELINE_BITS:
+                step = self.calibration.scale(members[0], act_bits)
+            divisor = step * 2.0**fraction_bits
+            unit = matrix.scale * np.float32(step)
+            result.append(Bundle(tuple(members), matrix, act_bits, delta, divisor, unit))
+        return result
 
     def __call__(
         self,
-        name: str,
+        bundle: Bundle,
+        x: NDArray[np.int16],
+        offsets: NDArray[np.int64],
+        counter: Counter,
+    ) -> NDArray[np.int32 | np.float32]:
+        """Exact sums [n, rows] of a sequence's codes [n, cols], which are not changed; gated utterance by utterance."""
+        codes = bundle.quantize(x)
+        sent = delta_gate(codes, offsets, bundle.delta)
+        for name in bundle.names:
+            counter.add(name, codes.size, sent)
+        return product(codes, bundle.matrix)
+
+    def to_grid(
+        self,
+        names: tuple[str, ...],
         x: NDArray[np.int16],
         fraction_bits: int,
+        out_bits: int,
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
-    ) -> tuple[NDArray[np.int32 | np.float32], NDArray[np.float32]]:
-        """Exact sums [n, rows] and the float32 value [rows] that one unit of a sum stands for.
+    ) -> NDArray[np.int16]:
+        """The products of all `names` with the sequence x, side by side [n, rows], on a grid with `out_bits`."""
+        bundles = self.bundles(names, fraction_bits, configuration)
+        parts = [rescale(self(b, x, offsets, counter), b.unit * np.float32(2.0**out_bits)) for b in bundles]
+        return self.in_order(names, bundles, parts)
 
-        x: codes [n, cols] on a grid with `fraction_bits`; they are not changed.
-        """
-        setting = configuration[name]
-        weight_bits, act_bits = setting.operand_bits
-        matrix = self.matrix(name, weight_bits)
-        codes, step = self.quantize_input(name, x, fraction_bits, act_bits)
-        counter.add(name, codes.size, delta_gate(codes, offsets, setting.delta))
-        return product(codes, matrix), matrix.scale * np.float32(step)
-
-    def quantize_input(
-        self, name: str, x: NDArray[np.int16], fraction_bits: int, act_bits: int
-    ) -> tuple[NDArray[np.int8] | NDArray[np.int16], float]:
-        """Codes and the value of one step; at 16 bits the grid's own codes."""
-        if act_bits == BASELINE_BITS:
-            return x.copy(), 2.0**-fraction_bits
-        step = self.calibration.scale(name, act_bits)
-        low, high = code_range(act_bits)
-        return quantize_codes(x, np.float32(step * 2.0**fraction_bits), low, high), step
+    def in_order(
+        self, names: tuple[str, ...], bundles: list[Bundle], parts: list[NDArray[np.int16]]
+    ) -> NDArray[np.int16]:
+        """Columns of the bundles' products put into the order of `names`."""
+        if len(parts) == 1:
+            return parts[0]
+        columns = {}
+        for bundle, part in zip(bundles, parts, strict=True):
+            start = 0
+            for name in bundle.names:
+                rows = len(self.matrices[name])
+                columns[name] = part[:, start : start + rows]
+                start += rows
+        return np.concatenate([columns[name] for name in names], axis=1)
 
 
 @njit(cache=True, nogil=True)

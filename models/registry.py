@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from models.workload import Configuration, Workload
 
 # name -> module that holds the sizes (a frozen dataclass, see ModelSpec) and PRESETS
-MODELS = {"sru": "models.sru:Sru"}
+MODELS = {
+    "sru": "models.sru:Sru",
+    "lstm": "models.lstm:Lstm",
+    "gru": "models.gru:Gru",
+    "ligru": "models.ligru:Ligru",
+}
 
 
 class Engine(Protocol):

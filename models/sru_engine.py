@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Counter, Linear, groups, rescale
+from models.engine import Counter, Linear, groups
 from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration, is_float
@@ -62,16 +62,16 @@ class SruEngine:
         for layer in range(self.spec.layers):
             q, q_bits = x, x_bits
             if self.spec.projected(layer):
-                sums, step = self.linear(f"l{layer}.projection", x, x_bits, offsets, configuration, counter)
                 q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
-                q = rescale(sums, step * np.float32(2.0**q_bits))
-            sums, step = self.linear(f"l{layer}.input", q, q_bits, offsets, configuration, counter)
-            x, x_bits = self._recur(layer, sums, step, x, x_bits, offsets)
-        sums, step = self.linear("output", x, x_bits, offsets, configuration, counter)
+                name = f"l{layer}.projection"
+                q = self.linear.to_grid((name,), x, x_bits, q_bits, offsets, configuration, counter)
+            (bundle,) = self.linear.bundles((f"l{layer}.input",), q_bits, configuration)
+            sums = self.linear(bundle, q, offsets, counter)
+            x, x_bits = self._recur(layer, sums, bundle.unit, x, x_bits, offsets)
         bits = self.calibration.fraction_bits("logits")
-        products = rescale(sums, step * np.float32(2.0**bits)).astype(np.float32)
+        products = self.linear.to_grid(("output",), x, x_bits, bits, offsets, configuration, counter)
         bias = to_grid(self.weights["output_bias"], bits).astype(np.float32)
-        return to_float(np.clip(products + bias, LOW, HIGH), bits)
+        return to_float(np.clip(products.astype(np.float32) + bias, LOW, HIGH), bits)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA

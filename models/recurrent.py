@@ -1,0 +1,119 @@
+"""What LSTM, GRU and LiGRU share: sizes, workload, parameter layout. Loads no torch.
+
+Bidirectional, with the same weights for both directions. The input products W x are the same for both and run once a
+frame; the recurrent products U h run once for each direction (`passes` 2).
+
+Parameters, float32, per layer l, gates stacked by rows in the model's order:
+    input.l{l}      [gates * hidden, inputs]        recurrent.l{l}  [gates * hidden, hidden]
+    bias.l{l}       [gates * hidden]
+    norm_scale.l{l}, norm_mean.l{l}, norm_var.l{l}  [gates * hidden], with batch normalisation only
+    output [outputs, 2 * hidden], output_bias [outputs], input_mean [features], input_std [features]
+Source: sizes and cells follow Rezk et al., Information 13(4):176 (2022), and pytorch-kaldi.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.workload import MatVec, Workload
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.calibration import Calibration, Trace
+    from models.recurrent_cells import Cell
+    from models.recurrent_engine import RecurrentEngine
+    from models.recurrent_network import RecurrentNetwork
+
+NORM_EPSILON = 1e-5  # Source: torch.nn.BatchNorm1d's default, as in pytorch-kaldi
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """Sizes of a bidirectional network of gated layers; `hidden` counts one direction.
+
+    `candidate_scale` multiplies the candidate at inference: pytorch-kaldi's dropout is not inverted and leaves the
+    keep probability there.
+    """
+
+    features: int = 23
+    layers: int = 4
+    hidden: int = 96
+    outputs: int = 144
+    batch_norm: bool = True
+    candidate_scale: float = 1.0
+
+    name: ClassVar[str]
+    gates: ClassVar[tuple[str, ...]]  # in the order they are stacked; the candidate is the last
+    gate_ops: ClassVar[int]  # elementwise operations per unit, direction and frame
+
+    def __post_init__(self) -> None:
+        for field in ("features", "layers", "hidden", "outputs"):
+            if getattr(self, field) < 1:
+                raise ValueError(f"{self.name}: {field} must be at least 1, not {getattr(self, field)}")
+        if not 0 < self.candidate_scale <= 1:
+            raise ValueError(f"{self.name}: candidate_scale must be in (0, 1], not {self.candidate_scale}")
+
+    @property
+    def width(self) -> int:
+        """Both directions together: what a layer puts out."""
+        return 2 * self.hidden
+
+    def inputs(self, layer: int) -> int:
+        return self.features if layer == 0 else self.width
+
+    def input_names(self, layer: int) -> tuple[str, ...]:
+        return tuple(f"l{layer}.input_{gate}" for gate in self.gates)
+
+    def recurrent_names(self, layer: int) -> tuple[str, ...]:
+        """One per gate; the last is the candidate's."""
+        return (*(f"l{layer}.recurrent_{gate}" for gate in self.gates[:-1]), f"l{layer}.candidate")
+
+    def workload(self) -> Workload:
+        matvecs = []
+        for layer in range(self.layers):
+            matvecs += [MatVec(name, self.hidden, self.inputs(layer), "input") for name in self.input_names(layer)]
+            *gates, candidate = self.recurrent_names(layer)
+            matvecs += [MatVec(name, self.hidden, self.hidden, "recurrent", passes=2) for name in gates]
+            matvecs.append(MatVec(candidate, self.hidden, self.hidden, "candidate", passes=2))
+        matvecs.append(MatVec("output", self.outputs, self.width, "output"))
+        # Folded batch normalisation leaves one bias and one scale vector per gate; without it, the bias alone.
+        vectors = self.layers * len(self.gates) * self.hidden * (2 if self.batch_norm else 1) + self.outputs
+        elementwise = self.layers * self.width * self.gate_ops + self.outputs
+        return Workload(self.name, tuple(matvecs), vectors, elementwise)
+
+    # Each model gives start(zeros) and step(...) of the float network, and cell(), its fixed-point step.
+    if TYPE_CHECKING:
+
+        def start(self, zeros: Tensor) -> tuple[Tensor, ...]: ...
+
+        def step(
+            self,
+            pre: Tensor,
+            state: tuple[Tensor, ...],
+            network: RecurrentNetwork,
+            mask: Tensor,
+            layer: int,
+            show: Trace,
+        ) -> tuple[Tensor, ...]: ...
+
+        def cell(self) -> type[Cell]: ...
+
+    def network(self) -> RecurrentNetwork:
+        """The float network, trainable."""
+        from models.recurrent_network import RecurrentNetwork
+
+        return RecurrentNetwork(self)
+
+    def engine(self, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> RecurrentEngine:
+        """The quantized, delta-gated network."""
+        from models.recurrent_engine import RecurrentEngine
+
+        return RecurrentEngine(self, weights, calibration)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,249 @@
+"""LSTM, GRU and LiGRU: float networks against torch's own and plain loops, engines against a plain simulation."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from models.calibration import Recorder
+from models.fixed_point import sigmoid_table, to_float, to_grid
+from models.gru import Gru
+from models.ligru import Ligru
+from models.lstm import Lstm
+from models.quantizer import code_range, quantize_matrix
+from models.recurrent_engine import fold_batch_norm
+from models.workload import Configuration
+
+SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
+SPECS = {
+    "lstm": Lstm(**SIZES),
+    "gru": Gru(**SIZES),
+    "gru-after": Gru(**SIZES, reset_after=True),
+    "ligru": Ligru(**SIZES, candidate_scale=0.8),
+}
+OFFSETS = np.array([0, 7, 8, 20, 33], np.int64)
+f32 = np.float32
+
+
+def randomised(spec):
+    """A network whose biases, norms and weights are all off their initial values."""
+    torch.manual_seed(5)
+    network = spec.network().eval()
+    for name, value in network.state_dict().items():
+        if "norm_var" in name or "norm_scale" in name:
+            value.copy_(torch.rand_like(value) + 0.5)
+        elif "bias" in name or "norm_mean" in name:
+            value.copy_(torch.randn_like(value) * 0.3)
+    return network
+
+
+def run(network, features, offsets, trace=None):
+    with torch.no_grad():
+        return network(torch.from_numpy(features), torch.from_numpy(offsets), trace).numpy()
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def case(request):
+    network = randomised(SPECS[request.param])
+    features = np.random.default_rng(0).normal(size=(OFFSETS[-1], 5)).astype(f32)
+    recorder = Recorder(network.spec.workload().names)
+    logits = run(network, features, OFFSETS, recorder)
+    return network, features, logits, network.spec.engine(network.arrays(), recorder.calibration())
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_without_batch_norm_the_network_is_torchs_own(kind):
+    """One direction of one torch layer at a time; torch orders gates i, f, g, o (LSTM) and r, z, n (GRU)."""
+    spec = (Lstm if kind == "lstm" else Gru)(
+        **SIZES | {"layers": 1}, batch_norm=False, **({} if kind == "lstm" else {"reset_after": True})
+    )
+    network = randomised(spec)
+    weights = {name: torch.from_numpy(value) for name, value in network.arrays().items()}
+    order = (1, 0, 3, 2) if kind == "lstm" else (1, 0, 2)
+
+    def reorder(stacked):
+        blocks = stacked.split(spec.hidden)
+        return torch.cat([blocks[k] for k in order])
+
+    layer = (torch.nn.LSTM if kind == "lstm" else torch.nn.GRU)(spec.features, spec.hidden)
+    layer.weight_ih_l0.data = reorder(weights["input.l0"])
+    layer.weight_hh_l0.data = reorder(weights["recurrent.l0"])
+    layer.bias_ih_l0.data = reorder(weights["bias.l0"])
+    layer.bias_hh_l0.data.zero_()
+    if kind == "gru":
+        layer.bias_hh_l0.data[2 * spec.hidden :] = weights["recurrent_bias.l0"]
+    features = np.random.default_rng(1).normal(size=(OFFSETS[-1], 5)).astype(f32)
+    logits = run(network, features, OFFSETS)
+    for a, b in itertools.pairwise(OFFSETS):
+        x = torch.from_numpy(features[a:b])
+        with torch.no_grad():
+            both = torch.cat([layer(x)[0], layer(x.flip(0))[0].flip(0)], dim=1)
+            expected = both @ weights["output"].t() + weights["output_bias"]
+        assert np.abs(expected.numpy() - logits[a:b]).max() < 1e-5
+
+
+def test_ligru_and_gru_equal_a_plain_loop():
+    sigmoid = lambda z: 1 / (1 + np.exp(-z))  # noqa: E731
+    for name in ("ligru", "gru"):
+        network = randomised(SPECS[name])
+        spec, weights = network.spec, network.arrays()
+        features = np.random.default_rng(2).normal(size=(OFFSETS[-1], 5)).astype(f32)
+        logits = run(network, features, OFFSETS)
+        for a, b in itertools.pairwise(OFFSETS):
+            x = (features[a:b] - weights["input_mean"]) / weights["input_std"]
+            for layer in range(spec.layers):
+                p = x @ weights[f"input.l{layer}"].T - weights[f"norm_mean.l{layer}"]
+                p = p / np.sqrt(weights[f"norm_var.l{layer}"] + 1e-5) * weights[f"norm_scale.l{layer}"]
+                p = (p + weights[f"bias.l{layer}"]).reshape(len(x), -1, spec.hidden)
+                matrices = weights[f"recurrent.l{layer}"].reshape(-1, spec.hidden, spec.hidden)
+                out = np.zeros((len(x), 2, spec.hidden))
+                for direction in range(2):
+                    h = np.zeros(spec.hidden)
+                    for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
+                        z = sigmoid(p[t, 0] + matrices[0] @ h)
+                        if name == "gru":
+                            r = sigmoid(p[t, 1] + matrices[1] @ h)
+                            g = np.tanh(p[t, 2] + matrices[2] @ (r * h))
+                        else:
+                            g = np.maximum(p[t, 1] + matrices[1] @ h, 0) * spec.candidate_scale
+                        h = z * h + (1 - z) * g
+                        out[t, direction] = h
+                x = out.reshape(len(x), -1)
+            assert np.abs(x @ weights["output"].T + weights["output_bias"] - logits[a:b]).max() < 1e-5
+
+
+def test_quantization_off_is_the_float_network(case):
+    network, features, logits, engine = case
+    result, _ = engine.run(features, OFFSETS, Configuration.uniform(network.spec.workload(), 32))
+    assert np.abs(result - logits).max() < 1e-5
+
+
+def test_errors_grow_as_bits_shrink(case):
+    network, features, logits, engine = case
+    errors = [
+        np.abs(engine.run(features, OFFSETS, Configuration.uniform(network.spec.workload(), bits))[0] - logits).mean()
+        for bits in (16, 8, 4, 2)
+    ]
+    assert errors[0] < 5e-3
+    assert errors == sorted(errors)
+
+
+class PlainGate:
+    """Quantizer and delta gate of one vector, one matvec, one row."""
+
+    def __init__(self, engine, name, bits, configuration):
+        self.setting, self.bits = configuration[name], bits
+        self.weight_bits, self.act_bits = self.setting.operand_bits
+        self.matrix = quantize_matrix(engine.linear.matrices[name], self.weight_bits)
+        self.step = f32(2.0**-bits if self.act_bits == 16 else engine.calibration.scale(name, self.act_bits))
+        self.held = np.zeros(self.matrix.codes.shape[1], np.int64)
+        self.sent = self.seen = 0
+
+    def __call__(self, codes, out_bits):
+        if self.act_bits < 16:
+            codes = np.clip(np.rint(to_float(codes, self.bits) / self.step), *code_range(self.act_bits))
+        codes = codes.astype(np.int64)
+        moved = np.abs(codes - self.held) > self.setting.delta
+        self.held = np.where(moved, codes, self.held)
+        self.sent, self.seen = self.sent + moved.sum(), self.seen + moved.size
+        sums = (self.held @ self.matrix.codes.T.astype(np.int64)).astype(f32)
+        return grid(sums * (self.matrix.scale * self.step * f32(2.0**out_bits)))
+
+
+def grid(x):
+    return np.clip(np.rint(x), -(2**15), 2**15 - 1).astype(f32)
+
+
+def gate(total):
+    return sigmoid_table()[np.clip(total, -(2**14), 2**14).astype(int) + 2**14]
+
+
+def tanh(total):
+    return gate(total + total) * 2 - f32(2**14)
+
+
+def plain_step(engine, kind, layer, pre, gates, state, h_bits):
+    """One row, one step; pre [gates, H] on the preactivation grid; gates: a PlainGate per recurrent matvec."""
+    spec, cal = engine.spec, engine.calibration
+    scale, q14 = f32(spec.candidate_scale), f32(2.0**-14)
+    h = state["h"]
+    if kind == "lstm":
+        f, i, o = (gate(grid(pre[k] + gates[k](h, 10))) for k in range(3))
+        g = grid(tanh(grid(pre[3] + gates[3](h, 10))) * scale)
+        c_bits = cal.fraction_bits(f"l{layer}.cell")
+        c = grid(grid(f * state["c"] * q14) + grid(i * g * f32(2.0 ** (c_bits - 28))))
+        state["c"] = c
+        state["h"] = grid(o * tanh(grid(c * f32(2.0 ** (10 - c_bits)))) * f32(2.0 ** (h_bits - 28)))
+        return
+    z = gate(grid(pre[0] + gates[0](h, 10)))
+    if kind == "ligru":
+        g = grid(np.maximum(grid(pre[1] + gates[1](h, 10)), 0) * scale)
+        g = grid(g * f32(2.0 ** (h_bits - 10)))
+    else:
+        r = gate(grid(pre[1] + gates[1](h, 10)))
+        if kind == "gru-after":
+            bias = to_grid(engine.weights[f"recurrent_bias.l{layer}"], 10).astype(f32)
+            back = grid(r * grid(gates[2](h, 10) + bias) * q14)
+        else:
+            back = gates[2](grid(r * h * q14), 10)
+        g = grid(grid(tanh(grid(pre[2] + back)) * scale) * f32(2.0 ** (h_bits - 14)))
+    state["h"] = grid(g + grid(z * grid(h - g) * q14))
+
+
+def simulate(engine, kind, features, configuration):
+    """One utterance by the exactness contract, element by element, with the delta gates' counts."""
+    spec, cal, weights = engine.spec, engine.calibration, engine.weights
+    counts = {}
+    bits = cal.fraction_bits("features")
+    x = to_grid((features - weights["input_mean"]) / weights["input_std"], bits)
+    for layer in range(spec.layers):
+        inward = [PlainGate(engine, name, bits, configuration) for name in spec.input_names(layer)]
+        bias = to_grid(fold_batch_norm(spec, weights, layer)[1], 10).astype(f32).reshape(-1, spec.hidden)
+        pre = [[grid(g(row, 10) + b) for g, b in zip(inward, bias, strict=True)] for row in x]
+        h_bits = cal.fraction_bits(f"l{layer}.state")
+        out = np.zeros((len(x), 2, spec.hidden), np.int16)
+        for direction in range(2):
+            names = spec.recurrent_names(layer)
+            gates = [PlainGate(engine, name, h_bits, configuration) for name in names]
+            state = {"h": np.zeros(spec.hidden, f32), "c": np.zeros(spec.hidden, f32)}
+            for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
+                plain_step(engine, kind, layer, pre[t], gates, state, h_bits)
+                out[t, direction] = state["h"]
+            for name, g in zip(names, gates, strict=True):
+                counts[name] = counts.get(name, 0) + g.sent
+        counts |= {name: g.sent for name, g in zip(spec.input_names(layer), inward, strict=True)}
+        x, bits = out.reshape(len(x), -1), h_bits
+    last = PlainGate(engine, "output", bits, configuration)
+    out_bits = cal.fraction_bits("logits")
+    bias = to_grid(weights["output_bias"], out_bits).astype(f32)
+    logits = np.array([grid(last(row, out_bits) + bias) for row in x])
+    return to_float(logits, out_bits), counts | {"output": last.sent}
+
+
+@pytest.mark.parametrize(("weight_bits", "act_bits", "delta"), [(16, 16, 0), (8, 8, 5), (2, 4, 1), (16, 4, 0)])
+def test_engine_equals_the_plain_simulation_bit_for_bit(case, weight_bits, act_bits, delta, request):
+    network, features, _, engine = case
+    kind = request.node.callspec.params["case"]
+    spec = network.spec
+    workload = spec.workload()
+    configuration = Configuration.uniform(workload, weight_bits, act_bits, delta)
+    # a skipped candidate path and a gate of its own settings among equals: bundles of unequal settings
+    configuration = configuration.with_setting("l0.candidate", skip=True, delta=0)
+    configuration = configuration.with_setting(spec.input_names(1)[0], weight_bits=4, act_bits=8)
+    logits, computed = engine.run(features, OFFSETS, configuration)
+    counts = dict.fromkeys(workload.names, 0)
+    for a, b in itertools.pairwise(OFFSETS):
+        expected, sent = simulate(engine, kind, features[a:b], configuration)
+        assert (logits[a:b] == expected).all()
+        counts = {name: counts[name] + sent[name] for name in counts}
+    for matvec in workload:
+        assert computed[matvec.name] == counts[matvec.name] / (len(features) * matvec.cols * matvec.passes)
+
+
+def test_training_reaches_every_parameter(case):
+    network = case[0].train()
+    network(torch.from_numpy(case[1]), torch.from_numpy(OFFSETS)).square().sum().backward()
+    for name, value in network.named_parameters():
+        assert value.grad is not None and value.grad.abs().sum() > 0, name
+    network.eval()
