@@ -108,6 +108,10 @@ class Platform(ABC):
     def area_mm2(self) -> float | None:
         return None
 
+    def derived_constants(self) -> tuple[Constant, ...]:
+        """Numbers that follow from the fields and still deserve a row in `describe`."""
+        return ()
+
     @property
     def tied(self) -> bool:
         """Whether weights and activations of a matvec must be equally wide."""
@@ -151,7 +155,7 @@ class Platform(ABC):
             costs[matvec.name] = cost
             cycles += cost.cycles
             energy = None if energy is None or cost.energy_pj is None else energy + cost.energy_pj
-            speedup_macs += matvec.macs_per_frame * (base.cycles / cost.cycles if cost.cycles else 1.0)
+            speedup_macs += matvec.macs_per_frame * base.cycles / cost.cycles
             for part, value in cost.parts.items():
                 parts[part] = parts.get(part, 0.0) + value
         parts["speedup_mac_mean"] = speedup_macs / workload.macs_per_frame
@@ -209,7 +213,7 @@ def describe(platform: Platform) -> list[Constant]:
         for key, number in value.items():
             label = "x".join(map(str, key)) if isinstance(key, tuple) else str(key)
             rows.append(Constant(f"{item.name}[{label}]", number, **about))
-    return rows
+    return [*rows, *platform.derived_constants()]
 
 
 def _settings(workload: Workload, configuration: Configuration) -> dict[str, BitPair]:

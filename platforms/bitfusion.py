@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from models.workload import BASELINE_BITS, MatVec
-from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
+from platforms.base import ANY_BITS, BitPair, Constant, Cost, Platform, constant
 from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling
 
 SIMULATOR = "github.com/hsharma35/bitfusion at 04ec1c8, bf_e_conf.ini"
@@ -71,7 +71,7 @@ class BitFusion(Platform):
     dram_bits_per_cycle: int = constant(192, "bit/cycle", SIMULATOR, "read")
     dram_pj_per_bit: float = constant(15.0, "pJ/bit", "default in the simulator's code", "read")
     clock_hz: float | None = constant(500e6, "Hz", SIMULATOR, "read")
-    core_pj_per_cycle: float | None = constant(None, "pJ/cycle", SYNTHESIS + "; none: from the array's size", "read")
+    core_pj_per_cycle: float | None = constant(None, "pJ/cycle", "none: from the array's size", "set")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,6 +87,12 @@ class BitFusion(Platform):
         unit_um2, _ = self._fusion_unit
         core = unit_um2 * 1e-6 * self.array_inputs * self.array_outputs
         return core + sum(area for *_, area in self._buffers.values())
+
+    def derived_constants(self) -> tuple[Constant, ...]:
+        array, cacti = self.array, "CACTI 7 at 45 nm, by the size of a bank"
+        core = Constant("array_core_pj_per_cycle", array.core_pj_per_cycle, "pJ/cycle", SYNTHESIS, "derived")
+        names = [f"{buffer}_{use}_pj" for buffer in ("weight", "input", "output") for use in ("read", "write")]
+        return (core, *(Constant(name, getattr(array, name), "pJ/bit", cacti, "derived") for name in names))
 
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         if self.level == "ideal":

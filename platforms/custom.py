@@ -50,6 +50,7 @@ class TableChip(Platform):
         cycles, bits = macs / self.macs_per_cycle[pair], macs * weight_bits
         if self.dram_bits_per_cycle is not None:
             cycles = max(cycles, bits / self.dram_bits_per_cycle)
+        cycles = max(cycles, matvec.passes)  # a pass with nothing to compute still has to find that out
         if self.mac_pj is None:
             return Cost(cycles)
         memory_pj, mac_pj = bits * self.weight_read_pj_per_bit, macs * self.mac_pj[pair]

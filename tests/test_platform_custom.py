@@ -45,6 +45,12 @@ def test_a_minimal_chip_knows_cycles_only(tmp_path: Path) -> None:
     assert "nearest on my_chip is 8x8 bit" in found.check(WORKLOAD, Configuration.uniform(WORKLOAD, 4))[0]
 
 
+def test_nothing_computed_still_takes_a_cycle_a_pass(tmp_path: Path) -> None:
+    found = chip(tmp_path, 'delta = true\n[macs_per_cycle]\n"16x16" = 1\n')
+    idle = found.estimate(WORKLOAD, Configuration.uniform(WORKLOAD, 16), {"output": 0.0})
+    assert (idle.cycles_per_frame, idle.speedup) == (2, 64 * 32)
+
+
 TABLE = '[macs_per_cycle]\n"16x16" = 1\n'
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from models.registry import preset
 from models.sru import Sru
 from models.workload import Configuration, MatVec, Setting, Workload
 from platforms import reference_accounting as papers
@@ -42,6 +43,16 @@ def configure(
         return Setting(bits, bits, skip=matvec.path == "candidate" and layer in skipped_layers)
 
     return Configuration(tuple((m.name, setting(m)) for m in workload))
+
+
+@pytest.mark.parametrize("model, macs", [("lstm", 19_120_200), ("gru", 18_502_550), ("ligru", 13_044_900)])
+def test_the_models_own_workloads_are_counted_alike(model: str, macs: int) -> None:
+    true = preset(model, "paper").workload()
+    counted, by_hand = papers.counted(true), papers.counted(GATED[model])
+    assert papers.family(true) == model
+    assert counted.macs_per_frame == by_hand.macs_per_frame == macs
+    assert (counted.weights, counted.vector_weights) == (by_hand.weights, by_hand.vector_weights)
+    assert "vector weights" in {d.what for d in papers.differences(true)}
 
 
 def test_sru_constants() -> None:
@@ -120,6 +131,11 @@ def test_sru_compression(bits: int, size: float, ratio: float) -> None:
     uniform = Configuration.uniform(sru(), bits)
     assert papers.size_mib(sru(), uniform) == pytest.approx(size, abs=0.0051)
     assert papers.compression(sru(), uniform) == pytest.approx(ratio, abs=0.05)
+
+
+def test_other_networks_are_compared_with_their_own_fp32_size() -> None:
+    edge = preset("sru", "edge").workload()
+    assert 3.8 < papers.compression(edge, Configuration.uniform(edge, 8)) < 4.0
 
 
 def test_sru_mixed_sizes() -> None:
