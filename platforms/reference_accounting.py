@@ -114,15 +114,15 @@ def compression(workload: Workload, configuration: Configuration) -> float:
 def silago_speedup(workload: Workload, configuration: Configuration) -> float:
     """MAC-weighted arithmetic mean of the layers' speedups; elementwise work counts in the denominator only.
 
-    Both SiLago formulas raise KeyError for bits outside 2, 4, 8, 16.
+    Both SiLago formulas raise ValueError for bits that the papers have no number for.
     """
-    return _mac_mean(workload, configuration, lambda w, a: SILAGO_SPEEDUP[w])
+    return _mac_mean(workload, configuration, lambda w, a: _silago(SILAGO_SPEEDUP, w))
 
 
 def silago_energy_uj(workload: Workload, configuration: Configuration) -> float:
     """Energy per frame [uJ]: every weight bit read once from SRAM, every MAC at its precision."""
     papers = counted(workload)
-    macs_pj = sum(m.macs_per_frame * SILAGO_MAC_PJ[configuration[m.name].operand_bits[0]] for m in papers)
+    macs_pj = sum(m.macs_per_frame * _silago(SILAGO_MAC_PJ, configuration[m.name].operand_bits[0]) for m in papers)
     return (size_mib(workload, configuration) * BITS_PER_MIB * SILAGO_SRAM_PJ_PER_BIT + macs_pj) / 1e6
 
 
@@ -178,6 +178,12 @@ def differences(workload: Workload) -> list[Difference]:
     if family(workload) == "ligru":
         found.append(Difference("gates in the size of a skipped layer", 3, 2, "the GRU's split, copied to LiGRU"))
     return found
+
+
+def _silago(table: Mapping[int, float], bits: int) -> float:
+    if bits not in table:
+        raise ValueError(f"the papers have no SiLago number for {bits} bit; valid: {', '.join(map(str, table))}")
+    return table[bits]
 
 
 def _mac_mean(workload: Workload, configuration: Configuration, speedup: Callable[[int, int], float]) -> float:

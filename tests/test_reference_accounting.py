@@ -216,6 +216,11 @@ def test_differences_name_each_departure() -> None:
     assert "gates in the size of a skipped layer" in {d.what for d in papers.differences(GATED["ligru"])}
 
 
+def test_silago_has_no_number_for_odd_bits() -> None:
+    with pytest.raises(ValueError, match="no SiLago number for 3 bit; valid: 16, 8, 4, 2"):
+        papers.silago_energy_uj(sru(), Configuration.uniform(sru(), 3))
+
+
 def test_unknown_network_is_refused() -> None:
     odd = Workload("odd", (MatVec("l0.recurrent", 4, 4, "recurrent"), MatVec("output", 4, 4, "output")), 0, 0)
     with pytest.raises(ValueError, match="odd: 1 recurrent matrices"):
