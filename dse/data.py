@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -136,19 +135,16 @@ def _write(folder: Path, split: Split) -> None:
 
 
 def _read(folder: Path) -> Split | None:
-    """None where there is nothing, or nothing whole; what is damaged is removed."""
-    if not folder.is_dir():
-        return None
+    """None where there is nothing, or nothing whole."""
     try:
         index = json.loads((folder / INDEX).read_text())
         for name, crc32 in index["crc32"].items():
             if _crc32(folder / f"{name}.npy") != crc32:
                 raise ValueError(name)
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAYS}
+        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ARRAYS}
         names, speakers = tuple(index["names"]), tuple(index["speakers"])
         return Split(name=index["split"], names=names, speakers=speakers, fingerprint=index["fingerprint"], **arrays)
     except (OSError, ValueError, KeyError, TypeError):
-        shutil.rmtree(folder, ignore_errors=True)
         return None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +40,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Espeak:
-    """One espeak-ng, speaking with one voice file.
+    """One espeak-ng, speaking with one voice, given as the text of an espeak-ng voice file.
 
     The library keeps state from sentence to sentence and there is one of it per process: samples repeat exactly only
     for the same sentences in the same order in a fresh process.
@@ -46,14 +48,18 @@ class Espeak:
     Raises FileNotFoundError where the library cannot be loaded, ValueError where it refuses the voice.
     """
 
-    def __init__(self, voice_file: Path, words_per_minute: int) -> None:
+    def __init__(self, voice: str, words_per_minute: int) -> None:
         self._library = _load_library()
         self._chunks: list[NDArray[np.int16]] = []
         self._phonemes: list[tuple[int, str]] = []
         self._callback: Callable[..., int] = _Callback(self._collect)
         self._library.espeak_SetSynthCallback(self._callback)
-        if self._library.espeak_ng_SetVoiceByFile(str(voice_file).encode()) != 0:
-            raise ValueError(f"espeak-ng refuses the voice file {voice_file}")
+        # The library cuts a voice's path off at 60 characters and reads a '+' in it as a variant: a bare name is safe.
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            Path("voice").write_text(voice)
+            refused = self._library.espeak_ng_SetVoiceByFile(b"voice")
+        if refused:
+            raise ValueError(f"espeak-ng refuses the voice '{'; '.join(voice.splitlines())}'")
         self._library.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
 
     def speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:

@@ -7,7 +7,6 @@ runs it once per speaker, because espeak-ng repeats itself exactly only in a fre
 from __future__ import annotations
 
 import sys
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,15 +101,12 @@ def _room_response(rng: np.random.Generator) -> NDArray[np.float64]:
 def speak(name: str, count: int) -> list[Utterance]:
     """The first `count` utterances of the speaker; exact only in a process that has not spoken before."""
     voice = draw_voice(name)
-    with tempfile.TemporaryDirectory() as folder:
-        voice_file = Path(folder) / "voice"
-        voice_file.write_text(voice.voice_file)
-        espeak = Espeak(voice_file, voice.words_per_minute)
-        utterances = []
-        for index in range(count):
-            rng = _generator(name, 1, index)
-            samples, phonemes = espeak.speak(sentence(rng))
-            utterances.append(_record(f"{name}_{index:02d}", name, voice, samples, align(samples, phonemes), rng))
+    espeak = Espeak(voice.voice_file, voice.words_per_minute)
+    utterances = []
+    for index in range(count):
+        rng = _generator(name, 1, index)
+        samples, phonemes = espeak.speak(sentence(rng))
+        utterances.append(_record(f"{name}_{index:02d}", name, voice, samples, align(samples, phonemes), rng))
     return utterances
 
 
@@ -151,7 +147,7 @@ def _record(
 
 
 def _noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-    """Noise [count] whose power falls with frequency to a power of 0 to 1.5 and whose level wanders by some decibels."""
+    """Noise [count]: power falling with frequency to a power of 0 to 1.5, level wandering by some decibels."""
     spectrum = np.fft.rfft(rng.standard_normal(count))
     spectrum *= np.maximum(np.arange(len(spectrum)), len(spectrum) / 100) ** (-rng.uniform(0, 1.5) / 2)
     knots = np.arange(0, count + SAMPLE_RATE_HZ // 4, SAMPLE_RATE_HZ // 4)
