@@ -1,0 +1,155 @@
+"""Training: interrupted and resumed is the same as uninterrupted; the checkpoint says how it was made; damage is named."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import dse.train
+import models.lstm
+import models.sru
+from dse.data import Split
+from models.checkpoint import load, read_card, save, shipped_path
+
+
+def tiny_split(name: str, utterances: int, seed: int) -> Split:
+    """Features that betray the phone, so that a little training shows."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(3, 6, utterances)
+    phones = rng.integers(0, 61, counts.sum()).astype(np.int16)
+    frames = np.repeat(phones, 9)
+    centres = np.random.default_rng(99).normal(size=(61, 23))
+    return Split(
+        name=name,
+        features=(centres[frames] + 0.3 * rng.normal(size=(len(frames), 23))).astype(np.float32),
+        lengths=counts * 9,
+        phones=frames,
+        states=np.tile(np.repeat([0, 1, 2], 3), len(phones)).astype(np.int8),
+        segment_phones=phones,
+        segment_counts=counts,
+        names=tuple(f"{name}{u}" for u in range(utterances)),
+        speakers=("s",) * utterances,
+        fingerprint=f"{name}-{seed}",
+    )
+
+
+class TinyCorpus:
+    name = "tiny"
+
+    def fingerprint(self, split: str) -> str:
+        return f"tiny-{split}"
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    splits = {name: tiny_split(name, n, k) for k, (name, n) in enumerate([("train", 40), ("validation", 9), ("test", 8)])}
+    monkeypatch.setattr(dse.train, "open_corpus", lambda name, path: TinyCorpus())
+    monkeypatch.setattr(dse.train, "load_split", lambda corpus, name: splits[name])
+    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=8, projection=6))
+    monkeypatch.setitem(models.lstm.PRESETS, "tiny", models.lstm.Lstm(layers=1, hidden=8))
+
+
+SETTINGS = dse.train.TrainSettings("sru", "tiny", epochs=4, learning_rate=1e-2)
+
+
+@pytest.mark.parametrize("model", ["sru", "lstm"])
+def test_interrupted_and_resumed_equals_uninterrupted(tiny, tmp_path, monkeypatch, model):
+    settings = dataclasses.replace(SETTINGS, model=model)
+    whole = dse.train.train(settings, tmp_path / "whole.safetensors")
+    epochs = dse.train.run_epoch
+
+    def interrupted(*arguments):
+        if arguments[-1] == 2:
+            raise KeyboardInterrupt
+        return epochs(*arguments)
+
+    monkeypatch.setattr(dse.train, "run_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        dse.train.train(settings, tmp_path / "cut.safetensors")
+    monkeypatch.setattr(dse.train, "run_epoch", epochs)
+    resumed = dse.train.train(settings, tmp_path / "cut.safetensors")
+    assert resumed["history"] == whole["history"]
+    one, two = load(tmp_path / "whole.safetensors"), load(tmp_path / "cut.safetensors")
+    assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
+    assert not list(tmp_path.glob("*.state.*"))
+
+
+def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
+    path = tmp_path / "x.safetensors"
+    card = dse.train.train(dataclasses.replace(SETTINGS, epochs=12), path)
+    history = card["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert min(h["validation_error_percent"] for h in history) < history[0]["validation_error_percent"]
+    spec, stored = read_card(path)
+    assert spec == models.sru.PRESETS["tiny"]
+    assert stored["command"] == "python -m dse.train --model sru --preset tiny --epochs 12 --learning-rate 0.01"
+    assert stored["corpus"]["validation"] == "tiny-validation"
+    assert set(stored["float_error_percent"]) == {"validation", "test"}
+
+
+def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(dse.train, "tune", None, raising=False)
+    path = tmp_path / "x.safetensors"
+    state = dse.train.TrainState(path.with_suffix(".state.safetensors"), SETTINGS)
+    import torch
+
+    network = models.sru.PRESETS["tiny"].network()
+    optimizer = torch.optim.Adam(network.parameters())
+    state.save(network, optimizer, [{"loss": 1.0, "validation_error_percent": 50.0}], is_best=True)
+    command = ["--model", "sru", "--preset", "tiny", "--epochs", "4", "--seed", "7", "--learning-rate", "0.01"]
+    assert dse.train.main([*command, "--out", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "seed: stored 1, now 7" in error
+    state.path.write_bytes(state.path.read_bytes()[:100])
+    assert dse.train.main([*command, "--out", str(path)]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "sur"], "unknown model 'sur'; there are gru, ligru, lstm, sru"),
+        (["--model", "sru", "--preset", "big"], "unknown preset 'big' of sru; there are edge, paper"),
+        (["--model", "sru", "--epochs", "0"], "epochs must be positive"),
+        (["--model", "sru", "--corpus", "nope"], "no corpus 'nope'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
+    assert dse.train.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_damaged_checkpoints_are_named(tmp_path):
+    whole = load(shipped_path("sru", "edge"))
+    data = shipped_path("sru", "edge").read_bytes()
+    path = tmp_path / "x.safetensors"
+    for cut in (0, 5, 200, len(data) // 2):
+        path.write_bytes(data[:cut])
+        with pytest.raises(ValueError, match="damaged"):
+            load(path)
+    path.write_bytes(b"\x80\x04 pickled, perhaps" * 50)
+    with pytest.raises(ValueError, match="damaged"):
+        load(path)
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        load(tmp_path / "absent.safetensors")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load(tmp_path)
+    for name, change in (("output", lambda a: a[:5]), ("output", lambda a: a * np.nan), ("v.l0", None)):
+        weights = dict(whole.weights)
+        weights[name] = change(weights[name]) if change else weights[name]
+        if change is None:
+            del weights[name]
+        save(path, dataclasses.replace(whole, weights=weights))
+        with pytest.raises(ValueError, match=f"network.{name}"):
+            load(path)
+
+
+def test_a_checkpoint_survives_saving_and_loading(tmp_path):
+    whole = load(shipped_path("sru", "edge"))
+    save(tmp_path / "again.safetensors", whole)
+    again = load(tmp_path / "again.safetensors")
+    assert again.spec == whole.spec and json.dumps(again.card) == json.dumps(whole.card)
+    assert all((again.weights[name] == whole.weights[name]).all() for name in whole.weights)
+    assert all((again.decoder[name] == whole.decoder[name]).all() for name in whole.decoder)
