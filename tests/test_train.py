@@ -43,14 +43,16 @@ class TinyCorpus:
 
 @pytest.fixture
 def tiny(monkeypatch):
-    splits = {name: tiny_split(name, n, k) for k, (name, n) in enumerate([("train", 40), ("validation", 9), ("test", 8)])}
+    splits = {
+        name: tiny_split(name, n, k) for k, (name, n) in enumerate([("train", 40), ("validation", 9), ("test", 8)])
+    }
     monkeypatch.setattr(dse.train, "open_corpus", lambda name, path: TinyCorpus())
     monkeypatch.setattr(dse.train, "load_split", lambda corpus, name: splits[name])
-    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=8, projection=6))
+    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=16, projection=12))
     monkeypatch.setitem(models.lstm.PRESETS, "tiny", models.lstm.Lstm(layers=1, hidden=8))
 
 
-SETTINGS = dse.train.TrainSettings("sru", "tiny", epochs=4, learning_rate=1e-2)
+SETTINGS = dse.train.TrainSettings("sru", "tiny", epochs=4, batch_utterances=4, learning_rate=1e-2)
 
 
 @pytest.mark.parametrize("model", ["sru", "lstm"])
@@ -83,7 +85,10 @@ def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
     assert min(h["validation_error_percent"] for h in history) < history[0]["validation_error_percent"]
     spec, stored = read_card(path)
     assert spec == models.sru.PRESETS["tiny"]
-    assert stored["command"] == "python -m dse.train --model sru --preset tiny --epochs 12 --learning-rate 0.01"
+    assert (
+        stored["command"]
+        == "python -m dse.train --model sru --preset tiny --epochs 12 --batch-utterances 4 --learning-rate 0.01"
+    )
     assert stored["corpus"]["validation"] == "tiny-validation"
     assert set(stored["float_error_percent"]) == {"validation", "test"}
 
@@ -97,7 +102,20 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     network = models.sru.PRESETS["tiny"].network()
     optimizer = torch.optim.Adam(network.parameters())
     state.save(network, optimizer, [{"loss": 1.0, "validation_error_percent": 50.0}], is_best=True)
-    command = ["--model", "sru", "--preset", "tiny", "--epochs", "4", "--seed", "7", "--learning-rate", "0.01"]
+    command = [
+        "--model",
+        "sru",
+        "--preset",
+        "tiny",
+        "--epochs",
+        "4",
+        "--seed",
+        "7",
+        "--batch-utterances",
+        "4",
+        "--learning-rate",
+        "0.01",
+    ]
     assert dse.train.main([*command, "--out", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "seed: stored 1, now 7" in error
