@@ -1,0 +1,181 @@
+"""Turn a pytorch-kaldi network into this tool's checkpoint: `python -m dse.import_kaldi --model ligru ...`."""
+
+from __future__ import annotations
+
+import configparser
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.command import Parser
+from dse.errors import one_line_errors
+from models.checkpoint import Checkpoint, content_hash, save
+from models.kaldi_layout import Tensors, to_spec_and_weights
+
+DROPOUT = 0.2  # Source: pytorch-kaldi's TIMIT recipes for LSTM, GRU and liGRU
+# What tensors cannot tell. model: (pytorch-kaldi's arch_class, options that must have these values)
+RECIPES = {
+    "lstm": ("LSTM", {"lstm_act": "tanh", "lstm_use_laynorm": "false"}),
+    "gru": ("GRU", {"gru_act": "tanh", "gru_use_laynorm": "false"}),
+    "ligru": ("liGRU", {"ligru_act": "relu", "ligru_use_laynorm": "false"}),
+    "sru": (
+        "SRU",
+        {"sru_bidirectional": "true", "sru_use_tanh": "false", "sru_use_relu": "false", "sru_use_selu": "false"},
+    ),
+}
+DESCRIPTION = """Turn a network trained by pytorch-kaldi into this tool's checkpoint.
+
+Sizes, batch normalisation and projections are read off the tensors. Bidirectional networks of the papers' kind are
+taken: LSTM and GRU with tanh, liGRU with ReLU, SRU without activation, one linear output layer. Layer normalisation,
+networks of one direction and whatever else this tool's models do not do are refused by the tensor's name. Tensors do
+not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double width: --cfg
+checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
+EPILOG = """The network expects its features as pytorch-kaldi feeds them: normalised by speaker, then to mean 0 and
+deviation 1 in each dimension. No decoder is stored: priors and phone bigram are not in pytorch-kaldi's files."""
+
+
+def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The tensors of one final_architecture*.pkl by name. Runs nothing that the file holds.
+
+    Raises FileNotFoundError, and ValueError in one line where the file is damaged or holds anything but plain data.
+    """
+    import torch
+
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
+        raise ValueError(
+            f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
+        ) from error
+    parameters = content.get("model_par") if isinstance(content, dict) else None
+    if not isinstance(parameters, dict):
+        raise ValueError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
+    arrays = {}
+    for name, value in parameters.items():
+        plain = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_meta
+        if not plain or not (value.is_floating_point() or value.dtype == torch.int64):
+            raise ValueError(f"{path}: '{name}' in model_par is not a plain tensor of numbers")
+        arrays[str(name)] = value.detach().float().numpy()
+    return arrays
+
+
+def read_dropout(path: Path, model: str) -> float:
+    """Check what the experiment's cfg says of the network against what the model does; returns its dropout.
+
+    Raises ValueError naming the option that does not fit, FileNotFoundError where there is no file.
+    """
+    cfg = configparser.ConfigParser(interpolation=None)
+    try:
+        cfg.read_string(path.read_text(encoding="utf-8"))
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a pytorch-kaldi cfg: {error}") from error
+    arch_class, required = RECIPES[model]
+    found = {name: cfg[name]["arch_class"] for name in cfg.sections() if "arch_class" in cfg[name]}
+    sections = [name for name, kind in found.items() if kind == arch_class]
+    if len(sections) != 1:
+        raise ValueError(
+            f"{path} has {len(sections)} architectures of arch_class {arch_class}, should be 1; it has "
+            + (", ".join(found.values()) or "none at all")
+        )
+    section = cfg[sections[0]]
+    for option, wanted in required.items():
+        values = _values(section.get(option, ""))
+        if set(values) != {wanted}:
+            raise ValueError(f"{path}: {option} is '{','.join(values)}', only {wanted} in every layer is supported")
+    if model == "sru":
+        return 0.0
+    dropouts = set(_values(section.get(f"{model}_drop", "")))
+    try:
+        (dropout,) = {float(value) for value in dropouts}
+    except ValueError:
+        raise ValueError(
+            f"{path}: {model}_drop is '{section.get(f'{model}_drop', '')}', which is not one number for all layers; "
+            "leave out --cfg and give --dropout"
+        ) from None
+    return dropout
+
+
+def _values(text: str) -> list[str]:
+    return [part.strip().lower() for part in text.split(",")]
+
+
+def import_kaldi(
+    model: str, architecture: Path, output: Path, dropout: float | None = None, cfg: Path | None = None
+) -> Checkpoint:
+    """`architecture` holds the recurrent network, `output` the layer of context-dependent targets.
+
+    The dropout of LSTM, GRU and liGRU scales the candidate at inference; it comes from `dropout`, from `cfg`, or is
+    the recipes' 0.2. SRU has none.
+    """
+    if model not in RECIPES:
+        raise ValueError(f"unknown model '{model}'; there are {', '.join(RECIPES)}")
+    if model == "sru" and dropout is not None:
+        raise ValueError("--dropout does not apply to sru, whose dropout leaves nothing at inference")
+    if cfg is not None:
+        dropout = read_dropout(cfg, model)
+    if dropout is None:
+        dropout = 0.0 if model == "sru" else DROPOUT
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), not {dropout}")
+    spec, weights = to_spec_and_weights(
+        model,
+        Tensors(str(architecture), f"{RECIPES[model][0]} network", read_parameters(architecture)),
+        Tensors(str(output), "output layer", read_parameters(output)),
+        candidate_scale=1.0 - dropout,
+    )
+    card = {
+        "command": "python -m dse.import_kaldi",
+        "date": date.today().isoformat(),
+        "imported": {
+            "from": "pytorch-kaldi",
+            "architecture": {"name": architecture.name, "sha256_16": content_hash(architecture)},
+            "output": {"name": output.name, "sha256_16": content_hash(output)},
+            "dropout": dropout,
+            "cfg_checked": cfg is not None,
+        },
+        "features": "as pytorch-kaldi feeds them, normalised; the network adds nothing (mean 0, deviation 1)",
+        "decoder": "none: priors and phone bigram are not in pytorch-kaldi's files",
+    }
+    return Checkpoint(spec, weights, {}, card)
+
+
+def parser() -> Parser:
+    result = Parser(prog="python -m dse.import_kaldi", description=DESCRIPTION, epilog=EPILOG)
+    result.add_argument("--model", required=True, help=f"one of {', '.join(RECIPES)}")
+    result.add_argument(
+        "--architecture", type=Path, required=True, help="the recurrent network, as in final_architecture1.pkl"
+    )
+    result.add_argument(
+        "--output", type=Path, required=True, help="its context-dependent output layer, as in final_architecture2.pkl"
+    )
+    result.add_argument("--out", type=Path, required=True, help="checkpoint to write, as in ligru.safetensors")
+    origin = result.add_mutually_exclusive_group()
+    origin.add_argument(
+        "--dropout",
+        type=float,
+        help=f"dropout of LSTM, GRU and liGRU in training (default {DROPOUT}, the recipes'): pytorch-kaldi multiplies "
+        "the candidate by 1 - dropout at inference, and so does the checkpoint",
+    )
+    origin.add_argument("--cfg", type=Path, help="the experiment's cfg: gives the dropout and checks the rest")
+    return result
+
+
+@one_line_errors
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = vars(parser().parse_args(arguments))
+    out: Path = options.pop("out")
+    checkpoint = import_kaldi(**options)
+    save(out, checkpoint)
+    sizes = ", ".join(f"{name} {value}" for name, value in checkpoint.spec.to_json().items())
+    print(f"{out}: {checkpoint.spec.name} ({sizes}); features must come normalised, no decoder is stored")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
