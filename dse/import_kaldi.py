@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import sys
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -45,14 +46,13 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     import torch
 
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
-        raise ValueError(
-            f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
-        ) from error
+    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+        try:
+            content = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
+            raise ValueError(
+                f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
+            ) from error
     parameters = content.get("model_par") if isinstance(content, dict) else None
     if not isinstance(parameters, dict):
         raise ValueError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
