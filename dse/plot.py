@@ -21,6 +21,7 @@ FAINT = "#b8bec6"
 INK = "#222b36"
 BASELINE = "#c2410c"
 COLOURS = "viridis"
+MARGIN_FRACTION = 0.15
 
 
 def axes_of(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective]]:
@@ -80,6 +81,7 @@ def interactive(result: SearchResult) -> go.Figure:
         title=f"{result.settings['model']} {result.settings['preset']}: {y.description} over {x.description}",
         xaxis_title=x.label,
         yaxis_title=y.label,
+        yaxis_range=_view(result, y),
         shapes=_limit_lines(result, x, y),
         legend={"orientation": "h", "y": 1.02, "x": 1, "xanchor": "right", "yanchor": "bottom"},
         hoverlabel={"align": "left"},
@@ -140,6 +142,7 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
             panel.axhline(limit.bound, color=INK, ls="--", lw=0.9)
     panel.set_xlabel(x.label)
     panel.set_ylabel(y.label)
+    panel.set_ylim(_view(result, y))
     panel.grid(color="#e7eaee", lw=0.8)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
@@ -152,6 +155,14 @@ def _others(result: SearchResult) -> list[Evaluation]:
 
 def _values(evaluations: Sequence[Evaluation], objective: Objective) -> list[float]:
     return [evaluation.metrics[objective.metric] for evaluation in evaluations]
+
+
+def _view(result: SearchResult, objective: Objective) -> tuple[float, float]:
+    """What the axis shows: front, baseline and limits with a margin. Far worse evaluations would squeeze them."""
+    shown = _values([*result.front, result.baseline], objective)
+    shown += [limit.bound for limit in result.limits if limit.objective == objective.name]
+    margin = MARGIN_FRACTION * ((max(shown) - min(shown)) or 1.0)
+    return min(shown) - margin, max(shown) + margin
 
 
 def _hover(evaluation: Evaluation) -> str:
@@ -180,6 +191,7 @@ def _button(result: SearchResult, others: list[Evaluation], x: Objective, y: Obj
     layout = {
         "xaxis.title.text": x.label,
         "yaxis.title.text": y.label,
+        "yaxis.range": _view(result, y),
         "shapes": _limit_lines(result, x, y),
         "title.text": f"{result.settings['model']} {result.settings['preset']}: {y.description} over {x.description}",
     }

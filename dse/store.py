@@ -27,7 +27,6 @@ SQLITE = "sqlite:///"
 EVALUATION_FIELDS = ("genome", "configuration", "status", "reasons", "computed", "violation", "seconds")
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class StoreError(ValueError):
@@ -81,7 +80,9 @@ def open_study(url: str, name: str, settings: Mapping[str, Any], objectives: Seq
             storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
         )
         if "settings" not in study.user_attrs and not study.get_trials(deepcopy=False):
-            study.set_metric_names([objective.metric for objective in objectives])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names([objective.metric for objective in objectives])
             study.set_user_attr("settings", dict(settings))
     store = Store(study, url)
     if different := differences(store.settings, settings):

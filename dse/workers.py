@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing.connection import wait
+from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -21,6 +22,7 @@ from dse.space import Genome
 from models.workload import Configuration
 
 OpenMeasurer = Callable[[Any], Measurer]
+DEATHS_BEFORE_FAILED = 2
 
 
 @dataclass(frozen=True)
@@ -64,66 +66,63 @@ class InProcess:
 
 
 class Processes:
-    """Spawned worker processes.
+    """Spawned worker processes, each an executor of its own, so that a death tells which evaluation it was.
 
-    One that dies breaks its pool: the pool is rebuilt and what was under way is tried again; if it breaks once more,
-    the rest goes one at a time, and what then kills its worker is failed. So a worker killed from outside changes no
-    result.
+    What was under way in a worker that died is tried once more in a new one: a worker killed from outside changes no
+    result, an evaluation that kills its worker twice is failed.
     """
 
     def __init__(self, count: int, open_measurer: OpenMeasurer, task: Any) -> None:
-        self._count = count
         self._open_measurer = open_measurer
         self._task = task
-        self._pool = self._new_pool(count)
+        self._executors = [_new_executor() for _ in range(count)]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._pool.shutdown()
-            return
-        # Left in haste (Ctrl-C, full disk): nobody waits for evaluations that will not be stored.
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.kill()
+        # Left in haste (Ctrl-C, full disk) nobody waits for evaluations that will not be stored.
+        haste = kind is not None
+        for executor in self._executors:
+            processes = list((executor._processes or {}).values())
+            executor.shutdown(wait=not haste, cancel_futures=haste)
+            if haste:
+                for process in processes:
+                    process.kill()
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
-        lost = yield from self._attempt(jobs)
-        if lost:
-            self._rebuild(self._count)
-            lost = yield from self._attempt(lost)
-        if lost:
-            for job in lost:
-                self._rebuild(1)
-                if (yield from self._attempt([job])):
-                    yield failed(job.configuration, "its worker process died (killed, or out of memory)", job.genome)
-            self._rebuild(self._count)
+        waiting = deque(jobs)
+        free = list(range(len(self._executors)))
+        running: dict[Future[Evaluation], tuple[Job, int]] = {}
+        deaths: Counter[Job] = Counter()
+        while waiting or running:
+            while waiting and free:
+                job, worker = waiting.popleft(), free.pop()
+                running[self._submit(job, worker)] = (job, worker)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job, worker = running.pop(future)
+                free.append(worker)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    deaths[job] += 1
+                    if deaths[job] < DEATHS_BEFORE_FAILED:
+                        waiting.appendleft(job)
+                    else:
+                        reason = f"its worker process died {deaths[job]} times (killed, or out of memory)"
+                        yield failed(job.configuration, reason, job.genome)
 
-    def _attempt(self, jobs: Sequence[Job]) -> Generator[Evaluation, None, list[Job]]:
-        """Yields what finishes; returns the jobs that were under way or waiting when a worker died."""
-        futures: dict[Future[Evaluation], Job] = {}
-        lost: list[Job] = []
-        for job in jobs:
-            try:
-                futures[self._pool.submit(_evaluate, self._open_measurer, self._task, job)] = job
-            except BrokenProcessPool:
-                lost.append(job)
-        for future in as_completed(futures):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                lost.append(futures[future])
-        return [job for job in jobs if job in lost]
+    def _submit(self, job: Job, worker: int) -> Future[Evaluation]:
+        try:
+            return self._executors[worker].submit(_evaluate, self._open_measurer, self._task, job)
+        except BrokenProcessPool:
+            self._executors[worker].shutdown()
+            self._executors[worker] = _new_executor()
+            return self._executors[worker].submit(_evaluate, self._open_measurer, self._task, job)
 
-    def _rebuild(self, count: int) -> None:
-        self._pool.shutdown()
-        self._pool = self._new_pool(count)
 
-    def _new_pool(self, count: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+def _new_executor() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
 @lru_cache(maxsize=1)
@@ -144,5 +143,5 @@ def _start_worker() -> None:
 
 
 def _exit_after(sentinel: int) -> None:
-    wait([sentinel])
+    connection.wait([sentinel])
     os._exit(1)

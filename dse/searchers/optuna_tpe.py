@@ -31,7 +31,7 @@ class OptunaTpe:
         self._seen = set(start)
         self._study = optuna.create_study(
             directions=["minimize"] * objectives,
-            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=population),
+            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=population, multivariate=True),
         )
         self._distributions: dict[str, BaseDistribution] = {
             gene.name: IntDistribution(0, len(gene.choices) - 1) for gene in space.genes
@@ -65,7 +65,7 @@ class OptunaTpe:
                 create_trial(
                     params=dict(zip(names, outcome.genome, strict=True)),
                     distributions=self._distributions,
-                    values=list(outcome.values),
+                    values=[float(value) for value in outcome.values],
                     system_attrs={"constraints": [outcome.violation]},
                 )
             )

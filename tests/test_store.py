@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import sqlalchemy
+from fake_measurer import WORKLOAD, open_measurer
+
+from dse.evaluate import evaluate, failed
+from dse.limits import Limit
+from dse.objective import objectives_named
+from dse.pareto import front
+from dse.searchers import draw_new
+from dse.space import search_space
+from dse.store import StoreError, differences, load_study, open_study
+
+SPACE = search_space(WORKLOAD)
+OBJECTIVES = objectives_named(["error", "ops"])
+SETTINGS = {"objectives": ["error", "ops"], "limits": ["size=0.015"], "seed": 1, "genes": {"a": [2, 4], "b": [8]}}
+LIMITS = (Limit("size", 0.015), Limit("error", 21.0))
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/made/as/needed/dse.db"
+
+
+def some_evaluations(n=30):
+    measurer = open_measurer(None)
+    genomes = draw_new(SPACE, np.random.default_rng(0), set(), n)
+    made = [evaluate(SPACE.decode(genome), measurer, LIMITS, genome) for genome in genomes]
+    broken = (0, 1) * (len(SPACE.genes) // 2)
+    return [*made, failed(SPACE.decode(broken), "RuntimeError: broke", broken, {"size_mib": 0.01})]
+
+
+def test_what_is_stored_comes_back(url):
+    evaluations = some_evaluations()
+    assert {e.status for e in evaluations} == {"ok", "infeasible", "failed"}
+    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store.set_baseline(evaluations[0])
+    for evaluation in evaluations:
+        store.add(evaluation, SPACE)
+    for again in (open_study(url, "s", SETTINGS, OBJECTIVES), load_study(url, "s")):
+        assert list(again.evaluations.values()) == evaluations
+        assert again.baseline == evaluations[0]
+        assert again.settings == SETTINGS
+        assert again.objectives == OBJECTIVES
+
+
+def test_optuna_sees_readable_trials_and_the_same_front(url):
+    evaluations = some_evaluations()
+    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    for evaluation in evaluations:
+        store.add(evaluation, SPACE)
+    study = optuna.load_study(storage=url, study_name="s")
+    assert study.directions == [optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE]
+    best = {tuple(trial.values) for trial in study.best_trials}
+    assert best == {
+        (e.metrics["error_percent"], e.metrics["eliminated_percent"]) for e in front(evaluations, OBJECTIVES)
+    }
+    for trial, evaluation in zip(study.trials, evaluations, strict=True):
+        assert trial.params == SPACE.values(evaluation.genome)
+        expected = "COMPLETE" if evaluation.measured else {"infeasible": "PRUNED", "failed": "FAIL"}[evaluation.status]
+        assert trial.state.name == expected
+        assert trial.user_attrs["size_mib"] == evaluation.metrics["size_mib"]
+        assert trial.user_attrs["reasons"] == list(evaluation.reasons)
+
+
+def test_other_settings_are_refused_field_by_field(url):
+    open_study(url, "s", SETTINGS, OBJECTIVES)
+    other = {**SETTINGS, "seed": 2, "limits": [], "genes": {"a": [2, 4, 8], "b": [8]}}
+    with pytest.raises(StoreError) as caught:
+        open_study(url, "s", other, OBJECTIVES)
+    message = str(caught.value)
+    assert "limits: stored size=0.015, now none; seed: stored 1, now 2; genes.a: stored 2,4, now 2,4,8" in message
+    assert "objectives" not in message
+
+
+def test_differences_name_missing_fields():
+    assert differences({"a": 1, "b": {"c": "x"}}, {"b": {"c": "y"}, "d": 2}) == [
+        "a: stored 1, now none",
+        "b.c: stored x, now y",
+        "d: stored none, now 2",
+    ]
+
+
+def test_full_disk_keeps_what_is_stored(url, monkeypatch):
+    monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda seconds: None)  # optuna waits and tries again
+    evaluations = some_evaluations(60)
+    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    for evaluation in evaluations[:10]:
+        store.add(evaluation, SPACE)
+
+    def no_more_pages(connection, _):
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite then stays at its present size: a full disk
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "connect", no_more_pages)
+    try:
+        full = open_study(url, "s", SETTINGS, OBJECTIVES)
+        with pytest.raises(StoreError, match=r"database or disk is full; the \d+ evaluations stored before are safe"):
+            for evaluation in evaluations[10:]:
+                full.add(evaluation, SPACE)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "connect", no_more_pages)
+    kept = list(load_study(url, "s").evaluations.values())
+    assert kept[:10] == evaluations[:10]
+    assert kept == evaluations[: len(kept)]
+
+
+def test_a_study_of_someone_else_is_refused(url, tmp_path):
+    open_study(url, "s", SETTINGS, OBJECTIVES)
+    foreign = optuna.create_study(storage=url, study_name="theirs")
+    foreign.add_trial(optuna.trial.create_trial(value=1.0))
+    with pytest.raises(StoreError, match=r"'theirs' .* not made by dse"):
+        open_study(url, "theirs", SETTINGS, OBJECTIVES)
+
+
+def test_missing_studies_list_the_ones_there(url, tmp_path):
+    open_study(url, "mine", SETTINGS, OBJECTIVES)
+    with pytest.raises(StoreError, match=r"no study 'yours' in .*; there are mine"):
+        load_study(url, "yours")
+    with pytest.raises(StoreError, match="no storage at"):
+        load_study(f"sqlite:///{tmp_path}/none.db", "mine")
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "oracle+nothing://x", "sqlite:///{}/file/dse.db", "sqlite:///{}/file"])
+def test_bad_storages_are_one_line(tmp_path, bad):
+    (tmp_path / "file").write_text("this is no database, " * 100)
+    with pytest.raises(StoreError, match="cannot") as caught:
+        open_study(bad.format(tmp_path), "s", SETTINGS, OBJECTIVES)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_record_is_one_line(url):
+    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store.add(some_evaluations(1)[0], SPACE)
+    path = Path(url.removeprefix("sqlite:///"))
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(StoreError, match="malformed"):
+        load_study(url, "s")
