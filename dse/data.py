@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from dse import features
 from dse.cache import cache_dir, write_atomically
-from dse.corpora import Corpus, content_fingerprint
+from dse.corpora import Corpus, FeatureCorpus, content_fingerprint
 
 ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts")
 INDEX = "index.json"
@@ -35,7 +36,7 @@ class Split:
     """U utterances one after another: N frames and P reference phones in all. Arrays may be read-only."""
 
     name: str
-    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted
+    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that brings features
     lengths: NDArray[np.int64]  # [U] frames
     phones: NDArray[np.int16]  # [N] index in PHONES_61 of the phone under the frame
     states: NDArray[np.int8]  # [N] third of the phone's segment: 0, 1, 2
@@ -44,6 +45,7 @@ class Split:
     names: tuple[str, ...]  # [U]
     speakers: tuple[str, ...]  # [U]
     fingerprint: str  # SHA-256 of the utterances it was computed from
+    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus that brings alignments to them
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -81,6 +83,7 @@ class Split:
             tuple(self.names[index] for index in chosen),
             tuple(self.speakers[index] for index in chosen),
             hashlib.sha256(f"{self.fingerprint} {chosen}".encode()).hexdigest(),
+            None if self.targets is None else self.targets[frames],
         )
 
 
@@ -95,7 +98,10 @@ def load_split(corpus: Corpus, name: str, per_speaker: int | None = None) -> Spl
     folder = cache_dir() / "features" / f"{corpus.name}-{name}-{per_speaker or 'all'}-{key}"
     split = _read(folder)
     if split is None:
-        split = _compute(corpus, name, per_speaker)
+        if isinstance(corpus, FeatureCorpus):
+            split = corpus.split_arrays(name, per_speaker)
+        else:
+            split = _compute(corpus, name, per_speaker)
         _write(folder, split)
     return split
 
@@ -122,14 +128,15 @@ def _compute(corpus: Corpus, name: str, per_speaker: int | None) -> Split:
 
 
 def _write(folder: Path, split: Split) -> None:
-    for name in ARRAYS:
+    arrays = (*ARRAYS, *(() if split.targets is None else ("targets",)))
+    for name in arrays:
         write_atomically(folder / f"{name}.npy", partial(_save, getattr(split, name)))
     index: dict[str, Any] = {
         "split": split.name,
         "names": split.names,
         "speakers": split.speakers,
         "fingerprint": split.fingerprint,
-        "crc32": {name: _crc32(folder / f"{name}.npy") for name in ARRAYS},
+        "crc32": {name: _crc32(folder / f"{name}.npy") for name in arrays},
     }
     write_atomically(folder / INDEX, lambda file: file.write(json.dumps(index).encode()))
 
@@ -141,7 +148,7 @@ def _read(folder: Path) -> Split | None:
         for name, crc32 in index["crc32"].items():
             if _crc32(folder / f"{name}.npy") != crc32:
                 raise ValueError(name)
-        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in ARRAYS}
+        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in index["crc32"]}
         names, speakers = tuple(index["names"]), tuple(index["speakers"])
         return Split(name=index["split"], names=names, speakers=speakers, fingerprint=index["fingerprint"], **arrays)
     except (OSError, ValueError, KeyError, TypeError):
@@ -163,3 +170,9 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def _ranges(offsets: NDArray[np.int64], chosen: list[int]) -> NDArray[np.int64]:
     """Concatenated positions of the chosen stretches."""
     return np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])
+
+
+if __name__ == "__main__":
+    from dse.data_check import main
+
+    sys.exit(main())

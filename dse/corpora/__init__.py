@@ -9,10 +9,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dse.corpora.content import Problem
+    from dse.data import Split
 
 SAMPLE_RATE_HZ = 16_000  # of every corpus
 SPLITS = ("train", "validation", "test")
@@ -51,21 +55,59 @@ class Corpus(Protocol):
         """Identity of the split's content, cheap to ask for: what caches and records are keyed by."""
 
 
+@runtime_checkable
+class FileCorpus(Protocol):
+    """What a corpus read from files has besides: notes on its use, and its damage."""
+
+    notes: tuple[str, ...]
+
+    def problems(self, split: str | None) -> tuple[Problem, ...]:
+        """Utterances of the split that cannot be used; None stands for all that no split uses."""
+
+    def repaired(self, split: str | None) -> tuple[str, ...]:
+        """Names of the utterances that could only be used after a repair."""
+
+
+@runtime_checkable
+class FeatureCorpus(Protocol):
+    """A corpus that holds features instead of audio: `dse.data.load_split` asks it for arrays, not for utterances."""
+
+    def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
+        """The split, or the first `per_speaker` utterances of each speaker. Errors as in `Corpus.utterances`."""
+
+
 CORPORA: dict[str, str] = {
     "synthetic": "dse.corpora.synthetic:SyntheticCorpus",
+    "timit": "dse.corpora.timit:TimitCorpus",
+    "kaldi": "dse.corpora.kaldi:KaldiCorpus",
 }
+GENERATED = ("synthetic",)
 
 
-def open_corpus(name: str, path: str | None = None) -> Corpus:
+def open_corpus(name: str, path: str | None = None, skip_bad: bool = False) -> Corpus:
     """The corpus of that name; `path` is the folder of one that is not generated.
 
-    Raises ValueError for an unknown name, FileNotFoundError where the corpus is not at `path`.
+    `skip_bad` leaves out damaged utterances, which otherwise raise ValueError when a split is read; what is generated
+    has none. Raises ValueError for an unknown name, FileNotFoundError where the corpus is not at `path`.
     """
     if name not in CORPORA:
         raise ValueError(f"no corpus '{name}'; there are {', '.join(CORPORA)}")
     module, attribute = CORPORA[name].split(":")
-    corpus: Corpus = getattr(import_module(module), attribute)(path)
+    make = getattr(import_module(module), attribute)
+    corpus: Corpus = make(path) if name in GENERATED else make(path, skip_bad)
     return corpus
+
+
+def corpus_record(corpus: Corpus) -> dict[str, Any]:
+    """What a result says of the data behind it, JSON-ready: name, notes, utterances skipped and repaired per split."""
+    if not isinstance(corpus, FileCorpus):
+        return {"name": corpus.name}
+    return {
+        "name": corpus.name,
+        "notes": list(corpus.notes),
+        "skipped": {split: len(corpus.problems(split)) for split in SPLITS},
+        "repaired": {split: len(corpus.repaired(split)) for split in SPLITS},
+    }
 
 
 def content_fingerprint(utterances: Iterable[Utterance]) -> str:

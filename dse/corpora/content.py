@@ -1,0 +1,55 @@
+"""What corpora made of files share: damage that is named or skipped, a fingerprint that is cheap to ask for again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from dse.cache import cache_dir, write_atomically
+
+FORMAT = 1  # raise it when what is read from the same files changes
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An utterance that cannot be used, and why; `what` starts with the file."""
+
+    name: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """What reading every utterance of a split showed: SHA-256 of the sound ones, the damaged, the repaired."""
+
+    fingerprint: str
+    utterances: int
+    problems: tuple[Problem, ...]
+    repaired: tuple[str, ...] = ()
+
+    def raise_problems(self, where: str, skip_bad: bool) -> None:
+        """Raises ValueError that names the first problem and counts them, or if skipping would leave nothing."""
+        count = len(self.problems)
+        if count and (count == self.utterances or not skip_bad):
+            raise ValueError(
+                f"{where}: {count} of {self.utterances} utterances are damaged, first {self.problems[0].what}; "
+                + ("none is left" if skip_bad else "`python -m dse.data check` names all, --skip-bad leaves them out")
+            )
+
+
+def examined(label: str, files: Iterable[Path], examine: Callable[[], Content]) -> Content:
+    """`examine()`, or what it returned before if names, sizes and times of the files are as they were then."""
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    key = hashlib.sha256(json.dumps([FORMAT, label, stats]).encode()).hexdigest()[:16]
+    stored = cache_dir() / "corpora" / f"{label.replace(' ', '-')}-{key}.json"
+    try:
+        fields = json.loads(stored.read_text())
+        problems = tuple(Problem(**problem) for problem in fields.pop("problems"))
+        return Content(**{**fields, "problems": problems, "repaired": tuple(fields["repaired"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        content = examine()
+        write_atomically(stored, lambda file: file.write(json.dumps(asdict(content)).encode()))
+        return content
