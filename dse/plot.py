@@ -60,13 +60,13 @@ def interactive(result: SearchResult) -> go.Figure:
         "line": {"color": INK, "width": 1},
         "colorbar": {"title": {"text": colour.label, "side": "right"}},
     }
-    cross = {"color": BASELINE, "size": 12, "symbol": "x"}
+    cross = {"color": BASELINE, "size": 18, "symbol": "x"}
     line = {"color": INK, "width": 1, "shape": "vh"}
     mode = "lines+markers" if len(result.objectives) == 2 else "markers"
     for name, points, style in (
         ("evaluated", others, {"mode": "markers", "marker": faint}),
-        ("front", result.front, {"mode": mode, "marker": bold, "line": line}),
         ("16-bit baseline", [result.baseline], {"mode": "markers", "marker": cross}),
+        ("front", result.front, {"mode": mode, "marker": bold, "line": line}),
     ):
         figure.add_scatter(
             x=_values(points, x),
@@ -80,6 +80,7 @@ def interactive(result: SearchResult) -> go.Figure:
         template="plotly_white",
         title=f"{result.settings['model']} {result.settings['preset']}: {y.description} over {x.description}",
         xaxis_title=x.label,
+        xaxis_range=_view(result, x),
         yaxis_title=y.label,
         yaxis_range=_view(result, y),
         shapes=_limit_lines(result, x, y),
@@ -133,7 +134,7 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
     panel.get_figure().colorbar(marks, ax=panel, label=colour.label)  # type: ignore[union-attr]
     baseline = [result.baseline]
     panel.scatter(
-        _values(baseline, x), _values(baseline, y), s=64, marker="X", color=BASELINE, zorder=4, label="16-bit baseline"
+        _values(baseline, x), _values(baseline, y), s=170, marker="X", color=BASELINE, zorder=2, label="16-bit baseline"
     )
     for limit in result.limits:
         if limit.objective == x.name:
@@ -142,6 +143,7 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
             panel.axhline(limit.bound, color=INK, ls="--", lw=0.9)
     panel.set_xlabel(x.label)
     panel.set_ylabel(y.label)
+    panel.set_xlim(_view(result, x))
     panel.set_ylim(_view(result, y))
     panel.grid(color="#e7eaee", lw=0.8)
     panel.set_axisbelow(True)
@@ -186,10 +188,11 @@ def _limit_lines(result: SearchResult, x: Objective, y: Objective) -> list[dict[
 
 
 def _button(result: SearchResult, others: list[Evaluation], x: Objective, y: Objective) -> dict[str, Any]:
-    traces = (others, result.front, [result.baseline])
+    traces = (others, [result.baseline], result.front)
     data = {"x": [_values(points, x) for points in traces], "y": [_values(points, y) for points in traces]}
     layout = {
         "xaxis.title.text": x.label,
+        "xaxis.range": _view(result, x),
         "yaxis.title.text": y.label,
         "yaxis.range": _view(result, y),
         "shapes": _limit_lines(result, x, y),
