@@ -60,7 +60,7 @@ def interactive(result: SearchResult) -> go.Figure:
         "line": {"color": INK, "width": 1},
         "colorbar": {"title": {"text": colour.label, "side": "right"}},
     }
-    cross = {"color": BASELINE, "size": 18, "symbol": "x"}
+    cross = {"color": BASELINE, "size": 16, "symbol": "x"}
     line = {"color": INK, "width": 1, "shape": "vh"}
     mode = "lines+markers" if len(result.objectives) == 2 else "markers"
     for name, points, style in (
@@ -134,7 +134,7 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
     panel.get_figure().colorbar(marks, ax=panel, label=colour.label)  # type: ignore[union-attr]
     baseline = [result.baseline]
     panel.scatter(
-        _values(baseline, x), _values(baseline, y), s=170, marker="X", color=BASELINE, zorder=2, label="16-bit baseline"
+        _values(baseline, x), _values(baseline, y), s=110, marker="X", color=BASELINE, zorder=2, label="16-bit baseline"
     )
     for limit in result.limits:
         if limit.objective == x.name:
