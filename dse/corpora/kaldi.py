@@ -1,0 +1,230 @@
+"""Features and alignments that Kaldi computed, so that a pytorch-kaldi user can evaluate on what they trained with.
+
+    DIR/phone_map.txt                      lines `pdf-id phone [hmm-state]`, see `dse.senones.read_senone_map`
+    DIR/train, DIR/validation (or dev), DIR/test, each with
+        feats.scp                          matrices [T, D] in .ark files, any D
+        ali.scp or ali.txt                 T pdf-ids an utterance (ali-to-pdf final.mdl "ark:gunzip -c ali.*.gz |" ...)
+        utt2spk, text                      speakers; reference phones of the 61, 48 or 39 set
+        cmvn.scp                           may be absent; otherwise its speaker means are subtracted
+
+An utterance is a line of feats.scp. Paths in .scp files are relative to the working directory, as in Kaldi, or to the
+.scp file. Commands in .scp files are not run, and only Kaldi's own binary matrices and vectors are loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dse.corpora import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split
+from dse.corpora.content import Content, Problem, examined
+from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
+from dse.data import Split
+from dse.senones import SenoneMap, phone_61, read_senone_map
+
+PHONE_MAP = "phone_map.txt"
+FOLDERS = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}
+NEEDED = "feats.scp, ali.scp or ali.txt, utt2spk and text"
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """One split's tables, by utterance (`means` by speaker)."""
+
+    features: dict[str, Ark]
+    alignments: dict[str, Ark] | dict[str, list[str]]
+    speakers: dict[str, str]
+    texts: dict[str, list[str]]
+    means: dict[str, Ark]
+    tables: tuple[Path, ...]
+
+    def files(self) -> list[Path]:
+        """The tables, and the .ark files that they name and that exist."""
+        arks = [a.path for t in (self.features, self.alignments, self.means) for a in t.values() if isinstance(a, Ark)]
+        return [*self.tables, *sorted({path for path in arks if path.is_file()})]
+
+
+@dataclass(frozen=True)
+class _Utterance:
+    name: str
+    speaker: str
+    features: NDArray[np.float32]  # [T, D]
+    senones: NDArray[np.int32]  # [T]
+    phones: NDArray[np.int16]  # [P] index in PHONES_61
+
+
+class KaldiCorpus:
+    """See `dse.corpora.Corpus` and `dse.corpora.FeatureCorpus`; it has no audio, so no `utterances`.
+
+    Damaged utterances raise ValueError, or are left out and counted with `skip_bad`. Raises FileNotFoundError where a
+    file is missing, ValueError for a damaged table or a speaker in two splits.
+    """
+
+    name = "kaldi"
+    sample_rate_hz = SAMPLE_RATE_HZ
+
+    def __init__(self, path: str | None = None, skip_bad: bool = False) -> None:
+        layout = f"{PHONE_MAP} and the folders train, validation (or dev) and test, each with {NEEDED}"
+        if path is None or not Path(path).is_dir():
+            where = "no folder given (--corpus-path)" if path is None else f"no folder '{path}'"
+            raise FileNotFoundError(f"the kaldi corpus: {where}; it needs one with {layout}")
+        self.skip_bad = skip_bad
+        self.senones: SenoneMap = read_senone_map(Path(path) / PHONE_MAP)
+        self._folders = {split: _read_folder(Path(path), split) for split in SPLITS}
+        for one, other in combinations(SPLITS, 2):
+            if both := sorted(set(self.speakers(one)) & set(self.speakers(other))):
+                raise ValueError(f"kaldi: speaker {both[0]} is in {one} and in {other}; splits must share no speaker")
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        means = ["subtracted" if self._folders[split].means else "not subtracted" for split in SPLITS]
+        return (
+            f"{sum(len(f.features) for f in self._folders.values())} utterances, {len(self.senones)} senones",
+            "splits by folder",
+            f"speaker means of cmvn.scp {' / '.join(means)} ({' / '.join(SPLITS)}); silence scored as text has it",
+        )
+
+    def speakers(self, split: str) -> tuple[str, ...]:
+        check_split(split)
+        folder = self._folders[split]
+        return tuple(sorted({folder.speakers[name] for name in folder.features if name in folder.speakers}))
+
+    def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
+        raise ValueError("the kaldi corpus holds features, not audio")
+
+    def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
+        """Features as they are (minus cmvn.scp's means), senones as `targets`, phones and states from the phone map."""
+        if per_speaker is not None and per_speaker < 1:
+            raise ValueError(f"per_speaker must be at least 1, not {per_speaker}")
+        self.fingerprint(split)
+        damaged = {problem.name for problem in self.problems(split)}
+        folder = self._folders[split]
+        names: list[str] = []
+        for speaker in self.speakers(split):
+            own = (name for name in folder.features if folder.speakers.get(name) == speaker)
+            names += sorted(name for name in own if name not in damaged)[:per_speaker]
+        utterances = [self._read(folder, name) for name in names]
+        senones = np.concatenate([u.senones for u in utterances])
+        return Split(
+            split,
+            np.concatenate([u.features for u in utterances]),
+            np.array([len(u.features) for u in utterances], np.int64),
+            self.senones.phones[senones],
+            np.concatenate([self.senones.frame_states(u.senones) for u in utterances]),
+            np.concatenate([u.phones for u in utterances]),
+            np.array([len(u.phones) for u in utterances], np.int64),
+            tuple(names),
+            tuple(u.speaker for u in utterances),
+            _digest(utterances),
+            senones,
+        )
+
+    def fingerprint(self, split: str) -> str:
+        """SHA-256 of the sound utterances' features, senones and phones. Raises ValueError for damage."""
+        content = self._content(split)
+        content.raise_problems(f"kaldi {split}", self.skip_bad)
+        return content.fingerprint
+
+    def problems(self, split: str | None) -> tuple[Problem, ...]:
+        """Damaged utterances of the split; every utterance is in a split, so None gives none."""
+        return self._content(split).problems if split else ()
+
+    def repaired(self, split: str | None) -> tuple[str, ...]:
+        """Nothing is repaired."""
+        return ()
+
+    @cache  # noqa: B019  a corpus lives as long as its process
+    def _content(self, split: str) -> Content:
+        check_split(split)
+        folder = self._folders[split]
+        return examined(f"kaldi {split}", folder.files(), lambda: self._examine(split, folder))
+
+    def _examine(self, split: str, folder: _Folder) -> Content:
+        problems: list[Problem] = []
+
+        def sound() -> Iterator[_Utterance]:
+            columns = None
+            for name in tqdm(sorted(folder.features), f"reading kaldi {split}", unit="", disable=None):
+                try:
+                    utterance = self._read(folder, name)
+                    columns = columns or utterance.features.shape[1]
+                    if utterance.features.shape[1] != columns:
+                        raise ValueError(f"{utterance.features.shape[1]} features a frame, others have {columns}")
+                except (ValueError, OSError) as error:
+                    problems.append(Problem(name, f"{name}: {error}"))
+                    continue
+                yield utterance
+
+        return Content(_digest(sound()), len(folder.features), tuple(problems))
+
+    def _read(self, folder: _Folder, name: str) -> _Utterance:
+        for table, what in ((folder.speakers, "utt2spk"), (folder.texts, "text"), (folder.alignments, "alignment")):
+            if name not in table:
+                raise ValueError(f"not in {what}")
+        speaker = folder.speakers[name]
+        features = np.asarray(read_ark(folder.features[name], dimensions=2), np.float32)
+        if folder.means:
+            if speaker not in folder.means:
+                raise ValueError(f"speaker {speaker} is not in cmvn.scp")
+            sums = read_ark(folder.means[speaker], dimensions=2)
+            features = features - (sums[0, :-1] / sums[0, -1]).astype(np.float32)
+        if not np.isfinite(features).all():
+            raise ValueError("features are not finite")
+        senones = _alignment(folder.alignments[name])
+        if len(senones) != len(features):
+            raise ValueError(f"{len(features)} frames of features but {len(senones)} of alignment")
+        if len(features) < 3:
+            raise ValueError(f"too short: {len(features)} frames, at least 3 are needed")
+        wrong = (senones < 0) | (senones >= len(self.senones))
+        wrong[~wrong] = self.senones.phones[senones[~wrong]] < 0
+        if wrong.any():
+            raise ValueError(f"pdf-id {senones[wrong][0]} is not in {PHONE_MAP}")
+        phones = np.array([phone_61(phone) for phone in folder.texts[name]], np.int16)
+        if not len(phones):
+            raise ValueError("no phone in text")
+        return _Utterance(name, speaker, features, senones, phones)
+
+
+def _alignment(entry: Ark | list[str]) -> NDArray[np.int32]:
+    if isinstance(entry, Ark):
+        return np.asarray(read_ark(entry, dimensions=1), np.int32)
+    return np.array([int(word) for word in entry], np.int32)
+
+
+def _digest(utterances: Iterable[_Utterance]) -> str:
+    digest = hashlib.sha256()
+    for u in utterances:
+        digest.update(f"{u.name} {u.speaker} {u.features.shape} {u.phones.tolist()}\n".encode())
+        digest.update(u.features.astype("<f4").tobytes() + u.senones.astype("<i4").tobytes())
+    return digest.hexdigest()
+
+
+def _read_folder(root: Path, split: str) -> _Folder:
+    for name in FOLDERS[split]:
+        if (folder := root / name).is_dir():
+            break
+    else:
+        raise FileNotFoundError(f"kaldi: no folder '{root / FOLDERS[split][0]}'; it needs {NEEDED}")
+    files = {name: folder / name for name in ("feats.scp", "ali.scp", "ali.txt", "utt2spk", "text", "cmvn.scp")}
+    present = {name: path for name, path in files.items() if path.is_file()}
+    missing = [name for name in ("feats.scp", "utt2spk", "text") if name not in present]
+    missing += [] if present.keys() & {"ali.scp", "ali.txt"} else ["ali.scp"]
+    if missing:
+        raise FileNotFoundError(f"kaldi: no {' and no '.join(missing)} in '{folder}'; it needs {NEEDED}")
+    speakers = {utterance: words[0] for utterance, words in read_table(present["utt2spk"]).items() if words}
+    return _Folder(
+        features=read_scp(present["feats.scp"]),
+        alignments=read_scp(present["ali.scp"]) if "ali.scp" in present else read_table(present["ali.txt"]),
+        speakers=speakers,
+        texts=read_table(present["text"]),
+        means=read_scp(present["cmvn.scp"]) if "cmvn.scp" in present else {},
+        tables=tuple(present.values()),
+    )

@@ -1,0 +1,65 @@
+"""Kaldi's tables (one line an entry) and the arrays in .ark files that .scp tables point at."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Ark:
+    """Where one array starts."""
+
+    path: Path
+    offset_bytes: int
+
+
+def read_table(path: Path) -> dict[str, list[str]]:
+    """Key and words of each line. Raises ValueError for a key given twice."""
+    table: dict[str, list[str]] = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if words := line.split():
+            if words[0] in table:
+                raise ValueError(f"{path} line {number}: '{words[0]}' is there twice")
+            table[words[0]] = words[1:]
+    return table
+
+
+def read_scp(path: Path) -> dict[str, Ark]:
+    """Raises ValueError for anything but `key file:offset`: commands and ranges are not followed."""
+    table = {}
+    for key, words in read_table(path).items():
+        place = " ".join(words)
+        file, _, offset = place.rpartition(":")
+        if not file or not offset.isdecimal() or "|" in place:
+            raise ValueError(
+                f"{path}: '{key} {place}' is not 'key file.ark:offset'; write it with copy-feats or "
+                "copy-int-vector ... ark,scp:OUT.ark,OUT.scp"
+            )
+        beside = path.parent / file
+        table[key] = Ark(beside if beside.exists() and not Path(file).exists() else Path(file), int(offset))
+    return table
+
+
+def read_ark(ark: Ark, dimensions: int) -> NDArray[Any]:
+    """The array at that place. Raises ValueError unless it is one of Kaldi's with so many dimensions, or OSError."""
+    from kaldiio.matio import read_kaldi
+
+    with ark.path.open("rb") as file:
+        file.seek(ark.offset_bytes)
+        # kaldiio would also load a pickle or sound from here.
+        if file.read(2) != b"\0B":
+            raise ValueError(f"no binary Kaldi array in '{ark.path}' at byte {ark.offset_bytes}")
+        file.seek(ark.offset_bytes)
+        try:
+            array = np.asarray(read_kaldi(file))
+        except (ValueError, AssertionError, IndexError, struct.error) as error:
+            raise ValueError(f"damaged array in '{ark.path}' at byte {ark.offset_bytes} ({error})") from None
+    if array.ndim != dimensions:
+        raise ValueError(f"array of {array.ndim} dimensions in '{ark.path}', {dimensions} expected")
+    return array

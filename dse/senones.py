@@ -1,0 +1,127 @@
+"""Context-dependent targets (senones, Kaldi's pdf-ids) as the 48 phones of three states that `dse.decode` searches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dse.phones import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
+
+TARGETS = len(PHONES_48) * STATES_PER_PHONE
+# Of a phone-state that no senone belongs to: finite, as the decoder asks, and out of reach.
+LEAST_LOG_POSTERIOR = -70.0
+# One of the 61 phones for each name that only the smaller sets have; folding leads back to that name.
+_FOLDED = {"sil": "h#", "cl": "tcl", "vcl": "bcl"}
+
+
+def phone_61(name: str) -> int:
+    """Index in PHONES_61 of a phone of the 61, 48 or 39 set, or of one that folds to it. Raises ValueError."""
+    try:
+        return PHONES_61.index(_FOLDED.get(name, name))
+    except ValueError:
+        known = sorted({*PHONES_61, *PHONES_48, *PHONES_39})
+        raise ValueError(f"unknown phone '{name}'; there are {', '.join(known)}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class SenoneMap:
+    """Which phone's states each of S senones belongs to.
+
+    phones: int16 [S], index in PHONES_61, -1 for a senone that is in no phone; members: bool [144, S], true where the
+    senone belongs to target 3 * phone48 + state.
+    """
+
+    phones: NDArray[np.int16]
+    members: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.phones)
+
+    def frame_states(self, senones: NDArray[np.int32]) -> NDArray[np.int8]:
+        """State 0, 1, 2 of each frame of one utterance, int8 [T], from its senones [T].
+
+        Where the senone alone does not tell, it is the third of the phone's run of frames that the frame lies in.
+        """
+        phones = self.phones[senones]
+        starts = np.flatnonzero(np.diff(phones, prepend=-1))
+        lengths = np.diff(starts, append=len(phones))
+        position = np.arange(len(phones)) - np.repeat(starts, lengths)
+        third = STATES_PER_PHONE * position // np.repeat(lengths, lengths)
+        own = self.members.argmax(axis=0) % STATES_PER_PHONE
+        tells = self.members.sum(axis=0) == 1
+        return np.where(tells[senones], own[senones], third).astype(np.int8)
+
+    def collapse(self, logits: ArrayLike) -> NDArray[np.float32]:
+        """Log posteriors float32 [N, 144] of the phone-states, from scores [N, S] of the senones, softmax taken or not.
+
+        A state's posterior is the sum of its senones'. Priors are left to the decoder: with log_prior estimated on
+        these 144 targets, posterior over prior of a state is what its senones say together.
+        Raises ValueError for a wrong shape or scores that are not finite.
+        """
+        logits = np.asarray(logits, dtype=np.float32)
+        if logits.ndim != 2 or logits.shape[1] != len(self):
+            raise ValueError(f"senone scores must be [frames, {len(self)}], not {list(logits.shape)}")
+        if not np.isfinite(logits).all():
+            raise ValueError("senone scores are not finite")
+        posteriors = np.exp(logits - logits.max(axis=1, keepdims=True))
+        posteriors /= posteriors.sum(axis=1, keepdims=True)
+        states = posteriors @ self.members.T.astype(np.float32)
+        return np.log(np.maximum(states, np.float32(np.exp(LEAST_LOG_POSTERIOR))))
+
+
+def read_senone_map(path: Path) -> SenoneMap:
+    """From lines `senone phone [hmm-state]`, phones of the 61, 48 or 39 set, states counted from 0.
+
+    A senone may have several states of its phone. Without the state a phone has one. HMMs of other than three states
+    are stretched or shrunk to three. Raises ValueError for a line that does not fit and a senone of two phones,
+    FileNotFoundError where there is no file.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"no phone map '{path}': lines 'pdf-id phone hmm-state' are needed, as from show-transitions phones.txt "
+            "final.mdl | awk '/^Transition-state/ {print $11, $5, $8}'"
+        )
+    phone_of: dict[int, int] = {}
+    states_of: dict[int, set[int]] = defaultdict(set)
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        where = f"{path} line {number}"
+        if len(words) not in (2, 3) or not all(word.isdecimal() for word in (words[0], *words[2:])):
+            raise ValueError(f"{where} is not 'senone phone [hmm-state]': '{line.strip()}'")
+        senone = int(words[0])
+        try:
+            phone = phone_61(words[1])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if FOLD_61_TO_48[phone] < 0:
+            raise ValueError(f"{where}: phone '{words[1]}' is not among the 48 that are decoded")
+        if phone_of.setdefault(senone, phone) != phone:
+            raise ValueError(f"{where}: senone {senone} belongs to both {PHONES_61[phone_of[senone]]} and {words[1]}")
+        states_of[senone].add(int(words[2]) if len(words) == 3 else 0)
+    if not phone_of:
+        raise ValueError(f"{path} holds no senone")
+    return _senone_map(phone_of, states_of)
+
+
+def _senone_map(phone_of: dict[int, int], states_of: dict[int, set[int]]) -> SenoneMap:
+    phones = np.full(max(phone_of) + 1, -1, np.int16)
+    members = np.zeros((TARGETS, len(phones)), bool)
+    hmm_states: dict[int, int] = defaultdict(int)
+    for senone, phone in phone_of.items():
+        hmm_states[phone] = max(hmm_states[phone], *(state + 1 for state in states_of[senone]))
+    for senone, phone in phone_of.items():
+        phones[senone] = phone
+        count = hmm_states[phone]
+        for third in range(STATES_PER_PHONE):
+            fits = any(
+                state * STATES_PER_PHONE // count == third or third * count // STATES_PER_PHONE == state
+                for state in states_of[senone]
+            )
+            members[STATES_PER_PHONE * FOLD_61_TO_48[phone] + third, senone] = fits
+    return SenoneMap(phones, members)
