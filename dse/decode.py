@@ -29,7 +29,7 @@ from dse.phones import (
 from dse.viterbi import PHONES, TARGETS, UTTERANCE_START, viterbi
 
 # What `tune` tries. Frames are far from independent, so acoustic scores deserve much less than full weight.
-ACOUSTIC_SCALES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0)
+ACOUSTIC_SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5)
 PRIOR_SCALES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PHONE_PENALTIES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 

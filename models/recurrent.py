@@ -81,8 +81,8 @@ class Recurrent:
             matvecs += [MatVec(name, self.hidden, self.hidden, "recurrent", passes=2) for name in gates]
             matvecs.append(MatVec(candidate, self.hidden, self.hidden, "candidate", passes=2))
         matvecs.append(MatVec("output", self.outputs, self.width, "output"))
-        # Folded batch normalisation leaves one bias and one scale vector per gate; without it, the bias alone.
-        vectors = self.layers * len(self.gates) * self.hidden * (2 if self.batch_norm else 1) + self.outputs
+        # Folded batch normalisation leaves one bias vector per gate, like none at all.
+        vectors = self.layers * len(self.gates) * self.hidden + self.outputs
         elementwise = self.layers * self.width * self.gate_ops + self.outputs
         return Workload(self.name, tuple(matvecs), vectors, elementwise)
 

@@ -1,0 +1,59 @@
+"""The shipped checkpoints on the embedded corpus: what the cards say, and how error answers to bits."""
+
+import pytest
+
+from dse.measure import Measurer, Task, open_measurer, task_fingerprint, task_workload
+from models.checkpoint import SHIPPED, read_card
+from models.workload import Configuration, computed_fraction
+
+MODELS = sorted(path.stem.removesuffix("-edge") for path in SHIPPED.glob("*-edge.safetensors"))
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def measurer(request) -> Measurer:
+    return open_measurer(Task(request.param, "edge", None, "synthetic", None))
+
+
+def test_error_answers_to_bits(measurer):
+    workload = measurer.workload
+    spec, card = read_card(SHIPPED / f"{workload.model}-edge.safetensors")
+    measured = {bits: measurer.measure(Configuration.uniform(workload, bits)) for bits in (16, 8, 2)}
+    error = {bits: m.error_percent for bits, m in measured.items()}
+    in_float = card["float_error_percent"]["validation"]
+    assert spec.workload() == workload
+    assert 8 < in_float < 20
+    assert abs(error[16] - in_float) < 0.3
+    assert abs(error[8] - error[16]) < 0.5
+    assert error[2] > error[8] + 5
+    eliminated = [1 - computed_fraction(workload, measured[bits].computed) for bits in (16, 8, 2)]
+    assert eliminated == sorted(eliminated)
+    m = measured[8]
+    assert m.error_percent == pytest.approx(100 * (m.substitutions + m.deletions + m.insertions) / m.reference_phones)
+
+
+def test_measuring_twice_gives_the_same(measurer):
+    configuration = Configuration.uniform(measurer.workload, 4, 8, 2)
+    one, two = measurer.measure(configuration), measurer.measure(configuration)
+    assert (one.error_percent, one.computed) == (two.error_percent, two.computed)
+
+
+def test_every_shipped_checkpoint_is_small_and_says_where_it_comes_from():
+    assert "sru" in MODELS
+    for model in MODELS:
+        path = SHIPPED / f"{model}-edge.safetensors"
+        assert path.stat().st_size < 4e6
+        _, card = read_card(path)
+        assert card["command"].startswith(f"python -m dse.train --model {model}")
+        fingerprint = task_fingerprint(Task(model, "edge", None, "synthetic", None))
+        assert card["corpus"]["validation"] == fingerprint["validation"]
+
+
+def test_wrong_names_and_files_are_told(tmp_path):
+    with pytest.raises(ValueError, match="unknown model 'sur'"):
+        task_workload(Task("sur", "edge", None, "synthetic", None))
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint is shipped for sru paper; train one"):
+        task_workload(Task("sru", "paper", None, "synthetic", None))
+    with pytest.raises(FileNotFoundError, match="no checkpoint at"):
+        task_workload(Task("sru", "edge", str(tmp_path / "no"), "synthetic", None))
+    with pytest.raises(ValueError, match="holds a sru, not a lstm"):
+        task_workload(Task("lstm", "edge", str(SHIPPED / "sru-edge.safetensors"), "synthetic", None))
