@@ -114,7 +114,7 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
         if start >= samples or end > samples + SHIFT_SAMPLES:
             raise ValueError(f"{where}: '{phone}' from {start} to {end} is out of range, there are {samples} samples")
         if start > previous:
-            start = _fill_gap(segments, previous, start)
+            start = _fill_gap(segments, previous, start, phone)
         segments.append(Segment(start, min(end, samples), phone))
     if not segments:
         raise ValueError("no phone in the file")
@@ -126,10 +126,10 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def _fill_gap(segments: list[Segment], previous: int, start: int) -> int:
-    """Cover the samples between `previous` and `start`; returns where the next segment starts."""
+def _fill_gap(segments: list[Segment], previous: int, start: int, phone: str) -> int:
+    """Cover the samples between `previous` and `start` of `phone`; returns where its segment starts."""
     short = start - previous < WINDOW_SAMPLES
-    if short and not segments:
+    if not segments and (short or phone == SILENCE):
         return previous
     if short:
         segments[-1] = Segment(segments[-1].start_sample, start, segments[-1].phone)
