@@ -85,6 +85,14 @@ def test_help_loads_nothing_heavy(arguments):
     assert "usage" in done.stdout
 
 
+def test_a_dry_run_loads_no_torch(tmp_path):
+    code = "import sys; from dse.search_command import main; status = main(['--dry-run']); "
+    code += "sys.exit(status or 'torch' in sys.modules or 'numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "genomes" in done.stdout
+
+
 @pytest.mark.parametrize("module", ["models.workload", "platforms", "platforms.silago", "models.sru", "dse.measure"])
 def test_looking_at_a_room_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"

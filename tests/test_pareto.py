@@ -2,7 +2,7 @@ import math
 
 import pytest
 from fake_measurer import WORKLOAD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.evaluate import Evaluation
@@ -30,6 +30,7 @@ def dominates(a, b):
     return at_least and a != b
 
 
+@settings(deadline=None)
 @given(points)
 def test_front_is_the_non_dominated_set_by_brute_force(rows):
     evaluations = [evaluation((i,), row[:3], row[3]) for i, row in enumerate(rows)]
@@ -43,6 +44,7 @@ def test_front_is_the_non_dominated_set_by_brute_force(rows):
         assert e.genome == (min(twins),)
 
 
+@settings(deadline=None)
 @given(points, st.randoms())
 def test_front_does_not_depend_on_the_order(rows, random):
     evaluations = [evaluation((i,), row[:3], row[3]) for i, row in enumerate(rows)]
@@ -52,6 +54,7 @@ def test_front_does_not_depend_on_the_order(rows, random):
     assert [minimised(THREE, e.metrics) for e in found] == sorted(minimised(THREE, e.metrics) for e in found)
 
 
+@settings(deadline=None)
 @given(points)
 def test_hypervolume_counts_the_dominated_cells(rows):
     """On integer points the dominated area is a number of unit cells."""

@@ -321,6 +321,13 @@ def test_a_failing_baseline_is_one_line(cli, monkeypatch):
     assert err == "error: the 16-bit baseline cannot be measured: RuntimeError: the fake broke\n"
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_measurer_that_cannot_open_is_one_line(cli, workers):
+    status, _, err = cli("search", "--workers", workers, "--corpus", "missing")
+    assert status == 2
+    assert err == "error: no corpus in /nowhere; it is expected there\n"
+
+
 def test_dry_run_shows_genes_and_runs_nothing(cli, tmp_path):
     calls = fake_measurer.Measurer.calls
     status, out, _ = cli("search", "--dry-run")

@@ -1,6 +1,6 @@
 import pytest
 from fake_measurer import WORKLOAD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.space import delta_steps, search_space
@@ -73,12 +73,14 @@ def test_a_tied_gene_sets_both_widths():
         search_space(WORKLOAD, (2,), (4,), tied=True)
 
 
+@settings(deadline=None)
 @given(genomes())
 def test_encode_gives_the_same_configuration_back(genome):
     configuration = SPACE.decode(genome)
     assert SPACE.decode(SPACE.encode(configuration)) == configuration
 
 
+@settings(deadline=None)
 @given(genomes())
 def test_canonical_keeps_the_effect_and_is_a_fixed_point(genome):
     canonical = SPACE.canonical(genome)
@@ -87,6 +89,7 @@ def test_canonical_keeps_the_effect_and_is_a_fixed_point(genome):
     assert SPACE.canonical(canonical) == canonical
 
 
+@settings(deadline=None)
 @given(genomes(), genomes())
 def test_equal_effects_have_one_canonical_genome(first, second):
     mixed = tuple(a if gene.name.endswith("bits") else b for gene, a, b in zip(SPACE.genes, first, second, strict=True))
