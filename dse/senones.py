@@ -118,10 +118,11 @@ def _senone_map(phone_of: dict[int, int], states_of: dict[int, set[int]]) -> Sen
     for senone, phone in phone_of.items():
         phones[senone] = phone
         count = hmm_states[phone]
+        target = STATES_PER_PHONE * FOLD_61_TO_48[phone]
         for third in range(STATES_PER_PHONE):
-            fits = any(
-                state * STATES_PER_PHONE // count == third or third * count // STATES_PER_PHONE == state
-                for state in states_of[senone]
-            )
-            members[STATES_PER_PHONE * FOLD_61_TO_48[phone] + third, senone] = fits
+            if count < STATES_PER_PHONE:
+                fits = third * count // STATES_PER_PHONE in states_of[senone]
+            else:
+                fits = third in {state * STATES_PER_PHONE // count for state in states_of[senone]}
+            members[target + third, senone] = fits
     return SenoneMap(phones, members)
