@@ -32,10 +32,14 @@ def label(setting: Setting) -> str:
 
 
 def labels(configuration: Configuration) -> dict[str, str]:
-    """A label for each group of matvecs, gates taken together: 'l1.recurrent_f' counts as 'l1.recurrent'."""
+    """A label for each group of matvecs that share genes: 'l1.recurrent_f' and 'l1.candidate' are 'l1.recurrent'.
+
+    'W4A8+skip' is a group of which a part is skipped.
+    """
     found: dict[str, list[str]] = {}
     for name, setting in configuration:
-        known = found.setdefault(name.partition("_")[0], [])
+        group = name.partition("_")[0].replace("candidate", "recurrent")
+        known = found.setdefault(group, [])
         if label(setting) not in known:
             known.append(label(setting))
     return {group: "+".join(known) for group, known in found.items()}

@@ -20,7 +20,8 @@ from dse import __main__ as command
 from dse.limits import Limit, parse_limit, resolve, violations
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
-from models.workload import Configuration
+from dse.show import describe
+from models.workload import Configuration, Setting
 
 TESTS = Path(__file__).parent
 RUN_CLI = "import sys, dse, fake_measurer as f; sys.modules['dse.measure'] = dse.measure = f; "
@@ -361,6 +362,13 @@ def test_study_names_follow_the_settings(tmp_path):
     assert names[0] == names[1]
     assert len(set(names)) == 4
     assert re.fullmatch(r"sru-edge-[0-9a-f]{8}", names[0])
+
+
+def test_labels_tell_a_configuration_at_a_glance():
+    names = ("l0.input_f", "l0.input_g", "l0.recurrent_f", "l0.candidate", "output")
+    configuration = Configuration(tuple((name, Setting(4, 8, 16)) for name in names))
+    configuration = configuration.with_setting("l0.candidate", skip=True, delta=0).with_setting("output", delta=0)
+    assert describe(configuration) == "l0.input W4A8d16 · l0.recurrent W4A8d16+skip · output W4A8"
 
 
 def test_limits():
