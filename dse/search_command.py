@@ -13,13 +13,14 @@ from tabulate import tabulate
 from dse.command import EXIT_INTERRUPTED, Parser, integers, names
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES
-from dse.search import DEFAULT_STORAGE, Plan, SearchSettings, make_plan, run_plan
+from dse.search import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan, run_plan
 from dse.searchers import SEARCHERS
 from models.workload import BITS_PER_MIB, size_mib
 
 if TYPE_CHECKING:
     from dse.result import SearchResult
 
+NO_LIMIT = "none"
 EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops --limit error=+3"
 
 
@@ -67,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%)",
+        help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%); "
+        f"{_joined(DEFAULT_LIMITS)} unless error is limited otherwise; none for no limit",
     )
     for option, choices in (("--weight-bits", default.weight_bits), ("--activation-bits", default.activation_bits)):
         what.add_argument(option, type=integers, default=choices, metavar="BITS", help=f"default {_joined(choices)}")
@@ -77,6 +79,14 @@ def parser() -> argparse.ArgumentParser:
         default=default.delta,
         metavar="STEPS",
         help=f"thresholds in steps of an 8-bit activation; default {_joined(default.delta)}; 0 for none",
+    )
+    what.add_argument(
+        "--skip",
+        type=names,
+        default=default.skip,
+        metavar="PATHS",
+        help="paths kept at 16 bit: first (one gene: the candidate gate's recurrent path in no, the first half or all "
+        "layers; default), layers (a gene per layer), none; further names are matvecs that are always skipped",
     )
     how = result.add_argument_group("how to search")
     how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")
@@ -101,7 +111,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         corpus=options.corpus,
         corpus_path=options.corpus_path,
         objectives=options.objectives,
-        limits=tuple(options.limit),
+        limits=_limits(options.limit),
         evaluations=options.evaluations,
         seed=options.seed,
         population=options.population,
@@ -109,10 +119,19 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         weight_bits=options.weight_bits,
         activation_bits=options.activation_bits,
         delta=options.delta,
+        skip=options.skip,
         workers=options.workers,
         storage=options.storage,
         study=options.study,
     )
+
+
+def _limits(given: Sequence[str]) -> tuple[str, ...]:
+    """The limits given, and the default one on error unless error is limited or limits are refused by 'none'."""
+    limits = tuple(part for text in given for part in names(text))
+    if NO_LIMIT in limits:
+        return tuple(limit for limit in limits if limit != NO_LIMIT)
+    return limits if any(limit.startswith("error") for limit in limits) else (*DEFAULT_LIMITS, *limits)
 
 
 def report(result: SearchResult, folder: Path) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 from models.workload import BASELINE_BITS, BITS, FLOAT_BITS, Configuration, MatVec, Setting, Workload
 
 DEFAULT_BITS = (2, 4, 8, 16)
-DEFAULT_DELTA = (0, 8, 16, 32)  # Source: Rezk et al., "Shrink and Eliminate", thresholds tried on 8-bit activations
+# Rezk et al., "Shrink and Eliminate", tried 8, 16 and 32 on 8-bit activations; the embedded networks want finer ones.
+DEFAULT_DELTA = (0, 2, 4, 8, 16)
+SKIP_NONE, SKIP_FIRST, SKIP_LAYERS = "none", "first", "layers"  # which skip genes; see `search_space`
 DELTA_BITS = 8  # the activation width that delta choices are stated for
 
 Genome = tuple[int, ...]
@@ -28,7 +30,11 @@ DELTA_GROUPS = {**BIT_GROUPS, "projection": "input"}
 
 @dataclass(frozen=True)
 class Gene:
-    """One decision: every slot gets the chosen value. Choices of a delta gene are steps of an 8-bit activation."""
+    """One decision: every slot gets the chosen value.
+
+    Choices of a delta gene are steps of an 8-bit activation; those of a skip gene say how many of its slots, from the
+    first, are skipped.
+    """
 
     name: str
     choices: tuple[int, ...]
@@ -64,8 +70,9 @@ class SearchSpace:
         values = self.values(genome)
         fields: dict[str, dict[str, int]] = {name: {} for name, _ in self.base}
         for gene in self.genes:
-            for name, field in gene.slots:
-                fields[name][field] = values[gene.name]
+            for position, (name, field) in enumerate(gene.slots):
+                choice = values[gene.name]
+                fields[name][field] = position < choice if field == "skip" else choice
         return Configuration(tuple((name, _setting(base, fields[name])) for name, base in self.base))
 
     def encode(self, configuration: Configuration) -> Genome:
@@ -74,8 +81,8 @@ class SearchSpace:
         for gene in self.genes:
             for index, choice in enumerate(gene.choices):
                 if all(
-                    getattr(configuration[name], field) == _slot_value(field, choice, configuration[name].act_bits)
-                    for name, field in gene.slots
+                    getattr(configuration[name], field) == _slot_value(field, choice, configuration[name], position)
+                    for position, (name, field) in enumerate(gene.slots)
                 ):
                     genome.append(index)
                     break
@@ -98,12 +105,13 @@ class SearchSpace:
                     break
         return smallest
 
-    def uniform(self, workload: Workload, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:
+    def uniform(self, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:
         """The genomes of the uniform configurations without delta, those that the space holds."""
         genomes = []
         for width in bits:
             try:
-                genomes.append(self.encode(Configuration.uniform(workload, width)))
+                plain = ((n, replace(s, weight_bits=width, act_bits=width, delta=0)) for n, s in self.base)
+                genomes.append(self.encode(Configuration(tuple(plain))))
             except ValueError:  # this width is not among the choices
                 continue
         return genomes
@@ -125,6 +133,7 @@ def search_space(
     weight_bits: Sequence[int] = DEFAULT_BITS,
     act_bits: Sequence[int] = DEFAULT_BITS,
     delta: Sequence[int] = DEFAULT_DELTA,
+    skip: Sequence[str] = (SKIP_FIRST,),
     tied: bool = False,
 ) -> SearchSpace:
     """The genes of a workload over its 16-bit baseline.
@@ -133,7 +142,11 @@ def search_space(
     widths that both lists hold). One delta gene serves the input side of a layer (input and projection), one its
     recurrent side, one the output. The first layer's input, the acoustic features, has no delta gene and sends every
     change. Source: Rezk et al., MOHAQ and "Shrink and Eliminate".
-    Raises ValueError on a width that the vocabulary lacks or a threshold below 0.
+
+    `skip` says which paths may stay at 16 bit. "first": one gene, the candidate gates' recurrent path in no layer, the
+    first half (rounded up) or all, as in the papers. "layers": one gene per layer. "none": no gene. Further entries
+    name matvecs that are always skipped.
+    Raises ValueError on a width that the vocabulary lacks, a threshold below 0 or an unknown matvec.
     """
     weight_bits = _bit_choices("weight bits", weight_bits)
     act_bits = _bit_choices("activation bits", act_bits)
@@ -155,7 +168,28 @@ def search_space(
         for label, names in groups(workload, DELTA_GROUPS).items():
             if label != first_input:
                 genes.append(Gene(f"{label}.delta", thresholds, tuple((name, "delta") for name in names)))
-    return SearchSpace(tuple(genes), Configuration.uniform(workload, BASELINE_BITS))
+    base = Configuration.uniform(workload, BASELINE_BITS)
+    always = [name for name in workload.names if name in skip]
+    for name in always:
+        base = base.with_setting(name, skip=True)
+    kinds = [entry for entry in skip if entry not in always]
+    free = [matvec.name for matvec in workload if matvec.path == "candidate" and matvec.name not in always]
+    return SearchSpace((*genes, *_skip_genes(workload, kinds, free)), base)
+
+
+def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str]) -> list[Gene]:
+    slots = tuple((name, "skip") for name in names)
+    for kind in kinds:
+        if kind not in (SKIP_NONE, SKIP_FIRST, SKIP_LAYERS):
+            known = ", ".join((SKIP_NONE, SKIP_FIRST, SKIP_LAYERS, *workload.names))
+            raise ValueError(f"skip '{kind}' is none of {known}")
+    if len(kinds) > 1:
+        raise ValueError(f"skip takes one of {SKIP_NONE}, {SKIP_FIRST}, {SKIP_LAYERS}, not {' and '.join(kinds)}")
+    if not slots or not kinds or kinds[0] == SKIP_NONE:
+        return []
+    if kinds[0] == SKIP_LAYERS:
+        return [Gene(f"{name}.skip", (0, 1), ((name, field),)) for name, field in slots]
+    return [Gene("candidate.skip", tuple(sorted({0, (len(slots) + 1) // 2, len(slots)})), slots)]
 
 
 def layer_of(matvec: MatVec) -> str:
@@ -174,13 +208,18 @@ def groups(workload: Workload, by_path: Mapping[str, str]) -> dict[str, tuple[st
 
 
 def _setting(base: Setting, fields: Mapping[str, int]) -> Setting:
-    act_bits = fields.get("act_bits", base.act_bits)
-    values: dict[str, Any] = {field: _slot_value(field, value, act_bits) for field, value in fields.items()}
-    return replace(base, **values)
+    values: dict[str, Any] = {field: value for field, value in fields.items() if field != "delta"}
+    setting = replace(base, **values)
+    if "delta" in fields:
+        setting = replace(setting, delta=delta_steps(fields["delta"], setting.operand_bits[1]))
+    return setting
 
 
-def _slot_value(field: str, choice: int, act_bits: int) -> int:
-    return delta_steps(choice, act_bits) if field == "delta" else choice
+def _slot_value(field: str, choice: int, setting: Setting, position: int) -> int:
+    """What a choice puts into the slot at `position`, given the rest of its setting."""
+    if field == "delta":
+        return delta_steps(choice, setting.operand_bits[1])
+    return position < choice if field == "skip" else choice
 
 
 def _effect(configuration: Configuration) -> tuple[tuple[tuple[int, int], int], ...]:

@@ -311,7 +311,7 @@ def test_resuming_with_other_settings_is_refused(cli):
     assert cli(*argv)[0] == 0
     status, out, err = cli(*argv, "--seed", "7", "--limit", "error=+3")
     assert (status, out) == (2, "")
-    assert "limits: stored none, now error=+3; seed: stored 1, now 7" in err
+    assert "limits: stored error=+10, now error=+3; seed: stored 1, now 7" in err
     assert cli(*argv, "--workers", "2")[0] == 0  # how it is run is no part of what it is
 
 
@@ -333,7 +333,7 @@ def test_dry_run_shows_genes_and_runs_nothing(cli, tmp_path):
     calls = fake_measurer.Measurer.calls
     status, out, _ = cli("search", "--dry-run")
     assert status == 0
-    assert "10 genes, 1,048,576 genomes" in out
+    assert "10 genes, 1,638,400 genomes" in out
     assert "16-bit baseline: 0.020 MiB" in out
     assert fake_measurer.Measurer.calls == calls
     assert not (tmp_path / "studies").exists()

@@ -22,7 +22,7 @@ def outcome(genome, flip=False):
 
 
 def converse(name, generations=4, seed=3, tell=outcome, space=SPACE, population=12):
-    searcher = searcher_named(name)(space, 2, seed, population, space.uniform(WORKLOAD))
+    searcher = searcher_named(name)(space, 2, seed, population, space.uniform())
     asked = []
     for generation in range(generations):
         genomes = searcher.ask(population if generation == 0 else 4)
@@ -44,7 +44,7 @@ def test_in_bounds_canonical_and_new(name):
 
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_starts_with_the_given_genomes(name):
-    assert converse(name, 1)[:3] == SPACE.uniform(WORKLOAD)
+    assert converse(name, 1)[:3] == SPACE.uniform()
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dse.space import delta_steps, search_space
+from models.lstm import Lstm
 from models.registry import preset
 from models.workload import Configuration, MatVec, Workload
 
@@ -51,7 +52,8 @@ def test_gates_of_a_layer_share_their_genes():
     assert slots["l0.recurrent.act_bits"] == recurrent
     assert slots["l0.recurrent.delta"] == recurrent
     assert slots["l0.input.weight_bits"] == ["l0.input_i", "l0.input_f", "l0.input_o", "l0.input_g"]
-    assert len(slots) == 2 * 3 + 2
+    assert slots["candidate.skip"] == ["l0.candidate"]
+    assert len(slots) == 2 * 3 + 2 + 1
 
 
 @pytest.mark.parametrize(
@@ -115,9 +117,9 @@ def _all_genomes(space):
 
 
 def test_uniform_genomes():
-    found = SPACE.uniform(WORKLOAD)
+    found = SPACE.uniform()
     assert [SPACE.decode(genome) for genome in found] == [Configuration.uniform(WORKLOAD, b) for b in (16, 8, 4)]
-    assert search_space(WORKLOAD, (2, 3), (2, 3)).uniform(WORKLOAD) == []
+    assert search_space(WORKLOAD, (2, 3), (2, 3)).uniform() == []
 
 
 def test_encode_refuses_what_the_space_cannot_say():
@@ -145,3 +147,38 @@ def test_decode_refuses_foreign_genomes(genome):
 def test_bad_choices(arguments, message):
     with pytest.raises(ValueError, match=message):
         search_space(WORKLOAD, **arguments)
+
+
+def test_skip_genes_keep_leading_candidate_paths_at_16_bit():
+    workload = Lstm(layers=5, hidden=4).workload()
+    space = search_space(workload, delta=(0, 16), skip=("first",))
+    names = [gene.name for gene in space.genes]
+    assert space.genes[names.index("candidate.skip")].choices == (0, 3, 5)
+    genome = tuple(1 if name == "candidate.skip" else 0 for name in names)
+    configuration = space.decode(genome)
+    assert [configuration[f"l{k}.candidate"].skip for k in range(5)] == [True, True, True, False, False]
+    assert space.encode(configuration) == genome
+    per_layer = search_space(workload, skip=("layers",))
+    assert [gene.name for gene in per_layer.genes if gene.choices == (0, 1)] == [
+        f"l{k}.candidate.skip" for k in range(5)
+    ]
+
+
+def test_matvecs_skipped_by_name_stay_skipped_and_have_no_gene():
+    workload = Lstm(layers=2, hidden=4).workload()
+    space = search_space(workload, skip=("layers", "l0.candidate", "output"))
+    assert [gene.name for gene in space.genes if gene.name.endswith("skip")] == ["l1.candidate.skip"]
+    for genome in space.uniform():
+        configuration = space.decode(genome)
+        assert [name for name, setting in configuration if setting.skip] == ["l0.candidate", "output"]
+    with pytest.raises(ValueError, match=r"skip 'l9.candidate' is none of none, first, layers, l0.input_f"):
+        search_space(workload, skip=("l9.candidate",))
+    with pytest.raises(ValueError, match="skip takes one of"):
+        search_space(workload, skip=("layers", "first"))
+
+
+def test_a_skipped_path_gets_its_threshold_in_16_bit_steps():
+    space = search_space(Lstm(layers=1, hidden=4).workload(), (4,), (4,), (0, 16), ("first",))
+    configuration = space.decode(tuple(len(gene.choices) - 1 for gene in space.genes))
+    assert configuration["l0.recurrent_f"].delta == 1
+    assert configuration["l0.candidate"].skip and configuration["l0.candidate"].delta == 16 * 256

@@ -1,4 +1,4 @@
-"""Training: interrupted and resumed is the same as uninterrupted; the checkpoint says how it was made; damage is named."""
+"""Training: interrupted and resumed is the same as uninterrupted; cards tell how; damage is named."""
 
 import dataclasses
 import json

@@ -65,11 +65,11 @@ class TimitCorpus:
             raise ValueError(f"per_speaker must be at least 1, not {per_speaker}")
         self.fingerprint(split)
         damaged = {problem.name for problem in self.problems(split)}
-        chosen: list[Recording] = []
-        for speaker in self.speakers(split):
-            own = [r for r in self._recordings(split) if r.speaker == speaker and r.name not in damaged]
-            chosen += own[:per_speaker]
-        return [self._read(recording)[0] for recording in chosen]
+        by_speaker: dict[str, list[Recording]] = {speaker: [] for speaker in self.speakers(split)}
+        for recording in self._recordings(split):
+            if recording.name not in damaged:
+                by_speaker[recording.speaker].append(recording)
+        return [self._read(recording)[0] for own in by_speaker.values() for recording in own[:per_speaker]]
 
     def fingerprint(self, split: str) -> str:
         """SHA-256 of the names, samples and segments of the sound utterances, in whatever layout they lie.
