@@ -10,6 +10,9 @@ COMMANDS = {
     "search": ("dse.search_command", "search a model's design space for its Pareto front"),
     "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
     "train": ("dse.train", "train a network and write its checkpoint"),
+    "report": ("dse.report", "tables about the shipped models and the platforms"),
+    "data": ("dse.data_check", "check a corpus before it is used"),
+    "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
 }
 
 
@@ -19,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
         module, _ = COMMANDS[name]
         status: int = import_module(module).main(rest)
         return status
-    usage = "\n".join(f"  {command:<8} {what}" for command, (_, what) in COMMANDS.items())
+    usage = "\n".join(f"  {command:<12} {what}" for command, (_, what) in COMMANDS.items())
     if name in ("-h", "--help"):
         print(f"usage: dse COMMAND ...\n\n{usage}\n\ndse COMMAND --help shows its options")
         return 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dse.corpora import open_corpus
+from dse.corpora import Corpus, open_corpus
+from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
 from models.registry import preset
 from models.workload import Configuration, Workload
@@ -30,6 +31,7 @@ class Task:
     checkpoint: str | None
     corpus: str
     corpus_path: str | None
+    skip_bad: bool = False
 
     @property
     def checkpoint_path(self) -> Path:
@@ -63,7 +65,7 @@ def task_workload(task: Task) -> Workload:
 
 def task_fingerprint(task: Task) -> dict[str, str]:
     """Content identity of what a measurement depends on besides the configuration."""
-    corpus = open_corpus(task.corpus, task.corpus_path)
+    corpus = _open(task)
     return {
         "checkpoint": content_hash(task.checkpoint_path),
         "validation": corpus.fingerprint("validation"),
@@ -74,20 +76,21 @@ def task_fingerprint(task: Task) -> dict[str, str]:
 class Measurer:
     """Holds one network's engine and one split's features; `measure` is a pure function of the configuration."""
 
-    def __init__(self, checkpoint: Checkpoint, calibration: Calibration, split: Split) -> None:
+    def __init__(self, checkpoint: Checkpoint, calibration: Calibration, corpus: Corpus, split: Split) -> None:
         from dse.decode import Decoder
 
         self.workload = checkpoint.spec.workload()
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
         self.engine = checkpoint.spec.engine(checkpoint.weights, calibration)
-        self.split = split
+        self.corpus, self.split = corpus, split
 
     def measure(self, configuration: Configuration) -> Measurement:
         """Raises ValueError where the configuration does not fit the network or its outputs are not finite."""
         start = time.perf_counter()
         split = self.split
         logits, computed = self.engine.run(split.features, split.offsets, configuration)
-        errors = self.decoder.error(logits, split.lengths, split.segment_phones, split.segment_counts)
+        scores = phone_state_scores(self.corpus, logits)
+        errors = self.decoder.error(scores, split.lengths, split.segment_phones, split.segment_counts)
         return Measurement(
             error_percent=errors.percent,
             substitutions=int(errors.substitutions.sum()),
@@ -124,7 +127,13 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
 
     torch.set_num_threads(1)
     task_workload(task)
-    corpus = open_corpus(task.corpus, task.corpus_path)
+    corpus = _open(task)
     checkpoint = load(task.checkpoint_path)
+    if not checkpoint.decoder:
+        raise ValueError(f"checkpoint {task.checkpoint_path} holds no decoder; import it again with --corpus")
     calibration = calibrate(checkpoint, load_split(corpus, "train", CALIBRATION_PER_SPEAKER))
-    return Measurer(checkpoint, calibration, load_split(corpus, split))
+    return Measurer(checkpoint, calibration, corpus, load_split(corpus, split))
+
+
+def _open(task: Task) -> Corpus:
+    return open_corpus(task.corpus, task.corpus_path, task.skip_bad)

@@ -33,7 +33,14 @@ def models(names: Sequence[str]) -> str:
 
     reports = {name: measure_model(name) for name in names or MODELS}
     headers = ("model", "configuration", "skip", "PER %", "Δ", "size MiB", "×16 bit", "% off float", "eliminated %")
-    lines = [tabulate([row for report in reports.values() for row in rows(report)], headers, tablefmt="github")]
+    lines = [
+        tabulate(
+            [row for report in reports.values() for row in rows(report)],
+            headers,
+            tablefmt="github",
+            disable_numparse=True,
+        )
+    ]
     if set(reports) == set(MODELS):
         lines += ["", *findings(reports)]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +72,18 @@ class SenoneMap:
         posteriors /= posteriors.sum(axis=1, keepdims=True)
         states = posteriors @ self.members.T.astype(np.float32)
         return np.log(np.maximum(states, np.float32(np.exp(LEAST_LOG_POSTERIOR))))
+
+
+@runtime_checkable
+class SenoneCorpus(Protocol):
+    """A corpus whose targets are senones."""
+
+    senones: SenoneMap
+
+
+def phone_state_scores(corpus: object, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the decoder reads, [N, 144]: the network's outputs, senones collapsed where the corpus has them."""
+    return corpus.senones.collapse(logits) if isinstance(corpus, SenoneCorpus) else logits
 
 
 def read_senone_map(path: Path) -> SenoneMap:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dse.corpora import CORPORA, open_corpus
+from dse.corpora import CORPORA, Corpus, corpus_record, open_corpus
 from dse.data import Split, load_split
 from dse.errors import one_line_errors
-from models.registry import MODELS, preset
+from dse.senones import SenoneCorpus, phone_state_scores
+from dse.train_state import TrainState
+from models.registry import MODELS, preset, spec_from_json
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +36,7 @@ class TrainSettings:
     preset: str = "edge"
     corpus: str = "synthetic"
     corpus_path: str | None = None
+    skip_bad: bool = False
     epochs: int = 14
     seed: int = 1
     batch_utterances: int = 16
@@ -56,16 +58,16 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     """
     import torch
 
-    from dse.decode import estimate_decoder, tune
-    from dse.phones import frame_targets
+    from dse.decode import tune
     from models.checkpoint import Checkpoint, save
 
     started = time.perf_counter()
     spec = preset(settings.model, settings.preset)
-    corpus = open_corpus(settings.corpus, settings.corpus_path)
+    corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    targets = frame_targets(data.phones, data.states)
-    decoder = estimate_decoder(data.segment_phones, data.segment_counts, targets)
+    targets, outputs = frame_targets_of(corpus, data)
+    spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
+    decoder = first_decoder(data)
     torch.manual_seed(settings.seed)
     network = spec.network()
     network.dropout = settings.dropout
@@ -76,7 +78,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     history = state.resume(network, optimizer)
     for epoch in range(len(history), settings.epochs):
         loss = run_epoch(network, optimizer, data, targets, settings, epoch)
-        percent = float_error(network, decoder, validation)
+        percent = float_error(network, decoder, corpus, validation)
         rate = optimizer.param_groups[0]["lr"]
         best = min((h["validation_error_percent"] for h in history), default=np.inf)
         history.append({"loss": loss, "validation_error_percent": percent, "learning_rate": rate})
@@ -85,19 +87,20 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
             optimizer.param_groups[0]["lr"] = rate / 2
         state.save(network, optimizer, history, is_best=percent < best)
     network.load_state_dict(state.best())
-    decoder = tune(decoder, run_float(network, validation), *_references(validation))
+    decoder = tune(decoder, run_float(network, corpus, validation), *_references(validation))
     card = {
         "command": "python -m dse.train " + _arguments(settings),
         "date": date.today().isoformat(),
-        "corpus": {"name": corpus.name} | {s: corpus.fingerprint(s) for s in ("train", "validation", "test")},
+        "corpus": corpus_record(corpus) | {s: corpus.fingerprint(s) for s in ("train", "validation", "test")},
         "float_error_percent": {
-            split: float_error(network, decoder, load_split(corpus, split)) for split in ("validation", "test")
+            split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
         },
         "minutes": round((time.perf_counter() - started) / 60, 1),
         "settings": asdict(settings),
         "history": history,
     }
     save(out, Checkpoint(spec, network.arrays(), decoder.to_arrays(), card))
+    draw_curves(history, out.with_suffix(".png"))
     state.path.unlink()
     return card
 
@@ -133,100 +136,67 @@ def run_epoch(
     return total / len(data.features)
 
 
-def run_float(network: Any, split: Split) -> np.ndarray:
-    """Logits float32 [N, outputs] of the float network."""
+def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
+    """What every frame should be, int [N], and how many targets there are: senones where the corpus has them."""
+    from dse.decode import TARGETS
+    from dse.phones import frame_targets
+
+    if data.targets is not None and isinstance(corpus, SenoneCorpus):
+        return data.targets, len(corpus.senones)
+    return frame_targets(data.phones, data.states), TARGETS
+
+
+def first_decoder(data: Split) -> Decoder:
+    """Bigram and priors of a training split, not tuned yet."""
+    from dse.decode import estimate_decoder
+    from dse.phones import frame_targets
+
+    return estimate_decoder(data.segment_phones, data.segment_counts, frame_targets(data.phones, data.states))
+
+
+def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
+    """Phone-state scores float32 [N, 144] of the float network."""
     import torch
 
     network.eval()
     with torch.no_grad():
         logits: np.ndarray = network(torch.tensor(split.features), torch.tensor(split.offsets)).numpy()
-    return logits
+    return phone_state_scores(corpus, logits)
 
 
-def float_error(network: Any, decoder: Decoder, split: Split) -> float:
+def float_error(network: Any, decoder: Decoder, corpus: Corpus, split: Split) -> float:
     """PER in percent of the float network."""
-    return decoder.error(run_float(network, split), *_references(split)).percent
+    return decoder.error(run_float(network, corpus, split), *_references(split)).percent
+
+
+def draw_curves(history: list[dict[str, float]], path: Path) -> None:
+    """Loss and validation PER over the epochs as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    epochs = range(1, len(history) + 1)
+    axes.plot(epochs, [h["validation_error_percent"] for h in history], "o-", color="tab:red", label="validation PER")
+    axes.set(xlabel="epoch", ylabel="validation phone error rate, decoder not tuned (%)")
+    axes.grid(alpha=0.3)
+    loss = axes.twinx()
+    loss.plot(epochs, [h["loss"] for h in history], "o-", color="tab:blue", label="training loss")
+    loss.set_ylabel("training loss (nats a frame)")
+    figure.legend(loc="upper right", bbox_to_anchor=(0.9, 0.95))
+    figure.savefig(path, dpi=120)
 
 
 def _references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return split.lengths, split.segment_phones, split.segment_counts
 
 
-class TrainState:
-    """What a killed training goes on from: one safetensors file, replaced as a whole after every epoch."""
-
-    def __init__(self, path: Path, settings: TrainSettings) -> None:
-        self.path, self.settings = path, settings
-
-    def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-        """Load network and optimizer; returns the epochs done. Raises ValueError if made with other settings."""
-        if not self.path.exists():
-            return []
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(self.path, "pt") as file:
-                stored = json.loads(file.metadata()["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"training state {self.path} is damaged; delete it to start anew") from error
-        now = asdict(self.settings)
-        changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in stored["settings"].items() if v != now.get(k)]
-        changed = [c for c in changed if not c.startswith("epochs")]
-        if changed:
-            raise ValueError(
-                f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or use --out"
-            )
-        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
-        moments: dict[int, dict[str, Any]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("adam."):
-                _, index, key = name.split(".")
-                moments.setdefault(int(index), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        groups[0]["lr"] = stored["next_learning_rate"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        history: list[dict[str, float]] = stored["history"]
-        return history
-
-    def save(
-        self, network: Any, optimizer: torch.optim.Optimizer, history: list[dict[str, float]], is_best: bool
-    ) -> None:
-        from safetensors.torch import load_file, save_file
-
-        weights = {name: value.clone() for name, value in network.state_dict().items()}
-        best = weights if is_best else {n[5:]: t for n, t in load_file(self.path).items() if n.startswith("best.")}
-        moments = optimizer.state_dict()["state"]
-        tensors = {f"network.{n}": t for n, t in weights.items()} | {f"best.{n}": t.clone() for n, t in best.items()}
-        tensors |= {f"adam.{i}.{k}": torch_tensor(v) for i, m in moments.items() for k, v in m.items()}
-        state = {
-            "settings": asdict(self.settings),
-            "history": history,
-            "next_learning_rate": optimizer.param_groups[0]["lr"],
-        }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
-        temporary.replace(self.path)
-
-    def best(self) -> dict[str, torch.Tensor]:
-        """Parameters of the epoch of least validation PER."""
-        from safetensors.torch import load_file
-
-        return {n.removeprefix("best."): t for n, t in load_file(self.path).items() if n.startswith("best.")}
-
-
-def torch_tensor(value: Any) -> torch.Tensor:
-    import torch
-
-    return torch.as_tensor(value).clone()
-
-
 def _arguments(settings: TrainSettings) -> str:
     """The command line that gives these settings, defaults left out."""
     defaults = {name: field.default for name, field in TrainSettings.__dataclass_fields__.items()}
     given = {k: v for k, v in asdict(settings).items() if v != defaults[k]}
-    return " ".join(f"--{k.replace('_', '-')} {v}" for k, v in given.items())
+    return " ".join(f"--{k.replace('_', '-')}" + ("" if v is True else f" {v}") for k, v in given.items())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -235,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--preset", default="edge", help="sizes: edge (default) or paper")
     result.add_argument("--corpus", default="synthetic", help=f"one of {', '.join(CORPORA)}")
     result.add_argument("--corpus-path", help="folder of a corpus that is not generated")
+    result.add_argument("--skip-bad", action="store_true", help="leave damaged utterances out, and count them")
     result.add_argument("--epochs", type=int, default=TrainSettings.epochs)
     result.add_argument("--seed", type=int, default=TrainSettings.seed)
     result.add_argument("--batch-utterances", type=int, default=TrainSettings.batch_utterances)

@@ -46,7 +46,7 @@ def tiny(monkeypatch):
     splits = {
         name: tiny_split(name, n, k) for k, (name, n) in enumerate([("train", 40), ("validation", 9), ("test", 8)])
     }
-    monkeypatch.setattr(dse.train, "open_corpus", lambda name, path: TinyCorpus())
+    monkeypatch.setattr(dse.train, "open_corpus", lambda name, path, skip_bad: TinyCorpus())
     monkeypatch.setattr(dse.train, "load_split", lambda corpus, name: splits[name])
     monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=16, projection=12))
     monkeypatch.setitem(models.lstm.PRESETS, "tiny", models.lstm.Lstm(layers=1, hidden=8))

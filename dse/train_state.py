@@ -1,0 +1,78 @@
+"""What a killed training goes on from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from dse.train import TrainSettings
+
+
+class TrainState:
+    """What a killed training goes on from: one safetensors file, replaced as a whole after every epoch."""
+
+    def __init__(self, path: Path, settings: TrainSettings) -> None:
+        self.path, self.settings = path, settings
+
+    def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
+        """Load network and optimizer; returns the epochs done. Raises ValueError if made with other settings."""
+        if not self.path.exists():
+            return []
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.path, "pt") as file:
+                stored = json.loads(file.metadata()["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"training state {self.path} is damaged; delete it to start anew") from error
+        now = asdict(self.settings)
+        changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in stored["settings"].items() if v != now.get(k)]
+        changed = [c for c in changed if not c.startswith("epochs")]
+        if changed:
+            raise ValueError(
+                f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or use --out"
+            )
+        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+        moments: dict[int, dict[str, Any]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, key = name.split(".")
+                moments.setdefault(int(index), {})[key] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        groups[0]["lr"] = stored["next_learning_rate"]
+        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        history: list[dict[str, float]] = stored["history"]
+        return history
+
+    def save(
+        self, network: Any, optimizer: torch.optim.Optimizer, history: list[dict[str, float]], is_best: bool
+    ) -> None:
+        import torch
+        from safetensors.torch import load_file, save_file
+
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
+        best = weights if is_best else {n[5:]: t for n, t in load_file(self.path).items() if n.startswith("best.")}
+        moments = optimizer.state_dict()["state"]
+        tensors = {f"network.{n}": t for n, t in weights.items()} | {f"best.{n}": t.clone() for n, t in best.items()}
+        tensors |= {f"adam.{i}.{k}": torch.as_tensor(v).clone() for i, m in moments.items() for k, v in m.items()}
+        state = {
+            "settings": asdict(self.settings),
+            "history": history,
+            "next_learning_rate": optimizer.param_groups[0]["lr"],
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".tmp")
+        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
+        temporary.replace(self.path)
+
+    def best(self) -> dict[str, torch.Tensor]:
+        """Parameters of the epoch of least validation PER."""
+        from safetensors.torch import load_file
+
+        return {n.removeprefix("best."): t for n, t in load_file(self.path).items() if n.startswith("best.")}
