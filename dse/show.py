@@ -23,6 +23,7 @@ METRIC_COLUMNS = {
 }
 
 MOST_REASONS = 3
+MOST_ROWS = 24  # of a printed table; the files hold the whole front
 
 
 def label(setting: Setting) -> str:
@@ -51,18 +52,27 @@ def describe(configuration: Configuration) -> str:
 
 
 def table(result: SearchResult) -> str:
-    """The front, best first objective first, over the baseline's row for reference."""
+    """The front, best first objective first, over the baseline's row for reference.
+
+    A longer front than MOST_ROWS shows that many points, evenly spread, its ends among them.
+    """
     baseline_error = result.baseline.metrics["error_percent"]
     groups = list(labels(result.baseline.configuration))
     headers = ["#", *METRIC_COLUMNS, *(group.replace(".", "\n") for group in groups)]
     headers.insert(2, "Δ error\npoints")
     rows = []
-    for number, evaluation in [*_numbered(result.front), ("16 bit", result.baseline)]:
+    points = _numbered(result.front)
+    if len(points) > MOST_ROWS:
+        last = len(points) - 1
+        points = [points[round(k * last / (MOST_ROWS - 1))] for k in range(MOST_ROWS)]
+    for number, evaluation in [*points, ("16 bit", result.baseline)]:
         cells = [_number(evaluation.metrics.get(metric)) for metric in METRIC_COLUMNS.values()]
         cells.insert(1, f"{evaluation.metrics['error_percent'] - baseline_error:+.2f}")
         rows.append([number, *cells, *labels(evaluation.configuration).values()])
     align = ("right",) * (len(METRIC_COLUMNS) + 2) + ("left",) * len(groups)
-    return tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+    shown = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
+    left = len(result.front) - len(points)
+    return f"{shown}\n({left} more of {len(result.front)} points in the files)" if left else shown
 
 
 def summary(result: SearchResult) -> str:
