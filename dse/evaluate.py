@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
-from dse.limits import Limit, violations
+from dse.limits import Limit, Violation, violations
 from dse.objective import eliminated_percent, size_metrics
+from dse.pricing import broken_rules, price, without_inference
 from dse.space import Genome
 from models.workload import Configuration, Workload
+from platforms import Platform
 
 Status = Literal["ok", "infeasible", "failed"]
 
@@ -92,31 +94,40 @@ class Evaluation:
 
 
 def evaluate(
-    configuration: Configuration, measurer: Measurer, limits: Sequence[Limit] = (), genome: Genome = ()
+    configuration: Configuration,
+    measurer: Measurer,
+    limits: Sequence[Limit] = (),
+    genome: Genome = (),
+    platforms: Mapping[str, Platform] | None = None,
 ) -> Evaluation:
     """Price, run and judge one configuration. `limits` are absolute; `genome` is carried along, never looked at.
 
-    What breaks a limit that needs no inference is infeasible at once. An exception while measuring makes the
-    evaluation failed, with the exception as its reason.
+    What breaks a platform's rules, or a limit that needs no inference, is infeasible at once. One inference prices all
+    platforms. An exception while measuring makes the evaluation failed, with the exception as its reason.
     """
-    metrics = size_metrics(measurer.workload, configuration)
-    priced = judge(Evaluation(genome, configuration, "ok", metrics=metrics), limits)
+    workload, platforms = measurer.workload, platforms or {}
+    metrics = size_metrics(workload, configuration)
+    broken = broken_rules(platforms, workload, configuration)
+    if not broken:
+        metrics |= price(without_inference(platforms), workload, configuration)
+    priced = judge(Evaluation(genome, configuration, "ok", metrics=metrics), limits, broken)
     if priced.status == "infeasible":
         return priced
     try:
         measurement = measurer.measure(configuration)
-        metrics = {**metrics, **_measured_metrics(measurer.workload, measurement)}
+        computed = dict(measurement.computed)
+        metrics |= _measured_metrics(workload, measurement) | price(platforms, workload, configuration, computed)
     except Exception as error:
         return failed(configuration, f"{type(error).__name__}: {error}", genome, metrics)
-    measured = replace(priced, metrics=metrics, computed=dict(measurement.computed), seconds=float(measurement.seconds))
+    measured = replace(priced, metrics=metrics, computed=computed, seconds=float(measurement.seconds))
     return judge(measured, limits)
 
 
-def judge(evaluation: Evaluation, limits: Sequence[Limit]) -> Evaluation:
-    """The same evaluation, ok or infeasible by `limits`; a failed one stays failed."""
+def judge(evaluation: Evaluation, limits: Sequence[Limit], broken: Sequence[Violation] = ()) -> Evaluation:
+    """The same evaluation, ok or infeasible by `limits` and rules `broken` besides; a failed one stays failed."""
     if evaluation.status == "failed":
         return evaluation
-    broken = violations(limits, evaluation.metrics)
+    broken = (*broken, *violations(limits, evaluation.metrics))
     return replace(
         evaluation,
         status="infeasible" if broken else "ok",

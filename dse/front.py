@@ -1,15 +1,17 @@
-"""The front of a stored study, under its own objectives or others. Runs no inference."""
+"""The front of a stored study, under its own objectives or others, or for other platforms. Runs no inference."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dse.command import Parser, names
 from dse.errors import one_line_errors
-from dse.objective import OBJECTIVES, objectives_named
+from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
+from dse.pricing import reprice, require, split_specs
 from dse.result import load_result
 from dse.search import DEFAULT_STORAGE
 from dse.search_command import report
@@ -18,12 +20,23 @@ from dse.search_command import report
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
-    objectives = None if options.objectives is None else objectives_named(options.objectives)
-    result = load_result(options.storage, options.study, objectives)
+    result = load_result(options.storage, options.study)
     folder = Path("studies") / result.study
-    if result.settings["objectives"] != [objective.name for objective in result.objectives]:
-        folder /= "-".join(objective.name for objective in result.objectives)
+    feasible = result.count("ok")
+    if specs := split_specs(options.platform):
+        result = reprice(result, specs)
+    if options.objectives is not None:
+        result = replace(result, objectives=objectives_named(options.objectives, result.platforms))
+        require(result.objectives, result.baseline.metrics)
+    chosen = [objective.name for objective in result.objectives]
+    if chosen != result.settings["objectives"]:
+        folder /= "-".join((*chosen, *result.repriced))
+    elif specs:
+        folder /= "-".join(result.repriced)
     report(result, options.out or folder)
+    if specs:
+        dropped = feasible - result.count("ok")
+        print(f"{dropped} of {feasible} feasible evaluations cannot run on {' and '.join(result.repriced)}")
     return 0
 
 
@@ -32,10 +45,16 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--study", required=True, metavar="NAME", help="as printed by the search")
     result.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     result.add_argument(
-        "--objectives", type=names, metavar="NAMES", help=f"of {', '.join(OBJECTIVES)}; default: the study's"
+        "--platform", action="append", default=[], metavar="NAME", help="price it for these; as in the search"
     )
     result.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives"
+        "--objectives",
+        type=names,
+        metavar="NAMES",
+        help=f"of {', '.join(OBJECTIVES)}; of a platform: {', '.join(PLATFORM_OBJECTIVES)}; default: the study's",
+    )
+    result.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"
     )
     return result
 

@@ -6,12 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dse.objective import OBJECTIVES
+from dse.objective import full_objective, valid_objectives
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A bound on an objective: at most if it is minimised, at least if it is maximised.
+    """A bound on an objective, by its full name: at most if it is minimised, at least if it is maximised.
 
     A relative bound counts points above the 16-bit baseline's value; only `error` knows it.
     """
@@ -32,13 +32,14 @@ class Violation:
     gap_fraction: float
 
 
-def parse_limit(text: str) -> Limit:
-    """'error=+3', 'error=24', 'size=2', 'ops=50'. Raises ValueError on anything else."""
+def parse_limit(text: str, platforms: Iterable[str] = ()) -> Limit:
+    """'error=+3', 'error=24', 'size=2', 'ops=50', 'silago.speedup=3'. Raises ValueError on anything else."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not name or not value:
         raise ValueError(f"limit '{text}' is not NAME=VALUE, as in error=+3 or size=2")
-    if name not in OBJECTIVES:
-        raise ValueError(f"limit on '{name}', which is none of {', '.join(OBJECTIVES)}")
+    valid = valid_objectives(platforms)
+    if name not in valid:
+        raise ValueError(f"limit on '{name}', which is none of {', '.join(valid)}")
     try:
         bound = float(value)
     except ValueError:
@@ -50,18 +51,19 @@ def parse_limit(text: str) -> Limit:
     relative = value.startswith("+")
     if relative and name != "error":
         raise ValueError(f"limit {name}={value}: only error takes a limit relative to the baseline")
-    return Limit(name, bound, relative)
+    return Limit(valid[name].name, bound, relative)
 
 
-def parse_limits(texts: Iterable[str]) -> tuple[Limit, ...]:
+def parse_limits(texts: Iterable[str], platforms: Iterable[str] = ()) -> tuple[Limit, ...]:
     """Limits from texts that may each hold several, separated by commas."""
-    return tuple(parse_limit(part) for text in texts for part in text.split(",") if part.strip())
+    chosen = tuple(platforms)
+    return tuple(parse_limit(part, chosen) for text in texts for part in text.split(",") if part.strip())
 
 
 def resolve(limits: Sequence[Limit], baseline: Mapping[str, float]) -> tuple[Limit, ...]:
     """Relative limits made absolute with the baseline's metrics."""
     return tuple(
-        replace(limit, bound=baseline[OBJECTIVES[limit.objective].metric] + limit.bound, relative=False)
+        replace(limit, bound=baseline[full_objective(limit.objective).metric] + limit.bound, relative=False)
         if limit.relative
         else limit
         for limit in limits
@@ -74,7 +76,7 @@ def violations(limits: Sequence[Limit], metrics: Mapping[str, float]) -> tuple[V
     for limit in limits:
         if limit.relative:
             raise ValueError(f"limit {limit} is relative; resolve it with the baseline first")
-        objective = OBJECTIVES[limit.objective]
+        objective = full_objective(limit.objective)
         if objective.metric not in metrics:
             continue
         value = metrics[objective.metric]

@@ -1,9 +1,12 @@
-"""The objectives by name. This is the one file that knows which way is better."""
+"""The objectives by name. This is the one file that knows which way is better.
+
+Those of a platform are named after it: "silago.speedup" is the metric "silago.speedup".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from models.workload import BASELINE_BITS, Configuration, Workload, computed_fraction, size_mib
@@ -41,17 +44,65 @@ OBJECTIVES = {
 }
 
 
-def objectives_named(names: Iterable[str]) -> tuple[Objective, ...]:
+# What `platforms.Estimate` gives: the metrics of a platform, without its name in front.
+PLATFORM_OBJECTIVES = {
+    objective.name: objective
+    for objective in (
+        Objective("speedup", "speedup", "×", "maximize", "speedup over 16 bit"),
+        Objective("energy", "energy_pj_per_frame", "pJ/frame", "minimize", "energy"),
+        Objective("energy_saving", "energy_saving", "×", "maximize", "energy saving over 16 bit"),
+        Objective("cycles", "cycles_per_frame", "cycles/frame", "minimize", "cycles"),
+        Objective("latency", "latency_seconds", "s/frame", "minimize", "latency"),
+        Objective("area", "area_mm2", "mm²", "minimize", "chip area"),
+        Objective("speedup_mac_mean", "speedup_mac_mean", "×", "maximize", "mean speedup of the matvecs"),
+    )
+}
+
+
+def valid_objectives(platforms: Iterable[str] = ()) -> dict[str, Objective]:
+    """The objectives by every name they go by, given the names of the platforms that price.
+
+    Those of a platform are "<platform>.<name>"; where there is one platform the name alone will do.
+    """
+    chosen = tuple(platforms)
+    valid = {**OBJECTIVES}
+    for platform in chosen:
+        mine = {name: _of_platform(platform, objective) for name, objective in PLATFORM_OBJECTIVES.items()}
+        valid |= mine if len(chosen) == 1 else {}
+        valid |= {objective.name: objective for objective in mine.values()}
+    return valid
+
+
+def objectives_named(names: Iterable[str], platforms: Iterable[str] = ()) -> tuple[Objective, ...]:
     """Raises ValueError on an unknown name, a repeated one, or none at all."""
-    chosen = tuple(names)
-    for name in chosen:
-        if name not in OBJECTIVES:
-            raise ValueError(f"objective '{name}' is none of {', '.join(OBJECTIVES)}")
-        if chosen.count(name) > 1:
+    given, chosen = tuple(names), tuple(platforms)
+    valid = valid_objectives(chosen)
+    for name in given:
+        if name not in valid:
+            needs = "" if chosen or name.rpartition(".")[2] not in PLATFORM_OBJECTIVES else "; it needs --platform"
+            raise ValueError(f"objective '{name}' is none of {', '.join(valid)}{needs}")
+    objectives = tuple(valid[name] for name in given)
+    for name, objective in zip(given, objectives, strict=True):
+        if objectives.count(objective) > 1:
             raise ValueError(f"objective '{name}' is named more than once")
-    if not chosen:
-        raise ValueError(f"no objective given; there are {', '.join(OBJECTIVES)}")
-    return tuple(OBJECTIVES[name] for name in chosen)
+    if not objectives:
+        raise ValueError(f"no objective given; there are {', '.join(valid)}")
+    return objectives
+
+
+def full_objective(name: str) -> Objective:
+    """An objective by its full name, which names its platform."""
+    platform, _, short = name.rpartition(".")
+    return _of_platform(platform, PLATFORM_OBJECTIVES[short]) if platform else OBJECTIVES[name]
+
+
+def _of_platform(platform: str, objective: Objective) -> Objective:
+    return replace(
+        objective,
+        name=f"{platform}.{objective.name}",
+        metric=f"{platform}.{objective.metric}",
+        description=f"{objective.description} on {platform}",
+    )
 
 
 def values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> tuple[float, ...]:

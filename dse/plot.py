@@ -71,7 +71,7 @@ def interactive(result: SearchResult) -> go.Figure:
         figure.add_scatter(
             x=_values(points, x),
             y=_values(points, y),
-            text=[_hover(point) for point in points],
+            text=[_hover(point, result.shown) for point in points],
             hovertemplate="%{text}<extra>" + name + "</extra>",
             name=name,
             **style,
@@ -152,7 +152,8 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
 
 def _others(result: SearchResult) -> list[Evaluation]:
     on_front = {evaluation.genome for evaluation in result.front}
-    return [e for e in result.evaluations if e.measured and e.genome not in on_front]
+    wanted = {objective.metric for objective in (*OBJECTIVES.values(), *result.objectives)}
+    return [e for e in result.evaluations if wanted <= set(e.metrics) and e.genome not in on_front]
 
 
 def _values(evaluations: Sequence[Evaluation], objective: Objective) -> list[float]:
@@ -167,12 +168,8 @@ def _view(result: SearchResult, objective: Objective) -> tuple[float, float]:
     return min(shown) - margin, max(shown) + margin
 
 
-def _hover(evaluation: Evaluation) -> str:
-    metrics = [
-        f"{o.name} {evaluation.metrics[o.metric]:.4g} {o.unit}"
-        for o in OBJECTIVES.values()
-        if o.metric in evaluation.metrics
-    ]
+def _hover(evaluation: Evaluation, shown: Sequence[Objective]) -> str:
+    metrics = [f"{o.name} {evaluation.metrics[o.metric]:.4g} {o.unit}" for o in shown if o.metric in evaluation.metrics]
     return "<br>".join([*metrics, *describe(evaluation.configuration).split(" · "), *evaluation.reasons])
 
 

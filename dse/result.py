@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from dse.evaluate import Evaluation
 from dse.limits import Limit, parse_limits, resolve
-from dse.objective import Objective
+from dse.objective import Objective, full_objective
 from dse.pareto import front
+from models.workload import Workload
+
+SHOWN = ("error", "size", "compression", "ops")
+SHOWN_OF_PLATFORMS = ("speedup", "energy")
 
 
 @dataclass(frozen=True)
 class SearchResult:
     """Evaluations of a study and their front under `objectives`.
 
-    `settings` is what the study was made with, as stored. Evaluations come in the order in which the searcher asked for
-    them, as far as that is known.
+    `settings` is what the study was made with, as stored; `repriced` are the platforms that it was priced for
+    afterwards, by name. Evaluations come in the order in which the searcher asked for them, as far as that is known.
     """
 
     study: str
@@ -27,6 +31,8 @@ class SearchResult:
     baseline: Evaluation
     evaluations: tuple[Evaluation, ...]
     exhausted: bool = False
+    workload: Workload | None = None
+    repriced: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def front(self) -> list[Evaluation]:
@@ -34,9 +40,21 @@ class SearchResult:
         return front(self.evaluations, self.objectives)
 
     @property
+    def platforms(self) -> tuple[str, ...]:
+        """Names of the platforms that price the evaluations."""
+        return tuple({**self.settings.get("platforms", {}), **self.repriced})
+
+    @property
+    def shown(self) -> tuple[Objective, ...]:
+        """What tables and pictures tell of an evaluation: the general ones, its own, each platform's main ones."""
+        prices = (full_objective(f"{platform}.{name}") for platform in self.platforms for name in SHOWN_OF_PLATFORMS)
+        chosen = dict.fromkeys((*map(full_objective, SHOWN), *self.objectives, *prices))
+        return tuple(objective for objective in chosen if objective.metric in self.baseline.metrics)
+
+    @property
     def limits(self) -> tuple[Limit, ...]:
         """The study's limits, absolute."""
-        return resolve(parse_limits(self.settings["limits"]), self.baseline.metrics)
+        return resolve(parse_limits(self.settings["limits"], self.platforms), self.baseline.metrics)
 
     def count(self, status: str) -> int:
         return sum(evaluation.status == status for evaluation in self.evaluations)
@@ -53,4 +71,5 @@ def load_result(storage: str, study: str, objectives: Sequence[Objective] | None
     if store.baseline is None:
         raise ValueError(f"study '{study}' in {storage} has no evaluation yet")
     chosen = store.objectives if objectives is None else tuple(objectives)
-    return SearchResult(study, store.settings, chosen, store.baseline, tuple(store.evaluations.values()))
+    evaluations = tuple(store.evaluations.values())
+    return SearchResult(study, store.settings, chosen, store.baseline, evaluations, workload=store.workload)

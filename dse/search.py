@@ -3,6 +3,8 @@
     from dse.search import SearchSettings, run_search
     result = run_search(SearchSettings(model="sru", objectives=("error", "size"), evaluations=100))
 
+or, for a platform, `SearchSettings(platforms=("silago",), objectives=("error", "speedup"))`.
+
 Running it again with the same settings continues where it stopped: the seed replays the search, and what is stored is
 not evaluated again.
 """
@@ -20,13 +22,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from dse.evaluate import Evaluation, Measurer, judge
 from dse.limits import Limit, parse_limits, resolve
-from dse.objective import Objective, minimised, objectives_named
+from dse.objective import Objective, full_objective, minimised, objectives_named
+from dse.pricing import broken_rules, common_bits, open_platforms, price, require
+from dse.pricing import identity as platform_identity
 from dse.progress import Progress
 from dse.result import SearchResult
 from dse.searchers import Outcome, searcher_named
 from dse.space import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, Genome, SearchSpace, search_space
 from dse.workers import Job, Workers, open_workers
 from models.workload import Workload
+from platforms import Platform
 
 if TYPE_CHECKING:
     from dse.store import Store
@@ -42,7 +47,8 @@ SMALLEST_POPULATION = 4
 class SearchSettings:
     """What to search. All but evaluations, workers, storage and study make up the study's identity.
 
-    `limits` are texts as on the command line: "error=+3", "size=2". Raises ValueError on numbers out of range.
+    `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
+    on numbers out of range.
     """
 
     model: str = "sru"
@@ -52,6 +58,7 @@ class SearchSettings:
     corpus_path: str | None = None
     objectives: tuple[str, ...] = ("error", "size")
     limits: tuple[str, ...] = DEFAULT_LIMITS
+    platforms: tuple[str, ...] = ()
     evaluations: int = 300
     seed: int = 1
     population: int = 40
@@ -91,6 +98,7 @@ class Plan:
     space: SearchSpace
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
+    platforms: dict[str, Platform]
     identity: dict[str, Any]
 
     @property
@@ -105,8 +113,9 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
     chosen: Any = measure
     if chosen is None:
         import dse.measure as chosen
-    objectives = objectives_named(settings.objectives)
-    limits = parse_limits(settings.limits)
+    platforms = open_platforms(settings.platforms)
+    objectives = objectives_named(settings.objectives, platforms)
+    limits = parse_limits(settings.limits, platforms)
     searcher_named(settings.searcher)
     task = chosen.Task(
         model=settings.model,
@@ -116,7 +125,16 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         corpus_path=settings.corpus_path,
     )
     workload = chosen.task_workload(task)
-    space = search_space(workload, settings.weight_bits, settings.activation_bits, settings.delta, settings.skip)
+    space = search_space(
+        workload,
+        settings.weight_bits,
+        settings.activation_bits,
+        settings.delta,
+        settings.skip,
+        pairs=common_bits(platforms),
+    )
+    limited = [full_objective(limit.objective) for limit in limits]
+    require([*objectives, *limited], price(platforms, workload, space.base))
     identity = {
         "model": settings.model,
         "preset": settings.preset,
@@ -130,7 +148,9 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         "genes": {gene.name: list(gene.choices) for gene in space.genes},
         "always skipped": [name for name, setting in space.base if setting.skip],
     }
-    return Plan(settings, chosen, task, workload, space, objectives, limits, identity)
+    if platforms:
+        identity["platforms"] = platform_identity(settings.platforms)
+    return Plan(settings, chosen, task, workload, space, objectives, limits, platforms, identity)
 
 
 def run_search(settings: SearchSettings, measure: MeasureModule | None = None) -> SearchResult:
@@ -149,6 +169,8 @@ def run_plan(plan: Plan) -> SearchResult:
 
     settings = plan.settings
     store = open_study(settings.storage, plan.study, plan.identity, plan.objectives)
+    if store.workload is None:
+        store.set_workload(plan.workload)
     with (
         open_workers(settings.workers, plan.measure.open_measurer, plan.task) as workers,
         Progress(settings.evaluations, plan.objectives) as progress,
@@ -160,7 +182,7 @@ def run_plan(plan: Plan) -> SearchResult:
             objectives=len(plan.objectives),
             seed=settings.seed,
             population=settings.population,
-            start=plan.space.uniform(),
+            start=_runnable(plan.space.uniform(), plan),
         )
         asked: list[Genome] = []
         wanted = settings.population
@@ -184,7 +206,12 @@ def run_plan(plan: Plan) -> SearchResult:
         baseline=baseline,
         evaluations=tuple(store.evaluations[genome] for genome in in_order),
         exhausted=len(asked) < settings.evaluations,
+        workload=plan.workload,
     )
+
+
+def _runnable(genomes: Sequence[Genome], plan: Plan) -> list[Genome]:
+    return [g for g in genomes if not broken_rules(plan.platforms, plan.workload, plan.space.decode(g))]
 
 
 def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
@@ -192,6 +219,8 @@ def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
     (baseline,) = workers.evaluate([Job((), plan.space.base, ())])
     if baseline.status == "failed":
         raise ValueError(f"the 16-bit baseline cannot be measured: {baseline.reasons[0]}")
+    prices = price(plan.platforms, plan.workload, baseline.configuration, baseline.computed)
+    baseline = replace(baseline, metrics={**baseline.metrics, **prices})
     store.set_baseline(baseline)
     return baseline
 
@@ -211,9 +240,10 @@ def _evaluate_new(
         if genome in store.evaluations:
             continue
         if configuration == baseline.configuration:
-            yield judge(replace(baseline, genome=genome), limits)
+            broken = broken_rules(plan.platforms, plan.workload, configuration)
+            yield judge(replace(baseline, genome=genome), limits, broken)
         else:
-            jobs.append(Job(genome, configuration, limits))
+            jobs.append(Job(genome, configuration, limits, plan.settings.platforms))
     yield from workers.evaluate(jobs)
 
 

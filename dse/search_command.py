@@ -12,7 +12,8 @@ from tabulate import tabulate
 
 from dse.command import EXIT_INTERRUPTED, Parser, integers, names
 from dse.errors import one_line_errors
-from dse.objective import OBJECTIVES
+from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
+from dse.pricing import split_specs
 from dse.search import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan, run_plan
 from dse.searchers import SEARCHERS
 from models.workload import BITS_PER_MIB, size_mib
@@ -61,7 +62,20 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--corpus", default=default.corpus, help="default %(default)s")
     what.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
     what.add_argument(
-        "--objectives", type=names, default=default.objectives, metavar="NAMES", help=f"of {', '.join(OBJECTIVES)}"
+        "--objectives",
+        type=names,
+        default=default.objectives,
+        metavar="NAMES",
+        help=f"of {', '.join(OBJECTIVES)}; of a platform: {', '.join(PLATFORM_OBJECTIVES)}; with several platforms "
+        "as in silago.speedup",
+    )
+    what.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="whose rules bind and whose costs are told: silago, bitfusion:level=ideal, a chip.toml; several with "
+        "commas or by repeating the option",
     )
     what.add_argument(
         "--limit",
@@ -69,6 +83,7 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME=VALUE",
         help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%); "
+        "speedup=3 (at least); "
         f"{_joined(DEFAULT_LIMITS)} unless error is limited otherwise; none for no limit",
     )
     for option, choices in (("--weight-bits", default.weight_bits), ("--activation-bits", default.activation_bits)):
@@ -112,6 +127,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         corpus_path=options.corpus_path,
         objectives=options.objectives,
         limits=_limits(options.limit),
+        platforms=split_specs(options.platform),
         evaluations=options.evaluations,
         seed=options.seed,
         population=options.population,
@@ -166,7 +182,10 @@ def _report_interrupted(plan: Plan) -> None:
 def dry_run(plan: Plan) -> str:
     """Genes, size of the space and baseline, without inference."""
     workload = plan.workload
-    genes = [(gene.name, _joined(gene.choices), " ".join(name for name, _ in gene.slots)) for gene in plan.space.genes]
+    genes = [
+        (gene.name, _joined(gene.choices), " ".join(dict.fromkeys(name for name, _ in gene.slots)))
+        for gene in plan.space.genes
+    ]
     matvecs = [
         (m.name, m.path, f"{m.rows} × {m.cols}", m.passes, f"{m.weights:,}", f"{m.macs_per_frame:,}") for m in workload
     ]
@@ -187,8 +206,24 @@ def dry_run(plan: Plan) -> str:
             ),
             f"16-bit baseline: {size:.3f} MiB ({size * BITS_PER_MIB / 8:,.0f} bytes), "
             f"{workload.macs_per_frame:,} MACs per frame",
+            *(["", baseline_prices(plan)] if plan.platforms else []),
         )
     )
+
+
+def baseline_prices(plan: Plan) -> str:
+    """What each matvec of the baseline costs on each platform, and the frame in all."""
+    from dse.show import short_number
+
+    headers, columns = ["16-bit baseline"], [[*plan.workload.names, "elementwise", "frame"]]
+    for name, platform in plan.platforms.items():
+        estimate = platform.estimate(plan.workload, plan.space.base)
+        costs = [*estimate.per_matvec.values(), platform.elementwise_cost(plan.workload)]
+        headers += [f"{name}\ncycles", f"{name}\npJ"]
+        columns.append([short_number(cycles) for cycles in (*(c.cycles for c in costs), estimate.cycles_per_frame)])
+        columns.append([short_number(pj) for pj in (*(c.energy_pj for c in costs), estimate.energy_pj_per_frame)])
+    align = ("left",) + ("right",) * (len(headers) - 1)
+    return tabulate(zip(*columns, strict=True), headers, disable_numparse=True, colalign=align)
 
 
 def listing() -> str:

@@ -12,16 +12,13 @@ from typing import Any
 from tabulate import tabulate
 
 from dse.evaluate import Evaluation
+from dse.objective import Objective
 from dse.result import SearchResult
 from models.workload import Configuration, Setting
 
-METRIC_COLUMNS = {
-    "error\n%": "error_percent",
-    "size\nMiB": "size_mib",
-    "compression\n×": "compression",
-    "eliminated\n%": "eliminated_percent",
-}
+SHORT_NAMES = {"ops": "eliminated"}  # column heads that say more than the objective's name
 
+LARGE, SMALL = 1e3, 1e-2  # beyond these a number is written with all its digits, or only the first
 MOST_REASONS = 3
 MOST_ROWS = 24  # of a printed table; the files hold the whole front
 
@@ -58,7 +55,8 @@ def table(result: SearchResult) -> str:
     """
     baseline_error = result.baseline.metrics["error_percent"]
     groups = list(labels(result.baseline.configuration))
-    headers = ["#", *METRIC_COLUMNS, *(group.replace(".", "\n") for group in groups)]
+    columns = [_head(objective) for objective in result.shown]
+    headers = ["#", *columns, *(group.replace(".", "\n") for group in groups)]
     headers.insert(2, "Δ error\npoints")
     rows = []
     points = _numbered(result.front)
@@ -66,10 +64,10 @@ def table(result: SearchResult) -> str:
         last = len(points) - 1
         points = [points[round(k * last / (MOST_ROWS - 1))] for k in range(MOST_ROWS)]
     for number, evaluation in [*points, ("16 bit", result.baseline)]:
-        cells = [_number(evaluation.metrics.get(metric)) for metric in METRIC_COLUMNS.values()]
+        cells = [short_number(evaluation.metrics.get(objective.metric)) for objective in result.shown]
         cells.insert(1, f"{evaluation.metrics['error_percent'] - baseline_error:+.2f}")
         rows.append([number, *cells, *labels(evaluation.configuration).values()])
-    align = ("right",) * (len(METRIC_COLUMNS) + 2) + ("left",) * len(groups)
+    align = ("right",) * (len(columns) + 2) + ("left",) * len(groups)
     shown = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
     left = len(result.front) - len(points)
     return f"{shown}\n({left} more of {len(result.front)} points in the files)" if left else shown
@@ -121,6 +119,7 @@ def write_json(result: SearchResult, path: Path) -> None:
     record = {
         "study": result.study,
         "settings": result.settings,
+        "repriced": result.repriced,
         "objectives": [
             {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction} for o in result.objectives
         ],
@@ -140,7 +139,18 @@ def _numbered(evaluations: Iterable[Evaluation]) -> list[tuple[str, Evaluation]]
     return [(str(number), evaluation) for number, evaluation in enumerate(evaluations, start=1)]
 
 
-def _number(value: float | None) -> str:
+def _head(objective: Objective) -> str:
+    """A column's head, the platform on top: 'silago / speedup / ×' in three lines."""
+    name = SHORT_NAMES.get(objective.name, objective.name)
+    return "\n".join((*name.rsplit(".", 1), objective.unit.removesuffix("/frame")))
+
+
+def short_number(value: float | None) -> str:
+    """Two or three decimals, none of a large number, the first digits of a small one."""
     if value is None:
         return "–"
+    if abs(value) >= LARGE:
+        return f"{value:,.0f}"
+    if 0 < abs(value) < SMALL:
+        return f"{value:.3g}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"

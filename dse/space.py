@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from models.workload import BASELINE_BITS, BITS, FLOAT_BITS, Configuration, MatVec, Setting, Workload
@@ -17,6 +18,7 @@ DELTA_BITS = 8  # the activation width that delta choices are stated for
 
 Genome = tuple[int, ...]
 Slot = tuple[str, str]  # (matvec name, field of its setting)
+Choice = int | str  # bits, steps, a count; "4x8" for both widths at once, weights x activations
 
 BIT_GROUPS = {
     "input": "input",
@@ -30,14 +32,14 @@ DELTA_GROUPS = {**BIT_GROUPS, "projection": "input"}
 
 @dataclass(frozen=True)
 class Gene:
-    """One decision: every slot gets the chosen value.
+    """One decision: every slot gets the chosen value, of "4x8" its half.
 
     Choices of a delta gene are steps of an 8-bit activation; those of a skip gene say how many of its slots, from the
     first, are skipped.
     """
 
     name: str
-    choices: tuple[int, ...]
+    choices: tuple[Choice, ...]
     slots: tuple[Slot, ...]
 
 
@@ -56,7 +58,7 @@ class SearchSpace:
         """Number of genomes."""
         return math.prod(len(gene.choices) for gene in self.genes)
 
-    def values(self, genome: Genome) -> dict[str, int]:
+    def values(self, genome: Genome) -> dict[str, Choice]:
         """The chosen value of every gene, by name. Raises ValueError on a genome that is not of this space."""
         if len(genome) != len(self.genes):
             raise ValueError(f"genome of {len(genome)} genes in a space of {len(self.genes)}")
@@ -71,8 +73,7 @@ class SearchSpace:
         fields: dict[str, dict[str, int]] = {name: {} for name, _ in self.base}
         for gene in self.genes:
             for position, (name, field) in enumerate(gene.slots):
-                choice = values[gene.name]
-                fields[name][field] = position < choice if field == "skip" else choice
+                fields[name][field] = _chosen(field, values[gene.name], position)
         return Configuration(tuple((name, _setting(base, fields[name])) for name, base in self.base))
 
     def encode(self, configuration: Configuration) -> Genome:
@@ -135,13 +136,15 @@ def search_space(
     delta: Sequence[int] = DEFAULT_DELTA,
     skip: Sequence[str] = (SKIP_FIRST,),
     tied: bool = False,
+    pairs: Collection[tuple[int, int]] | None = None,
 ) -> SearchSpace:
     """The genes of a workload over its 16-bit baseline.
 
     All matrices of one layer and path share a weight gene and an activation gene (one gene for both if `tied`, over the
-    widths that both lists hold). One delta gene serves the input side of a layer (input and projection), one its
-    recurrent side, one the output. The first layer's input, the acoustic features, has no delta gene and sends every
-    change. Source: Rezk et al., MOHAQ and "Shrink and Eliminate".
+    widths that both lists hold), or one gene over pairs of widths where only some combinations are in `pairs` (weight
+    bits, activation bits). One delta gene serves the input side of a layer (input and projection), one its recurrent
+    side, one the output. The first layer's input, the acoustic features, has no delta gene and sends every change.
+    Source: Rezk et al., MOHAQ and "Shrink and Eliminate".
 
     `skip` says which paths may stay at 16 bit. "first": one gene, the candidate gates' recurrent path in no layer, the
     first half (rounded up) or all, as in the papers. "layers": one gene per layer. "none": no gene. Further entries
@@ -152,17 +155,16 @@ def search_space(
     act_bits = _bit_choices("activation bits", act_bits)
     thresholds = _delta_choices(delta)
     genes: list[Gene] = []
+    combinations = [
+        (weight, act)
+        for weight, act in product(weight_bits, act_bits)
+        if (pairs is None or (weight, act) in pairs) and (weight == act or not tied)
+    ]
+    if not combinations:
+        widths = " and ".join(",".join(map(str, choices)) for choices in (weight_bits, act_bits))
+        raise ValueError(f"weight and activation bits {widths} have nothing in common that can run")
     for label, names in groups(workload, BIT_GROUPS).items():
-        weight_slots = tuple((name, "weight_bits") for name in names)
-        act_slots = tuple((name, "act_bits") for name in names)
-        if tied:
-            shared = tuple(bits for bits in weight_bits if bits in act_bits)
-            if not shared:
-                raise ValueError("tied weight and activation bits need at least one width in common")
-            genes.append(Gene(f"{label}.bits", shared, weight_slots + act_slots))
-        else:
-            genes.append(Gene(f"{label}.weight_bits", weight_bits, weight_slots))
-            genes.append(Gene(f"{label}.act_bits", act_bits, act_slots))
+        genes += _bit_genes(label, names, combinations)
     if thresholds != (0,):
         first_input = f"{layer_of(workload.matvecs[0])}.input"
         for label, names in groups(workload, DELTA_GROUPS).items():
@@ -175,6 +177,18 @@ def search_space(
     kinds = [entry for entry in skip if entry not in always]
     free = [matvec.name for matvec in workload if matvec.path == "candidate" and matvec.name not in always]
     return SearchSpace((*genes, *_skip_genes(workload, kinds, free)), base)
+
+
+def _bit_genes(label: str, names: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[Gene]:
+    """The genes that choose one of `pairs` (weight bits, activation bits) for the matvecs."""
+    weight_slots = tuple((name, "weight_bits") for name in names)
+    act_slots = tuple((name, "act_bits") for name in names)
+    weights, acts = (tuple(sorted(set(widths))) for widths in zip(*pairs, strict=True))
+    if len(pairs) == len(weights) * len(acts):
+        return [Gene(f"{label}.weight_bits", weights, weight_slots), Gene(f"{label}.act_bits", acts, act_slots)]
+    tied = all(weight == act for weight, act in pairs)
+    choices: tuple[Choice, ...] = weights if tied else tuple(f"{weight}x{act}" for weight, act in pairs)
+    return [Gene(f"{label}.bits", choices, weight_slots + act_slots)]
 
 
 def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str]) -> list[Gene]:
@@ -215,11 +229,18 @@ def _setting(base: Setting, fields: Mapping[str, int]) -> Setting:
     return setting
 
 
-def _slot_value(field: str, choice: int, setting: Setting, position: int) -> int:
-    """What a choice puts into the slot at `position`, given the rest of its setting."""
-    if field == "delta":
-        return delta_steps(choice, setting.operand_bits[1])
+def _chosen(field: str, choice: Choice, position: int) -> int:
+    """What a choice puts into the slot at `position`; a threshold still in steps of an 8-bit activation."""
+    if isinstance(choice, str):
+        weight_bits, _, act_bits = choice.partition("x")
+        return int(weight_bits if field == "weight_bits" else act_bits)
     return position < choice if field == "skip" else choice
+
+
+def _slot_value(field: str, choice: Choice, setting: Setting, position: int) -> int:
+    """The same, given the rest of the slot's setting."""
+    chosen = _chosen(field, choice, position)
+    return delta_steps(chosen, setting.operand_bits[1]) if field == "delta" else chosen
 
 
 def _effect(configuration: Configuration) -> tuple[tuple[tuple[int, int], int], ...]:

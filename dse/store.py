@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from dse.evaluate import Evaluation
 from dse.objective import Objective, objectives_named, values
 from dse.space import Genome, SearchSpace
+from models.workload import MatVec, Workload
 
 SQLITE = "sqlite:///"
 EVALUATION_FIELDS = ("genome", "configuration", "status", "reasons", "computed", "violation", "seconds")
@@ -46,6 +48,7 @@ class Store:
             raise StoreError(f"study '{study.study_name}' in {url} holds no settings; it was not made by dse")
         self.settings: dict[str, Any] = attributes["settings"]
         self.baseline = Evaluation.from_json(attributes["baseline"]) if "baseline" in attributes else None
+        self.workload = _workload(attributes["workload"]) if "workload" in attributes else None
         self.evaluations: dict[Genome, Evaluation] = {}
         for trial in trials:
             if "genome" in trial.user_attrs:
@@ -58,7 +61,13 @@ class Store:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        return objectives_named(self.settings["objectives"])
+        return objectives_named(self.settings["objectives"], self.settings.get("platforms", ()))
+
+    def set_workload(self, workload: Workload) -> None:
+        """What platforms need to price the evaluations later on."""
+        with _one_line_errors(self._url, len(self.evaluations)):
+            self._study.set_user_attr("workload", asdict(workload))
+        self.workload = workload
 
     def set_baseline(self, evaluation: Evaluation) -> None:
         with _one_line_errors(self._url, len(self.evaluations)):
@@ -107,8 +116,8 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     found = []
     for field in dict.fromkeys((*stored, *now)):
         before, after = stored.get(field), now.get(field)
-        if isinstance(before, dict) and isinstance(after, dict):
-            found += [f"{field}.{difference}" for difference in differences(before, after)]
+        if isinstance(before, dict) or isinstance(after, dict):
+            found += [f"{field}.{difference}" for difference in differences(before or {}, after or {})]
         elif before != after:
             found.append(f"{field}: stored {_shown(before)}, now {_shown(after)}")
     return found
@@ -145,6 +154,10 @@ def _from_trial(trial: FrozenTrial) -> Evaluation:
     record = {field: attributes[field] for field in EVALUATION_FIELDS}
     metrics = {name: value for name, value in attributes.items() if name not in record}
     return Evaluation.from_json({**record, "metrics": metrics})
+
+
+def _workload(data: Mapping[str, Any]) -> Workload:
+    return Workload(**{**data, "matvecs": tuple(MatVec(**matvec) for matvec in data["matvecs"])})
 
 
 def _make_directory(url: str) -> None:

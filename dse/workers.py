@@ -18,8 +18,10 @@ from typing import Any, Protocol, Self
 
 from dse.evaluate import Evaluation, Measurer, evaluate, failed
 from dse.limits import Limit
+from dse.pricing import open_platforms
 from dse.space import Genome
 from models.workload import Configuration
+from platforms import Platform
 
 OpenMeasurer = Callable[[Any], Measurer]
 DEATHS_BEFORE_FAILED = 2
@@ -27,11 +29,12 @@ DEATHS_BEFORE_FAILED = 2
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to make; picklable."""
+    """One evaluation to make; picklable. Platforms are specs, which each process opens once."""
 
     genome: Genome
     configuration: Configuration
     limits: tuple[Limit, ...]
+    platforms: tuple[str, ...] = ()
 
 
 class Workers(Protocol):
@@ -59,6 +62,7 @@ class InProcess:
 
     def __exit__(self, *_: object) -> None:
         _measurer.cache_clear()
+        _platforms.cache_clear()
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         for job in jobs:
@@ -130,8 +134,14 @@ def _measurer(open_measurer: OpenMeasurer, task: Any) -> Measurer:
     return open_measurer(task)
 
 
+@lru_cache(maxsize=1)
+def _platforms(specs: tuple[str, ...]) -> dict[str, Platform]:
+    return open_platforms(specs)
+
+
 def _evaluate(open_measurer: OpenMeasurer, task: Any, job: Job) -> Evaluation:
-    return evaluate(job.configuration, _measurer(open_measurer, task), job.limits, job.genome)
+    measurer = _measurer(open_measurer, task)
+    return evaluate(job.configuration, measurer, job.limits, job.genome, _platforms(job.platforms))
 
 
 def _start_worker() -> None:
