@@ -1,4 +1,4 @@
-"""Tables about models and platforms: `python -m dse.report models`, `python -m dse.report platforms`."""
+"""Tables: `python -m dse.report models`, `... platforms`, `... accounting` (papers' counts beside the true ones)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dse.errors import one_line_errors
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
-    print(models(options.names) if options.what == "models" else platforms(options.names))
+    print({"models": models, "platforms": platforms, "accounting": accounting}[options.what](options.names))
     return 0
 
 
 def parser() -> argparse.ArgumentParser:
     result = Parser(prog="python -m dse.report", description=__doc__)
-    result.add_argument("what", choices=("models", "platforms"))
+    result.add_argument("what", choices=("models", "platforms", "accounting"))
     result.add_argument("names", nargs="*", help="only these; default all")
     return result
 
@@ -61,6 +61,27 @@ def platforms(names: Sequence[str]) -> str:
         constants = [(c.name, c.value, c.unit, c.trust, c.source) for c in describe(platform)]
         parts.append(
             tabulate(constants, ("constant", "value", "unit", "trust", "source"), maxcolwidths=[30, 24, 16, 10, 60])
+        )
+        parts.append("")
+    return "\n".join(parts)
+
+
+def accounting(names: Sequence[str]) -> str:
+    """Where the papers count a paper-sized network differently from its true workload, and why."""
+    from models.registry import MODELS, preset
+    from platforms.reference_accounting import counted, differences
+
+    parts = []
+    for name in names or MODELS:
+        workload = preset(name, "paper").workload()
+        theirs = counted(workload)
+        parts.append(
+            f"{name} paper: papers {theirs.weights:,} weights, {theirs.macs_per_frame:,} MACs per frame; "
+            f"true {workload.weights:,} and {workload.macs_per_frame:,}"
+        )
+        rows = [(d.what, d.papers, d.true, d.why) for d in differences(workload)]
+        parts.append(
+            tabulate(rows, ("what", "papers", "true", "why"), disable_numparse=True, maxcolwidths=[30, 14, 14, 70])
         )
         parts.append("")
     return "\n".join(parts)

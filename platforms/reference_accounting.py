@@ -165,7 +165,7 @@ def differences(workload: Workload) -> list[Difference]:
         why = (
             "half of v and b of 4 layers, whatever the layer count, and no output bias"
             if family(workload) == "sru"
-            else "two vectors a layer instead of all the batch-norm vectors of all gates, and no output bias"
+            else "two vectors a layer instead of one bias for each gate (batch norm folded), and no output bias"
         )
         found.append(Difference("vector weights", papers.vector_weights, workload.vector_weights, why))
     if papers.elementwise_ops_per_frame != workload.elementwise_ops_per_frame:
