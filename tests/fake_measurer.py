@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
 from models.workload import Configuration, MatVec, Workload
 
@@ -82,3 +84,17 @@ def open_measurer(task: Task | None) -> Measurer:
     if task is not None and task.corpus == "missing":
         raise FileNotFoundError("no corpus in /nowhere; it is expected there")
     return Measurer()
+
+
+def counting(stop_at: int | None = None) -> tuple[Any, SimpleNamespace]:
+    """This module with a count of its inferences, and Ctrl-C at one of them."""
+    calls = SimpleNamespace(count=0)
+
+    class Counting(Measurer):
+        def measure(self, configuration: Configuration) -> Measurement:
+            if calls.count == stop_at:
+                raise KeyboardInterrupt
+            calls.count += 1
+            return super().measure(configuration)
+
+    return SimpleNamespace(**{**globals(), "open_measurer": lambda task: Counting()}), calls

@@ -85,8 +85,9 @@ def test_help_loads_nothing_heavy(arguments):
     assert "usage" in done.stdout
 
 
-def test_a_dry_run_loads_no_torch(tmp_path):
-    code = "import sys; from dse.search_command import main; status = main(['--dry-run']); "
+@pytest.mark.parametrize("platform", [[], ["--platform", "silago,bitfusion"]])
+def test_a_dry_run_loads_no_torch(platform, tmp_path):
+    code = f"import sys; from dse.search_command import main; status = main({['--dry-run', *platform]}); "
     code += "sys.exit(status or 'torch' in sys.modules or 'numba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,13 +10,11 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
 
 import fake_measurer
 import pytest
+from fake_measurer import counting
 
-import dse
-from dse import __main__ as command
 from dse.limits import Limit, parse_limit, resolve, violations
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
@@ -39,23 +37,6 @@ def search(tmp_path, **changes):
 
 def points(result):
     return [(evaluation.genome, evaluation.metrics) for evaluation in result.front]
-
-
-@pytest.fixture
-def cli(monkeypatch, tmp_path, capsys):
-    """Runs a command in an empty folder on the fake network: (status, stdout, stderr)."""
-    monkeypatch.setitem(sys.modules, "dse.measure", fake_measurer)
-    monkeypatch.setattr(dse, "measure", fake_measurer, raising=False)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*argv):
-        try:
-            status = command.main(list(argv))
-        except SystemExit as exit_:
-            status = exit_.code
-        return status, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +63,6 @@ def test_every_metric_is_there_and_the_baseline_comes_first(whole):
     for evaluation in whole.evaluations:
         assert set(evaluation.metrics) >= {"error_percent", "size_mib", "compression", "eliminated_percent"}
         assert set(evaluation.computed) == set(fake_measurer.WORKLOAD.names)
-
-
-def counting(stop_at=None):
-    """The fake with a count of its inferences, and Ctrl-C at one of them."""
-    calls = SimpleNamespace(count=0)
-
-    class Counting(fake_measurer.Measurer):
-        def measure(self, configuration):
-            if calls.count == stop_at:
-                raise KeyboardInterrupt
-            calls.count += 1
-            return super().measure(configuration)
-
-    module = SimpleNamespace(**{**vars(fake_measurer), "open_measurer": lambda task: Counting()})
-    return module, calls
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 7, 12, 25])
