@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from dse.decode import Decoder
 
+DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
 HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
 
 
@@ -42,11 +43,14 @@ class TrainSettings:
     batch_utterances: int = 16
     learning_rate: float = 2e-3
     dropout: float = 0.15
+    device: str = "auto"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_utterances", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+        if self.device not in DEVICES:
+            raise ValueError(f"device '{self.device}' is none of {', '.join(DEVICES)}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
 
@@ -69,7 +73,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
     decoder = first_decoder(data)
     torch.manual_seed(settings.seed)
-    network = spec.network()
+    network = spec.network().to(device_of(settings))
     network.dropout = settings.dropout
     network.input_mean.copy_(torch.from_numpy(data.features.mean(axis=0)))
     network.input_std.copy_(torch.from_numpy(data.features.std(axis=0)))
@@ -121,12 +125,15 @@ def run_epoch(
     order = np.random.default_rng((settings.seed, epoch)).permutation(len(data.lengths))
     batches = [order[i : i + settings.batch_utterances] for i in range(0, len(order), settings.batch_utterances)]
     network.train()
+    device = next(network.parameters()).device
     total = 0.0
     for batch in (bar := tqdm(batches, desc=f"epoch {epoch + 1}", unit="batch", disable=None, leave=False)):
         frames = np.concatenate([np.arange(data.offsets[u], data.offsets[u + 1]) for u in batch])
-        offsets = torch.from_numpy(np.concatenate([[0], data.lengths[batch].cumsum()]))
-        logits = network(torch.from_numpy(data.features[frames]), offsets)
-        loss = torch.nn.functional.cross_entropy(logits, torch.from_numpy(targets[frames].astype(np.int64)))
+        offsets = torch.from_numpy(np.concatenate([[0], data.lengths[batch].cumsum()])).to(device)
+        wanted = torch.from_numpy(targets[frames].astype(np.int64)).to(device)
+        with mixed_precision(device):
+            logits = network(torch.from_numpy(data.features[frames]).to(device), offsets)
+        loss = torch.nn.functional.cross_entropy(logits.float(), wanted)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -134,6 +141,22 @@ def run_epoch(
         total += float(loss.detach()) * len(frames)
         bar.set_postfix(loss=f"{float(loss.detach()):.3f}")
     return total / len(data.features)
+
+
+def device_of(settings: TrainSettings) -> torch.device:
+    """Raises ValueError where a GPU is asked for and there is none."""
+    import torch
+
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda: this torch sees no GPU; use --device cpu")
+    return torch.device("cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 products on a GPU; float32 throughout on the CPU. bfloat16 has float32's range: no loss scaling."""
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
@@ -160,7 +183,9 @@ def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
 
     network.eval()
     with torch.no_grad():
-        logits: np.ndarray = network(torch.tensor(split.features), torch.tensor(split.offsets)).numpy()
+        device = next(network.parameters()).device
+        features, offsets = torch.tensor(split.features, device=device), torch.tensor(split.offsets, device=device)
+        logits: np.ndarray = network(features, offsets).cpu().numpy()
     return phone_state_scores(corpus, logits)
 
 
@@ -211,6 +236,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--batch-utterances", type=int, default=TrainSettings.batch_utterances)
     result.add_argument("--learning-rate", type=float, default=TrainSettings.learning_rate)
     result.add_argument("--dropout", type=float, default=TrainSettings.dropout)
+    result.add_argument("--device", default=TrainSettings.device, help=f"{', '.join(DEVICES)}; default %(default)s")
     result.add_argument("--out", type=Path, help="checkpoint to write (default: studies/<model>-<preset>.safetensors)")
     return result
 

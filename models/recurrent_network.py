@@ -84,10 +84,10 @@ class RecurrentNetwork(nn.Module):
 
     def _recur(self, pre: Tensor, layer: int, rows: StepRows, show: Trace) -> Tensor:
         spec = self.spec
-        mask = torch.ones(1, spec.hidden)
+        mask = torch.ones(1, spec.hidden, device=pre.device)
         if self.training and self.dropout > 0.0:
             # On the candidate, one mask per utterance and direction, constant over time; Source: pytorch-kaldi
-            mask = (torch.rand(rows.count, spec.hidden) >= self.dropout) / (1.0 - self.dropout)
+            mask = ((torch.rand(rows.count, spec.hidden) >= self.dropout) / (1.0 - self.dropout)).to(pre.device)
         # Frames in step order once, then slices: one gather per layer in place of one per step.
         steps = pre[rows.frames].split(rows.sizes)
         state = spec.start(pre.new_zeros(rows.count, spec.hidden))
@@ -102,7 +102,7 @@ class RecurrentNetwork(nn.Module):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All parameters and buffers by name, float32."""
-        return {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
 
 
 class StepRows:
@@ -113,7 +113,7 @@ class StepRows:
     """
 
     def __init__(self, offsets: Tensor) -> None:
-        bounds = offsets.numpy()
+        bounds = offsets.cpu().numpy()
         lengths = np.diff(bounds)
         order = np.argsort(-lengths, kind="stable")
         self.count = 2 * len(lengths)
@@ -130,7 +130,7 @@ class StepRows:
         back = np.empty_like(frames)
         places = np.arange(len(frames))
         back[2 * frames + places % 2] = places
-        self.frames, self.back = torch.from_numpy(frames), torch.from_numpy(back)
+        self.frames, self.back = torch.from_numpy(frames).to(offsets.device), torch.from_numpy(back).to(offsets.device)
 
 
 def _glorot(rows: int, cols: int, fan_out: int) -> Tensor:

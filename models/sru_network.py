@@ -18,24 +18,30 @@ if TYPE_CHECKING:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, u: Tensor, highway: Tensor, v: Tensor, b: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        arrays = [x.detach().contiguous().numpy() for x in (u, highway, v, b, offsets)]
-        h, c, f, r = (torch.from_numpy(x) for x in scan_float(*arrays))
+        h, c, f, r = (torch.from_numpy(x).to(u.device) for x in scan_float(*_arrays(u, highway, v, b, offsets)))
         ctx.save_for_backward(u, highway, c, f, r, v, offsets)
         ctx.mark_non_differentiable(c)
         return h, c
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        arrays = [x.detach().contiguous().numpy() for x in (gradients[0], *ctx.saved_tensors)]
-        du, dhighway, dv, db = (torch.from_numpy(x) for x in scan_float_gradient(*arrays))
-        return du, dhighway, dv, db, None
+        u, highway, c, f, r, v, offsets = ctx.saved_tensors
+        results = scan_float_gradient(*_arrays(gradients[0], u, highway, c, f, r, v, offsets))
+        du, dhighway, dv, db = (torch.from_numpy(x).to(u.device) for x in results)
+        return du.to(u.dtype), dhighway.to(highway.dtype), dv, db, None
+
+
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
+    """For the compiled scan, which runs on the CPU in float32 wherever the tensors are."""
+    whole = (x.detach().cpu().contiguous() for x in tensors)
+    return [(x.float() if x.is_floating_point() else x).numpy() for x in whole]
 
 
 class SruNetwork(nn.Module):
     """forward(features float32 [N, features], offsets int64 [U + 1]) -> logits float32 [N, outputs].
 
     All utterances' frames stand one after another; `offsets` bounds them. Features are standardised by `input_mean`
-    and `input_std`, which belong to the network. Runs on the CPU.
+    and `input_std`, which belong to the network. The recurrence runs on the CPU, the products on the features' device.
     """
 
     def __init__(self, spec: Sru, dropout: float = 0.0) -> None:
@@ -95,12 +101,12 @@ class SruNetwork(nn.Module):
         """Variational dropout: one inverted mask per utterance, constant over its frames."""
         if not self.training or self.dropout == 0.0:
             return x
-        mask = torch.rand(len(offsets) - 1, x.shape[1]) >= self.dropout
-        return x * (mask / (1.0 - self.dropout)).repeat_interleave(offsets.diff(), dim=0)
+        mask = (torch.rand(len(offsets) - 1, x.shape[1]) >= self.dropout) / (1.0 - self.dropout)
+        return x * mask.repeat_interleave(offsets.diff().cpu(), dim=0).to(x.device)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All parameters and buffers by name, float32."""
-        return {name: value.detach().numpy().copy() for name, value in self.state_dict().items()}
+        return {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
 
 
 def _uniform(rows: int, cols: int, bound: float) -> Tensor:

@@ -171,3 +171,24 @@ def test_a_checkpoint_survives_saving_and_loading(tmp_path):
     assert again.spec == whole.spec and json.dumps(again.card) == json.dumps(whole.card)
     assert all((again.weights[name] == whole.weights[name]).all() for name in whole.weights)
     assert all((again.decoder[name] == whole.decoder[name]).all() for name in whole.decoder)
+
+
+@pytest.mark.parametrize("model", ["sru", "lstm"])
+def test_mixed_precision_trains_too(tiny, tmp_path, monkeypatch, model):
+    """What a GPU would run, bfloat16 products, on the CPU."""
+    import torch
+
+    monkeypatch.setattr(dse.train, "mixed_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
+    settings = dataclasses.replace(SETTINGS, model=model, epochs=6)
+    history = dse.train.train(settings, tmp_path / "x.safetensors")["history"]
+    assert history[-1]["loss"] < 0.9 * history[0]["loss"]
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="sees no GPU"):
+        dse.train.device_of(dataclasses.replace(SETTINGS, device="cuda"))
+    assert dse.train.device_of(SETTINGS).type == "cpu"
