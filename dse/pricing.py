@@ -130,7 +130,7 @@ def reprice(result: SearchResult, specs: Sequence[str]) -> SearchResult:
         result,
         baseline=_repriced(result.baseline, platforms, workload, ruled=False),
         evaluations=tuple(_repriced(evaluation, platforms, workload) for evaluation in result.evaluations),
-        repriced=identity(specs),
+        repriced={**result.repriced, **identity(specs)},
     )
 
 
