@@ -6,6 +6,7 @@ import configparser
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.command import Parser
+from dse.corpora import Corpus, corpus_record, open_corpus
 from dse.errors import one_line_errors
 from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import Tensors, to_spec_and_weights
@@ -36,7 +38,8 @@ networks of one direction and whatever else this tool's models do not do are ref
 not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double width: --cfg
 checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
 EPILOG = """The network expects its features as pytorch-kaldi feeds them: normalised by speaker, then to mean 0 and
-deviation 1 in each dimension. No decoder is stored: priors and phone bigram are not in pytorch-kaldi's files."""
+deviation 1 in each dimension. Priors and phone bigram are not in its files: --corpus kaldi --corpus-path DIR
+takes them, and the features' mean and deviation, from your data, so that the checkpoint can be searched."""
 
 
 def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -145,6 +148,43 @@ def import_kaldi(
     return Checkpoint(spec, weights, {}, card)
 
 
+def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
+    """The checkpoint completed with what pytorch-kaldi takes from its data.
+
+    Features are standardised by the training split's mean and deviation (pytorch-kaldi: by every chunk's own); the
+    decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
+    Raises ValueError where the corpus' features or senones do not fit the network.
+    """
+    from dse.data import load_split
+    from dse.decode import tune
+    from dse.train import first_decoder, frame_targets_of, references, run_float
+
+    train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
+    _, outputs = frame_targets_of(corpus, train)
+    sizes = checkpoint.spec.to_json()
+    for what, wanted, has in (
+        ("features", sizes["features"], train.features.shape[1]),
+        ("targets", sizes["outputs"], outputs),
+    ):
+        if wanted != has:
+            raise ValueError(f"the network has {wanted} {what}, corpus {corpus.name} has {has}")
+    weights = checkpoint.weights | {
+        "input_mean": train.features.mean(axis=0).astype(np.float32),
+        "input_std": train.features.std(axis=0).astype(np.float32),
+    }
+    completed = replace(checkpoint, weights=weights)
+    scores = run_float(completed.network(), corpus, validation)
+    decoder = tune(first_decoder(train), scores, *references(validation))
+    percent = decoder.error(scores, *references(validation)).percent
+    card = checkpoint.card | {
+        "corpus": corpus_record(corpus),
+        "features": "standardised by the training split's mean and deviation",
+        "decoder": "bigram and priors of the training split, tuned on the validation split",
+        "float_error_percent": {"validation": percent},
+    }
+    return replace(completed, decoder=decoder.to_arrays(), card=card)
+
+
 def parser() -> Parser:
     result = Parser(prog="python -m dse.import_kaldi", description=DESCRIPTION, epilog=EPILOG)
     result.add_argument("--model", required=True, help=f"one of {', '.join(RECIPES)}")
@@ -155,6 +195,8 @@ def parser() -> Parser:
         "--output", type=Path, required=True, help="its context-dependent output layer, as in final_architecture2.pkl"
     )
     result.add_argument("--out", type=Path, required=True, help="checkpoint to write, as in ligru.safetensors")
+    result.add_argument("--corpus", help="corpus to take the decoder and the features' mean and deviation from: kaldi")
+    result.add_argument("--corpus-path", help="its folder")
     origin = result.add_mutually_exclusive_group()
     origin.add_argument(
         "--dropout",
@@ -170,10 +212,17 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out: Path = options.pop("out")
+    corpus, corpus_path = options.pop("corpus"), options.pop("corpus_path")
     checkpoint = import_kaldi(**options)
+    if corpus is not None:
+        checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path))
     save(out, checkpoint)
     sizes = ", ".join(f"{name} {value}" for name, value in checkpoint.spec.to_json().items())
-    print(f"{out}: {checkpoint.spec.name} ({sizes}); features must come normalised, no decoder is stored")
+    print(f"{out}: {checkpoint.spec.name} ({sizes})")
+    if corpus is None:
+        print("features must come normalised; without a decoder it cannot be searched: give --corpus for that")
+    else:
+        print(f"float PER validation {checkpoint.card['float_error_percent']['validation']:.2f} %")
     return 0
 
 

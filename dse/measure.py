@@ -108,8 +108,7 @@ def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:
 
     from models.calibration import Recorder
 
-    network = checkpoint.spec.network().eval()
-    network.load_state_dict({name: torch.from_numpy(array) for name, array in checkpoint.weights.items()})
+    network = checkpoint.network()
     recorder = Recorder(checkpoint.spec.workload().names)
     with torch.no_grad():
         network(torch.tensor(split.features), torch.tensor(split.offsets), recorder)

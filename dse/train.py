@@ -91,7 +91,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
             optimizer.param_groups[0]["lr"] = rate / 2
         state.save(network, optimizer, history, is_best=percent < best)
     network.load_state_dict(state.best())
-    decoder = tune(decoder, run_float(network, corpus, validation), *_references(validation))
+    decoder = tune(decoder, run_float(network, corpus, validation), *references(validation))
     card = {
         "command": "python -m dse.train " + _arguments(settings),
         "date": date.today().isoformat(),
@@ -191,7 +191,7 @@ def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
 
 def float_error(network: Any, decoder: Decoder, corpus: Corpus, split: Split) -> float:
     """PER in percent of the float network."""
-    return decoder.error(run_float(network, corpus, split), *_references(split)).percent
+    return decoder.error(run_float(network, corpus, split), *references(split)).percent
 
 
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
@@ -213,7 +213,8 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a decoder needs of a split besides scores: frames per utterance, reference phones, phones per utterance."""
     return split.lengths, split.segment_phones, split.segment_counts
 
 

@@ -30,6 +30,14 @@ class Checkpoint:
     decoder: Mapping[str, NDArray[Any]]
     card: dict[str, Any]
 
+    def network(self) -> Any:
+        """The float network with these weights, ready to run: a torch module."""
+        import torch
+
+        network = self.spec.network().eval()
+        network.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
+        return network
+
 
 def shipped_path(model: str, preset: str) -> Path:
     """Where the repository's own checkpoint is. Raises FileNotFoundError where none is shipped."""

@@ -1,0 +1,53 @@
+"""Kaldi's features and senones all the way: trained or imported, measured, searched."""
+
+from pathlib import Path
+
+import pytest
+from kaldi_tree import COLUMNS, SENONES, write_kaldi
+
+import models.sru
+from dse.corpora import open_corpus
+from dse.import_kaldi import with_corpus
+from dse.measure import Task, open_measurer
+from dse.search_command import main as search
+from dse.train import main as train
+from models.checkpoint import Checkpoint, load, save
+from models.ligru import Ligru
+from models.workload import Configuration
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=12, projection=8))
+    write_kaldi(tmp_path / "data")
+    return str(tmp_path / "data")
+
+
+def test_trained_on_senones_and_searched(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus = ["--corpus", "kaldi", "--corpus-path", data]
+    assert train(["--model", "sru", "--preset", "tiny", "--epochs", "2", "--out", "s.safetensors", *corpus]) == 0
+    checkpoint = load(Path("s.safetensors"))
+    assert (checkpoint.spec.features, checkpoint.spec.outputs) == (COLUMNS, SENONES)
+    assert checkpoint.card["corpus"]["notes"]
+    command = ["--model", "sru", "--checkpoint", "s.safetensors", "--evaluations", "6", "--population", "4"]
+    assert search([*command, "--workers", "1", *corpus]) == 0
+    assert "6 evaluations" in capsys.readouterr().out
+
+
+def test_an_imported_network_gets_its_decoder_from_the_corpus(data: str) -> None:
+    spec = Ligru(features=COLUMNS, layers=1, hidden=6, outputs=SENONES, candidate_scale=0.8)
+    bare = Checkpoint(spec, spec.network().arrays(), {}, {"imported": {}})
+    save(Path("bare.safetensors"), bare)
+    task = Task("ligru", "edge", "bare.safetensors", "kaldi", data)
+    with pytest.raises(ValueError, match="holds no decoder; import it again with --corpus"):
+        open_measurer(task)
+    complete = with_corpus(bare, open_corpus("kaldi", data))
+    save(Path("bare.safetensors"), complete)
+    measurer = open_measurer(task)
+    floats = measurer.measure(Configuration.uniform(measurer.workload, 32))
+    assert floats.error_percent == pytest.approx(complete.card["float_error_percent"]["validation"])
+    other = Ligru(features=COLUMNS + 1, layers=1, hidden=6, outputs=SENONES)
+    with pytest.raises(ValueError, match=f"the network has {COLUMNS + 1} features, corpus kaldi has {COLUMNS}"):
+        with_corpus(Checkpoint(other, other.network().arrays(), {}, {}), open_corpus("kaldi", data))
