@@ -1,0 +1,235 @@
+"""Candidates per minute against plain PyTorch and ONNX Runtime, one thread each.
+
+Run by hand: python tests/bench_evaluate.py [models...] [--preset edge|paper] [--utterances N]
+`edge` runs the shipped checkpoints on the embedded validation split and decodes; `paper` runs random weights on random
+features of 3 s utterances. Every contender runs in a process of its own, so that peak memory is its own (it includes
+opening the case). Seconds are processor seconds, best of 3 runs after a warm one: a busy machine changes them little.
+"Ours is" compares inference alone, since no other contender decodes.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+
+import numpy as np
+import torch
+from bench_evaluate_rivals import ONNX, PlainFakeQuantized, TorchFloat, UnavailableError
+
+from dse.measure import Measurer, Task, open_measurer
+from models.calibration import Recorder
+from models.registry import MODELS, preset
+from models.workload import Configuration
+
+SECONDS = 3
+FRAMES_PER_SECOND = 100
+CALIBRATION_UTTERANCES = 4
+BITS, DELTA = 8, 2  # what every quantized contender runs
+SERIES = 6  # configurations of the search-like series, each one change away from the one before
+PARTS = {
+    "products": ("engine.product", "recurrent_engine.product"),
+    "gates, quantizing": (
+        "engine.quantize_codes", "engine.delta_gate", "engine.rescale",
+        "recurrent_engine.gate_step", "recurrent_engine.rescale", "recurrent_engine.add_bias",
+    ),
+    "recurrence": (
+        "sru_engine.scan_fixed", "recurrent_cells.lstm_step", "recurrent_cells.gru_gates",
+        "recurrent_cells.gate_rows", "recurrent_cells.add_rows", "recurrent_cells.gru_step",
+        "recurrent_cells.ligru_step",
+    ),
+}  # fmt: skip
+
+
+class Case:
+    """A network, its engine and the utterances: `evaluate(configuration)` is one candidate, decoded where it can be."""
+
+    def __init__(self, model: str, size: str, utterances: int) -> None:
+        torch.set_num_threads(1)
+        self.measurer: Measurer | None = None
+        if size == "edge":
+            self.measurer = open_measurer(Task(model, size, None, "synthetic", None))
+            self.measurer.split = self.measurer.split.take(range(min(utterances, len(self.measurer.split))))
+            self.engine, split = self.measurer.engine, self.measurer.split
+            self.spec, self.weights = self.engine.spec, self.engine.weights
+            self.features, self.offsets, self.calibration = split.features, split.offsets, self.engine.calibration
+        else:
+            torch.manual_seed(0)
+            self.spec = preset(model, size)
+            self.offsets = np.arange(utterances + 1) * SECONDS * FRAMES_PER_SECOND
+            rng = np.random.default_rng(0)
+            self.features = rng.normal(size=(self.offsets[-1], self.spec.features)).astype(np.float32)
+            network, recorder = self.spec.network().eval(), Recorder(self.spec.workload().names)
+            few = self.offsets[: CALIBRATION_UTTERANCES + 1]
+            with torch.no_grad():
+                network(torch.tensor(self.features[: few[-1]]), torch.tensor(few), recorder)
+            self.calibration, self.weights = recorder.calibration(), network.arrays()
+            self.engine = self.spec.engine(self.weights, self.calibration)
+        self.workload = self.spec.workload()
+        self.macs = self.workload.macs_per_frame * len(self.features)
+
+    def evaluate(self, configuration: Configuration) -> np.ndarray | None:
+        if self.measurer is None:
+            return self.engine.run(self.features, self.offsets, configuration)[0]
+        self.measurer.measure(configuration)
+        return None
+
+    @property
+    def configuration(self) -> Configuration:
+        return Configuration.uniform(self.workload, BITS, delta=DELTA)
+
+    def series(self) -> list[Configuration]:
+        """As a search asks: children that differ from a parent in a few matvecs anywhere in the network."""
+        rng = np.random.default_rng(1)
+        parent, result = self.configuration, []
+        for _ in range(SERIES):
+            child = parent
+            for name in rng.choice(self.workload.names, 2, replace=False):
+                bits = {"weight_bits": int(rng.choice([2, 4, 8, 16])), "act_bits": int(rng.choice([4, 8]))}
+                child = child.with_setting(str(name), **bits)
+            result.append(child)
+        return result
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def timed(work: object, *arguments: object) -> tuple[float, float, object]:
+    """Processor seconds, seconds and result."""
+    wall, start = time.perf_counter(), time.process_time()
+    result = work(*arguments)
+    return time.process_time() - start, time.perf_counter() - wall, result
+
+
+def profile(case: Case) -> dict[str, float]:
+    """Seconds of one evaluation's inference by part, of the fastest of 3; watching costs some itself."""
+    spent = dict.fromkeys(PARTS, 0.0)
+
+    def watch(function: object, part: str) -> object:
+        def watched(*arguments: object) -> object:
+            start = time.process_time()
+            result = function(*arguments)
+            spent[part] += time.process_time() - start
+            return result
+
+        return watched
+
+    for part, paths in PARTS.items():
+        for module, name in (path.split(".") for path in paths):
+            loaded = import_module(f"models.{module}")
+            if hasattr(loaded, name):
+                setattr(loaded, name, watch(getattr(loaded, name), part))
+    fastest: dict[str, float] = {}
+    for _ in range(3):
+        spent.update(dict.fromkeys(PARTS, 0.0))
+        total = timed(case.engine.run, case.features, case.offsets, case.configuration)[0]
+        if not fastest or total < sum(fastest.values()):
+            fastest = spent | {"rest": total - sum(spent.values())}
+    return fastest
+
+
+def measure_engine(model: str, size: str, utterances: int) -> dict:
+    start = time.perf_counter()
+    case = Case(model, size, utterances)
+    opened, memory = time.perf_counter() - start, peak_mib()
+    _, cold, _ = timed(case.evaluate, case.configuration)
+    result = {"opened": opened, "opened_memory": memory, "cold": cold, "frames": len(case.features), "macs": case.macs}
+    result["baseline"] = min(timed(case.evaluate, Configuration.uniform(case.workload, 16))[0] for _ in range(2))
+    result["seconds"] = min(timed(case.evaluate, case.configuration)[0] for _ in range(3))
+    result["memory"] = peak_mib()
+    for configuration in case.series()[:1]:
+        case.evaluate(configuration)
+    result["series"] = np.mean([timed(case.evaluate, c)[0] for c in case.series()[1:]])
+    run = case.engine.run
+    result["inference"] = min(timed(run, case.features, case.offsets, case.configuration)[0] for _ in range(3))
+    result["parts"] = profile(case)
+    return result
+
+
+def measure_pair(model: str, size: str, utterances: int) -> float:
+    """Seconds per evaluation of this process beside another one like it."""
+    case = Case(model, size, utterances)
+    case.evaluate(case.configuration)
+    return timed(lambda: [case.evaluate(case.configuration) for _ in range(3)])[1] / 3
+
+
+def measure_rival(rival: type, model: str, size: str, utterances: int) -> dict | str:
+    case = Case(model, size, utterances)
+    try:
+        contender = rival(case)
+        contender.run()
+        seconds, _, logits = min((timed(contender.run) for _ in range(3)), key=lambda run: run[0])
+    except UnavailableError as reason:
+        return str(reason)
+    result = {"seconds": seconds, "memory": peak_mib()}
+    if rival is PlainFakeQuantized:
+        ours = case.engine.run(case.features, case.offsets, case.configuration)[0]
+        result["agree"] = float((ours.argmax(axis=1) == logits.argmax(axis=1)).mean())
+    return result
+
+
+def peak_macs_per_second() -> float:
+    """Best of a large int8 product, one thread."""
+    torch.set_num_threads(1)
+    a, b = (torch.randint(-128, 127, (2048, 2048), dtype=torch.int8) for _ in range(2))
+    torch._int_mm(a, b)
+    return 2048**3 / min(timed(torch._int_mm, a, b)[0] for _ in range(7))
+
+
+def alone(work: object, *arguments: object) -> object:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def report(model: str, size: str, utterances: int, peak: float) -> None:
+    ours = alone(measure_engine, model, size, utterances)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        pair = [pool.submit(measure_pair, model, size, utterances) for _ in range(2)]
+        pair_per_minute = sum(60 / future.result() for future in pair)
+    inference = ours["inference"]
+    print(f"\n{model} {size}: {ours['frames']} frames, {ours['macs'] / 1e9:.1f} GMAC an evaluation, W8A8 delta {DELTA}")
+    print(
+        f"  opened in {ours['opened']:.1f} s with {ours['opened_memory']:.0f} MiB, first evaluation {ours['cold']:.2f} s"
+    )
+    print(f"  two processes at once: {pair_per_minute:.0f} evaluations/min together")
+    share = ours["macs"] / inference / peak
+    print(f"  share of the int8 peak ({peak / 1e9:.0f} GMAC/s): {100 * share:.1f} % of inference")
+    decoding = ours["seconds"] - inference
+    parts = {**ours["parts"], "decoding": decoding}
+    print("  profile: " + ", ".join(f"{part} {1000 * s:.0f} ms" for part, s in parts.items()))
+    print(f"  {'one thread':36} {'s/eval':>8} {'eval/min':>9} {'MiB':>7} {'ours is':>9}")
+
+    def row(name: str, seconds: float, memory: float | None, against: float | None) -> None:
+        ratio = f"{seconds / against:8.2f}x" if against else ""
+        print(f"  {name:36} {seconds:8.3f} {60 / seconds:9.0f} {f'{memory:.0f}' if memory else '':>7} {ratio}")
+
+    row("ours", ours["seconds"], ours["memory"], None)
+    row("ours, 16-bit baseline", ours["baseline"], None, None)
+    row("ours, children of one parent", ours["series"], None, None)
+    row("ours, without decoding", inference, None, None)
+    for name, rival in (("plain PyTorch, fake-quantized", PlainFakeQuantized), ("torch.nn float", TorchFloat), *ONNX):
+        result = alone(measure_rival, rival, model, size, utterances)
+        if isinstance(result, str):
+            print(f"  {name:36} {result}")
+            continue
+        agreement = f"; same best target in {100 * result['agree']:.1f} % of frames" if "agree" in result else ""
+        row(name, result["seconds"], result["memory"], inference)
+        if agreement:
+            print(" " * 40 + agreement[2:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", default=list(MODELS), help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--preset", default="edge", choices=("edge", "paper"))
+    parser.add_argument("--utterances", type=int, help="default 400 (edge), 100 (paper)")
+    arguments = parser.parse_args()
+    peak = peak_macs_per_second()
+    for model in arguments.models:
+        report(model, arguments.preset, arguments.utterances or {"edge": 400, "paper": 100}[arguments.preset], peak)
+
+
+if __name__ == "__main__":
+    main()
