@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
+SETTINGS = "--settings"
 EXIT_INTERRUPTED = 130
 
 
@@ -16,6 +20,34 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def from_settings_file(argv: Sequence[str]) -> list[str]:
+    """The arguments, those of a `--settings FILE.toml` first, so that the command line's own win.
+
+    Keys are options without the dashes, values as on the command line; lists are joined by commas, `true` is a flag.
+    Raises ValueError naming the file and the key, FileNotFoundError where there is no file.
+    """
+    finder = Parser(add_help=False, allow_abbrev=False)
+    finder.add_argument(SETTINGS, type=Path)
+    path = finder.parse_known_args(argv)[0].settings
+    if path is None:
+        return list(argv)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"no settings file at {path}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"settings file {path} is not TOML: {error}") from error
+    arguments = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            raise ValueError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        option = f"--{key.replace('_', '-')}"
+        if value is not False:
+            arguments += [option] if value is True else [f"{option}={text}"]
+    return [*arguments, *argv]
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from dse.command import Parser, names
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
+from dse.plan import DEFAULT_STORAGE
 from dse.pricing import reprice, require, split_specs
 from dse.result import load_result
-from dse.search import DEFAULT_STORAGE
 from dse.search_command import report
 
 

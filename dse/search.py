@@ -11,146 +11,29 @@ not evaluated again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dse.evaluate import Evaluation, Measurer, judge
-from dse.limits import Limit, parse_limits, resolve
-from dse.objective import Objective, full_objective, minimised, objectives_named
-from dse.pricing import broken_rules, common_bits, open_platforms, price, require
-from dse.pricing import identity as platform_identity
+from dse.evaluate import Evaluation, judge
+from dse.limits import Limit, resolve
+from dse.objective import Objective, minimised
+from dse.plan import MeasureModule, Plan, SearchSettings, make_plan
+from dse.pricing import broken_rules, price
 from dse.progress import Progress
 from dse.result import SearchResult
 from dse.searchers import Outcome, searcher_named
-from dse.space import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, Genome, SearchSpace, search_space
+from dse.space import Genome
 from dse.workers import Job, Workers, open_workers
-from models.workload import Workload
-from platforms import Platform
 
 if TYPE_CHECKING:
     from dse.store import Store
 
-DEFAULT_STORAGE = "sqlite:///studies/dse.db"
-# Without it most of a front is networks that nobody would ship. Source: Rezk et al., MOHAQ, stop at 24 % of about 16 %.
-DEFAULT_LIMITS = ("error=+10",)
+__all__ = ["MeasureModule", "Plan", "SearchSettings", "make_plan", "run_plan", "run_search"]
+
 OFFSPRING_FRACTION = 0.25  # of the population, per generation; Source: Rezk et al., MOHAQ: 10 of 40
-SMALLEST_POPULATION = 4
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """What to search. All but evaluations, workers, storage and study make up the study's identity.
-
-    `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
-    on numbers out of range.
-    """
-
-    model: str = "sru"
-    preset: str = "edge"
-    checkpoint: str | None = None
-    corpus: str = "synthetic"
-    corpus_path: str | None = None
-    objectives: tuple[str, ...] = ("error", "size")
-    limits: tuple[str, ...] = DEFAULT_LIMITS
-    platforms: tuple[str, ...] = ()
-    evaluations: int = 300
-    seed: int = 1
-    population: int = 40
-    searcher: str = "nsga2"
-    weight_bits: tuple[int, ...] = DEFAULT_BITS
-    activation_bits: tuple[int, ...] = DEFAULT_BITS
-    delta: tuple[int, ...] = DEFAULT_DELTA
-    skip: tuple[str, ...] = (SKIP_FIRST,)
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    storage: str = DEFAULT_STORAGE
-    study: str | None = None
-
-    def __post_init__(self) -> None:
-        at_least = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
-        for name, least in at_least.items():
-            if (value := getattr(self, name)) < least:
-                raise ValueError(f"{name} {value} is too small; it is at least {least}")
-
-
-class MeasureModule(Protocol):
-    """What the search needs of `dse.measure`; anything with these four can stand in for it."""
-
-    Task: Callable[..., Any]
-    task_workload: Callable[[Any], Workload]
-    task_fingerprint: Callable[[Any], dict[str, str]]
-    open_measurer: Callable[[Any], Measurer]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A search worked out without running anything: no inference, no torch."""
-
-    settings: SearchSettings
-    measure: MeasureModule
-    task: Any
-    workload: Workload
-    space: SearchSpace
-    objectives: tuple[Objective, ...]
-    limits: tuple[Limit, ...]
-    platforms: dict[str, Platform]
-    identity: dict[str, Any]
-
-    @property
-    def study(self) -> str:
-        """The given name, or one that the identity settles."""
-        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-        return self.settings.study or f"{self.settings.model}-{self.settings.preset}-{digest[:8]}"
-
-
-def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) -> Plan:
-    """Raises ValueError or FileNotFoundError on whatever is wrong with the settings, the checkpoint or the corpus."""
-    chosen: Any = measure
-    if chosen is None:
-        import dse.measure as chosen
-    platforms = open_platforms(settings.platforms)
-    objectives = objectives_named(settings.objectives, platforms)
-    limits = parse_limits(settings.limits, platforms)
-    searcher_named(settings.searcher)
-    task = chosen.Task(
-        model=settings.model,
-        preset=settings.preset,
-        checkpoint=settings.checkpoint,
-        corpus=settings.corpus,
-        corpus_path=settings.corpus_path,
-    )
-    workload = chosen.task_workload(task)
-    space = search_space(
-        workload,
-        settings.weight_bits,
-        settings.activation_bits,
-        settings.delta,
-        settings.skip,
-        pairs=common_bits(platforms),
-    )
-    limited = [full_objective(limit.objective) for limit in limits]
-    require([*objectives, *limited], price(platforms, workload, space.base))
-    identity = {
-        "model": settings.model,
-        "preset": settings.preset,
-        "corpus": settings.corpus,
-        "content": chosen.task_fingerprint(task),
-        "objectives": [objective.name for objective in objectives],
-        "limits": [str(limit) for limit in limits],
-        "searcher": settings.searcher,
-        "seed": settings.seed,
-        "population": settings.population,
-        "genes": {gene.name: list(gene.choices) for gene in space.genes},
-        "always skipped": [name for name, setting in space.base if setting.skip],
-    }
-    if platforms:
-        identity["platforms"] = platform_identity(settings.platforms)
-    return Plan(settings, chosen, task, workload, space, objectives, limits, platforms, identity)
 
 
 def run_search(settings: SearchSettings, measure: MeasureModule | None = None) -> SearchResult:

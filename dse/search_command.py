@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from dse.command import EXIT_INTERRUPTED, Parser, integers, names
+from dse.command import EXIT_INTERRUPTED, SETTINGS, Parser, from_settings_file, integers, names
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
+from dse.plan import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan
 from dse.pricing import split_specs
-from dse.search import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan, run_plan
+from dse.search import run_plan
 from dse.searchers import SEARCHERS
+from dse.space import DEFAULT_DELTA
 from models.workload import BITS_PER_MIB, size_mib
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(argv)
+    options = parser().parse_args(from_settings_file(sys.argv[1:] if argv is None else argv))
     if options.list:
         print(listing())
         return 0
@@ -61,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--checkpoint", metavar="FILE", help="trained weights; default: the shipped ones")
     what.add_argument("--corpus", default=default.corpus, help="default %(default)s")
     what.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
+    what.add_argument("--skip-bad", action="store_true", help="leave damaged utterances of the corpus out")
     what.add_argument(
         "--objectives",
         type=names,
@@ -91,9 +94,9 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--delta",
         type=integers,
-        default=default.delta,
         metavar="STEPS",
-        help=f"thresholds in steps of an 8-bit activation; default {_joined(default.delta)}; 0 for none",
+        help=f"thresholds in steps of an 8-bit activation; default {_joined(DEFAULT_DELTA)} where an objective or "
+        "limit gains from eliminated operations, else 0, which is none",
     )
     what.add_argument(
         "--skip",
@@ -113,6 +116,7 @@ def parser() -> argparse.ArgumentParser:
     where.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     where.add_argument("--study", metavar="NAME", help="default: model, preset and a hash of the settings")
     where.add_argument("--out", type=Path, metavar="FOLDER", help="default studies/<study>")
+    where.add_argument(SETTINGS, metavar="FILE", help='a TOML file of options, as in objectives = ["error", "size"]')
     result.add_argument("--dry-run", action="store_true", help="show genes, space and baseline; run nothing")
     result.add_argument("--list", action="store_true", help="show every name that an option takes")
     return result
@@ -125,6 +129,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         checkpoint=options.checkpoint,
         corpus=options.corpus,
         corpus_path=options.corpus_path,
+        skip_bad=options.skip_bad,
         objectives=options.objectives,
         limits=_limits(options.limit),
         platforms=split_specs(options.platform),

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from models.workload import BASELINE_BITS, BITS, FLOAT_BITS, Configuration, MatVec, Setting, Workload
+from models.workload import BASELINE_BITS, FLOAT_BITS, INTEGER_BITS, Configuration, MatVec, Setting, Workload
 
 DEFAULT_BITS = (2, 4, 8, 16)
 # Rezk et al., "Shrink and Eliminate", tried 8, 16 and 32 on 8-bit activations; the embedded networks want finer ones.
 DEFAULT_DELTA = (0, 2, 4, 8, 16)
 SKIP_NONE, SKIP_FIRST, SKIP_LAYERS = "none", "first", "layers"  # which skip genes; see `search_space`
+GENE_BITS = (*INTEGER_BITS, BASELINE_BITS)
 DELTA_BITS = 8  # the activation width that delta choices are stated for
 
 Genome = tuple[int, ...]
@@ -249,8 +250,8 @@ def _effect(configuration: Configuration) -> tuple[tuple[tuple[int, int], int], 
 
 def _bit_choices(what: str, choices: Sequence[int]) -> tuple[int, ...]:
     for bits in choices:
-        if bits not in BITS:
-            raise ValueError(f"{what} {bits} is none of {', '.join(map(str, BITS))}")
+        if bits not in GENE_BITS:
+            raise ValueError(f"{what} {bits} is none of {', '.join(map(str, GENE_BITS))}")
     return _ordered(what, choices)
 
 

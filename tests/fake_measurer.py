@@ -30,6 +30,7 @@ class Task:
     checkpoint: str | None = None
     corpus: str = "synthetic"
     corpus_path: str | None = None
+    skip_bad: bool = False
 
 
 @dataclass(frozen=True)
