@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -17,6 +18,9 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
         except (ValueError, OSError) as error:
             print("error: " + " ".join(str(error).split()), file=sys.stderr)
             return 2

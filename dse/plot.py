@@ -22,6 +22,7 @@ INK = "#222b36"
 BASELINE = "#c2410c"
 COLOURS = "viridis"
 MARGIN_FRACTION = 0.15
+LIMIT_REACH = 0.5  # limits are drawn within this share of the front's extent
 
 
 def axes_of(objectives: Sequence[Objective]) -> list[tuple[Objective, Objective]]:
@@ -161,9 +162,12 @@ def _values(evaluations: Sequence[Evaluation], objective: Objective) -> list[flo
 
 
 def _view(result: SearchResult, objective: Objective) -> tuple[float, float]:
-    """What the axis shows: front, baseline and limits with a margin. Far worse evaluations would squeeze them."""
+    """What the axis shows: front, baseline and near limits with a margin. What is far off would squeeze them."""
     shown = _values([*result.front, result.baseline], objective)
-    shown += [limit.bound for limit in result.limits if limit.objective == objective.name]
+    reach = LIMIT_REACH * (max(shown) - min(shown))
+    low, high = min(shown) - reach, max(shown) + reach
+    bounds = [limit.bound for limit in result.limits if limit.objective == objective.name]
+    shown += [bound for bound in bounds if low <= bound <= high]
     margin = MARGIN_FRACTION * ((max(shown) - min(shown)) or 1.0)
     return min(shown) - margin, max(shown) + margin
 
