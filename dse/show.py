@@ -19,6 +19,10 @@ from models.workload import Configuration, Setting
 SHORT_NAMES = {"ops": "eliminated"}  # column heads that say more than the objective's name
 
 LARGE, SMALL = 1e3, 1e-2  # beyond these a number is written with all its digits, or only the first
+SCORING = (
+    "phone error rate on 39 phones; silence kept and scored as a phone, adjacent silences merged; features are log-mel "
+    "with the speaker's mean subtracted, standardised by the checkpoint's mean and deviation"
+)
 MOST_REASONS = 3
 MOST_ROWS = 24  # of a printed table; the files hold the whole front
 
@@ -119,6 +123,7 @@ def write_json(result: SearchResult, path: Path) -> None:
     record = {
         "study": result.study,
         "settings": result.settings,
+        "scoring": SCORING,
         "repriced": result.repriced,
         "objectives": [
             {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction} for o in result.objectives
