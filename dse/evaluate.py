@@ -14,6 +14,8 @@ from dse.space import Genome
 from models.workload import Configuration, Workload
 from platforms import Platform
 
+# A candidate's error: of the whole validation split, or the worst of its four quarters.
+WHOLE, MAX4 = ERRORS = ("whole", "max4")
 Status = Literal["ok", "infeasible", "failed"]
 
 
@@ -22,6 +24,8 @@ class Measurement(Protocol):
 
     @property
     def error_percent(self) -> float: ...
+    @property
+    def quarter_errors_percent(self) -> Sequence[float]: ...
     @property
     def substitutions(self) -> int: ...
     @property
@@ -143,8 +147,10 @@ def failed(
 
 
 def _measured_metrics(workload: Workload, measurement: Measurement) -> dict[str, float]:
+    quarters = measurement.quarter_errors_percent
     metrics = {
         "error_percent": float(measurement.error_percent),
+        **{f"error_quarter_{quarter}_percent": float(error) for quarter, error in enumerate(quarters)},
         "substitutions": int(measurement.substitutions),
         "deletions": int(measurement.deletions),
         "insertions": int(measurement.insertions),

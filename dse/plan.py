@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dse.evaluate import Measurer
+from dse.evaluate import ERRORS, WHOLE, Measurer
 from dse.limits import Limit, parse_limits
 from dse.objective import Objective, full_objective, objectives_named
 from dse.pricing import common_bits, open_platforms, price, require
@@ -30,7 +30,7 @@ class SearchSettings:
     """What to search. All but evaluations, workers, storage and study make up the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
-    on numbers out of range.
+    on numbers out of range and an unknown `error`.
     """
 
     model: str = "sru"
@@ -39,6 +39,7 @@ class SearchSettings:
     corpus: str = "synthetic"
     corpus_path: str | None = None
     skip_bad: bool = False
+    error: str = WHOLE
     objectives: tuple[str, ...] = ("error", "size")
     limits: tuple[str, ...] = DEFAULT_LIMITS
     platforms: tuple[str, ...] = ()
@@ -59,6 +60,8 @@ class SearchSettings:
         for name, least in at_least.items():
             if (value := getattr(self, name)) < least:
                 raise ValueError(f"{name} {value} is too small; it is at least {least}")
+        if self.error not in ERRORS:
+            raise ValueError(f"error '{self.error}' is none of {', '.join(ERRORS)}")
 
 
 class MeasureModule(Protocol):
@@ -107,6 +110,7 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         corpus=settings.corpus,
         corpus_path=settings.corpus_path,
         skip_bad=settings.skip_bad,
+        error=settings.error,
     )
     workload = chosen.task_workload(task)
     delta = settings.delta
@@ -136,6 +140,8 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         "genes": {gene.name: list(gene.choices) for gene in space.genes},
         "always skipped": [name for name, setting in space.base if setting.skip],
     }
+    if settings.error != WHOLE:
+        identity["error"] = settings.error
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
     return Plan(settings, chosen, task, workload, space, objectives, limits, platforms, identity)

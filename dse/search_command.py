@@ -12,6 +12,7 @@ from tabulate import tabulate
 
 from dse.command import EXIT_INTERRUPTED, SETTINGS, Parser, from_settings_file, integers, names
 from dse.errors import one_line_errors
+from dse.evaluate import ERRORS
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.plan import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan
 from dse.pricing import split_specs
@@ -64,6 +65,13 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--corpus", default=default.corpus, help="default %(default)s")
     what.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
     what.add_argument("--skip-bad", action="store_true", help="leave damaged utterances of the corpus out")
+    what.add_argument(
+        "--error",
+        default=default.error,
+        metavar="NAME",
+        help=f"of {', '.join(ERRORS)}: of the whole validation split, or the worst of its four quarters; "
+        "default %(default)s",
+    )
     what.add_argument(
         "--objectives",
         type=names,
@@ -130,6 +138,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         corpus=options.corpus,
         corpus_path=options.corpus_path,
         skip_bad=options.skip_bad,
+        error=options.error,
         objectives=options.objectives,
         limits=_limits(options.limit),
         platforms=split_specs(options.platform),

@@ -31,11 +31,13 @@ class Task:
     corpus: str = "synthetic"
     corpus_path: str | None = None
     skip_bad: bool = False
+    error: str = "whole"
 
 
 @dataclass(frozen=True)
 class Measurement:
     error_percent: float
+    quarter_errors_percent: tuple[float, ...]
     substitutions: int
     deletions: int
     insertions: int
@@ -48,6 +50,9 @@ class Measurer:
     workload = WORKLOAD
     calls = 0
 
+    def __init__(self, task: Task | None = None) -> None:
+        self.error = "whole" if task is None else task.error
+
     def measure(self, configuration: Configuration) -> Measurement:
         type(self).calls += 1
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
@@ -59,7 +64,9 @@ class Measurer:
             error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
             computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
         errors = round(error * 10)
-        return Measurement(error, errors - 2, 1, 1, 1000, computed, 0.01)
+        quarters = tuple(error + difference for difference in (-1.5, -0.5, 0.5, 1.5))
+        chosen = max(quarters) if self.error == "max4" else error
+        return Measurement(chosen, quarters, errors - 2, 1, 1, 1000, computed, 0.01)
 
 
 def _misbehave(configuration: Configuration) -> None:
@@ -84,7 +91,7 @@ def task_fingerprint(task: Task) -> dict[str, str]:
 def open_measurer(task: Task | None) -> Measurer:
     if task is not None and task.corpus == "missing":
         raise FileNotFoundError("no corpus in /nowhere; it is expected there")
-    return Measurer()
+    return Measurer(task)
 
 
 def counting(stop_at: int | None = None) -> tuple[Any, SimpleNamespace]:

@@ -12,10 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import fake_measurer
+import numpy as np
 import pytest
 from fake_measurer import counting
 
 from dse.limits import Limit, parse_limit, resolve, violations
+from dse.measure import quarter_errors_percent
+from dse.phones import PhoneErrors
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
 from dse.show import describe
@@ -63,6 +66,23 @@ def test_every_metric_is_there_and_the_baseline_comes_first(whole):
     for evaluation in whole.evaluations:
         assert set(evaluation.metrics) >= {"error_percent", "size_mib", "compression", "eliminated_percent"}
         assert set(evaluation.computed) == set(fake_measurer.WORKLOAD.names)
+
+
+def test_quarters_interleave_the_utterances():
+    counts = np.arange(1, 7)
+    errors = PhoneErrors(counts, counts * 0, counts * 2, np.full(6, 10))
+    assert quarter_errors_percent(errors) == (3 * 600 / 20, 3 * 800 / 20, 90.0, 120.0)
+    assert quarter_errors_percent(PhoneErrors(*(np.array([3]),) * 4)) == (300.0,)
+
+
+def test_the_worst_quarter_can_be_the_error(whole, tmp_path):
+    worst = search(tmp_path, error="max4")
+    assert worst.study != whole.study
+    for evaluation in (worst.baseline, *worst.evaluations):
+        quarters = [evaluation.metrics[f"error_quarter_{quarter}_percent"] for quarter in range(4)]
+        assert evaluation.metrics["error_percent"] == max(quarters)
+    metrics = whole.baseline.metrics
+    assert metrics["error_percent"] < max(metrics[f"error_quarter_{quarter}_percent"] for quarter in range(4))
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 7, 12, 25])
@@ -259,6 +279,7 @@ BAD = [
     (["--searcher", "magic"], "searcher 'magic' is none of nsga2, random, optuna-tpe"),
     (["--checkpoint", "none.safetensors"], "no checkpoint at none.safetensors"),
     (["--storage", "nonsense"], "cannot open the storage nonsense"),
+    (["--error", "worst"], "error 'worst' is none of whole, max4"),
     (["--no-such-option"], "unrecognized arguments"),
 ]
 
