@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dse.decode import Decoder
 
 DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
+PATIENCE = 6  # epochs without a better validation PER after which training stops
 HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
 
 
@@ -81,6 +82,9 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     state = TrainState(out.with_suffix(".state.safetensors"), settings)
     history = state.resume(network, optimizer)
     for epoch in range(len(history), settings.epochs):
+        errors = [h["validation_error_percent"] for h in history]
+        if errors and len(errors) - 1 - int(np.argmin(errors)) >= PATIENCE:
+            break
         loss = run_epoch(network, optimizer, data, targets, settings, epoch)
         percent = float_error(network, decoder, corpus, validation)
         rate = optimizer.param_groups[0]["lr"]

@@ -192,3 +192,10 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch):
     with pytest.raises(ValueError, match="sees no GPU"):
         dse.train.device_of(dataclasses.replace(SETTINGS, device="cuda"))
     assert dse.train.device_of(SETTINGS).type == "cpu"
+
+
+def test_training_stops_when_validation_no_longer_improves(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(dse.train, "PATIENCE", 2)
+    monkeypatch.setattr(dse.train, "float_error", lambda *arguments: 50.0)
+    card = dse.train.train(dataclasses.replace(SETTINGS, epochs=9), tmp_path / "x.safetensors")
+    assert len(card["history"]) == 3
