@@ -32,10 +32,6 @@ class Gru(Recurrent):
     # add bias and recurrent product, activate (3 gates x 3); reset: product; h: subtract, multiply, add
     gate_ops: ClassVar[int] = 13
 
-    def start(self, zeros: Tensor) -> tuple[Tensor, ...]:
-        """(h,) [rows, hidden] before the first step."""
-        return (zeros,)
-
     def step(
         self,
         pre: Tensor,

@@ -28,10 +28,6 @@ class Ligru(Recurrent):
     # add bias and recurrent product, activate (2 gates x 3); h: subtract, multiply, add
     gate_ops: ClassVar[int] = 9
 
-    def start(self, zeros: Tensor) -> tuple[Tensor, ...]:
-        """(h,) [rows, hidden] before the first step."""
-        return (zeros,)
-
     def step(
         self,
         pre: Tensor,

@@ -86,22 +86,25 @@ class Recurrent:
         elementwise = self.layers * self.width * self.gate_ops + self.outputs
         return Workload(self.name, tuple(matvecs), vectors, elementwise)
 
-    # Each model gives start(zeros) and step(...) of the float network, and cell(), its fixed-point step.
-    if TYPE_CHECKING:
+    def start(self, zeros: Tensor) -> tuple[Tensor, ...]:
+        """The state before the first step, h [rows, hidden] first."""
+        return (zeros,)
 
-        def start(self, zeros: Tensor) -> tuple[Tensor, ...]: ...
+    def step(
+        self,
+        pre: Tensor,
+        state: tuple[Tensor, ...],
+        network: RecurrentNetwork,
+        mask: Tensor,
+        layer: int,
+        show: Trace,
+    ) -> tuple[Tensor, ...]:
+        """The state after one step of the float network; each model's own."""
+        raise NotImplementedError
 
-        def step(
-            self,
-            pre: Tensor,
-            state: tuple[Tensor, ...],
-            network: RecurrentNetwork,
-            mask: Tensor,
-            layer: int,
-            show: Trace,
-        ) -> tuple[Tensor, ...]: ...
-
-        def cell(self) -> type[Cell]: ...
+    def cell(self) -> type[Cell]:
+        """The fixed-point step; each model's own."""
+        raise NotImplementedError
 
     def network(self) -> RecurrentNetwork:
         """The float network, trainable."""
