@@ -91,15 +91,16 @@ def lstm_step(pre, back, frames, cell, h, table, scale, cell_step, cell_to_pre, 
     hidden = h.shape[1]
     index = np.empty(4 * hidden, np.int32)
     gate = np.empty(4 * hidden, np.float32)
+    f, i, o, g = gate[:hidden], gate[hidden : 2 * hidden], gate[2 * hidden : 3 * hidden], gate[3 * hidden :]
+    cell_index, gates_index, candidate_index = index[:hidden], index[: 3 * hidden], index[3 * hidden :]
     for row in range(len(frames)):
         x, u = pre[frames[row]], back[row]
-        _sigmoid_index(x[: 3 * hidden], u[: 3 * hidden], index[: 3 * hidden])
-        _tanh_index(x[3 * hidden :], u[3 * hidden :], index[3 * hidden :])
+        _sigmoid_index(x[: 3 * hidden], u[: 3 * hidden], gates_index)
+        _tanh_index(x[3 * hidden :], u[3 * hidden :], candidate_index)
         _look_up(table, index, gate)
-        _candidate(gate[3 * hidden :], scale)
-        f, i, o, g = gate[:hidden], gate[hidden : 2 * hidden], gate[2 * hidden : 3 * hidden], gate[3 * hidden :]
-        _cell_state(f, i, g, cell[row], cell_step, cell_to_pre, index[:hidden])
-        _look_up(table, index[:hidden], f)
+        _candidate(g, scale)
+        _cell_state(f, i, g, cell[row], cell_step, cell_to_pre, cell_index)
+        _look_up(table, cell_index, f)
         _lstm_output(o, f, h_step, h[row])
 
 
@@ -127,10 +128,11 @@ def gru_gates(pre, back, frames, table, z, r):  # type: ignore[no-untyped-def]
     """z and r float32 [rows, H] on the gate grid."""
     hidden = z.shape[1]
     index = np.empty(2 * hidden, np.int32)
+    z_index, r_index = index[:hidden], index[hidden:]
     for row in range(len(frames)):
         _sigmoid_index(pre[frames[row], : 2 * hidden], back[row, : 2 * hidden], index)
-        _look_up(table, index[:hidden], z[row])
-        _look_up(table, index[hidden:], r[row])
+        _look_up(table, z_index, z[row])
+        _look_up(table, r_index, r[row])
 
 
 @njit(nogil=True, cache=True)

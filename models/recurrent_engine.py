@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Bundle, Codes, Counter, Linear, groups, rescale
+from models.engine import Bundle, Codes, Counter, Linear, PrefixCache, groups, rescale
 from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
 from models.matmul import product
 from models.quantizer import code_range
@@ -39,6 +39,7 @@ class RecurrentEngine:
                 rows = slice(k * spec.hidden, (k + 1) * spec.hidden)
                 matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
         self.linear = Linear(spec.workload(), matrices, calibration)
+        self.cache = PrefixCache(self.linear.workload)
 
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
@@ -49,14 +50,21 @@ class RecurrentEngine:
         """
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
-        counter = Counter()
-        bits = self.calibration.fraction_bits("features")
-        x = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
-        for layer in range(self.spec.layers):
+        prefix = self.cache.deepest(features, offsets, configuration, self.spec.layers)
+        counter = prefix.counter
+        if prefix.output is None:
+            bits = self.calibration.fraction_bits("features")
+            x = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
+        else:
+            bits = self.calibration.fraction_bits(f"l{prefix.layers - 1}.state")
+            x = prefix.output
+        for layer in range(prefix.layers, self.spec.layers):
             pre = self._sequence(
                 self.spec.input_names(layer), x, bits, PRE_BITS, self.bias[layer], offsets, configuration, counter
             )
             x, bits = self._recur(layer, pre, offsets, configuration, counter)
+            if layer == prefix.layers:
+                self.cache.keep(configuration, layer + 1, x, counter)
         out_bits = self.calibration.fraction_bits("logits")
         bias = self.weights["output_bias"]
         codes = self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Counter, Linear, groups
+from models.engine import Counter, Linear, PrefixCache, groups
 from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration, is_float
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from models.sru import Sru
 
 ALPHA_FRACTION_BITS = 14
+Floats = NDArray[np.float32]
 
 
 class SruEngine:
@@ -30,6 +32,16 @@ class SruEngine:
                 matrices[f"l{layer}.projection"] = weights[f"projections.l{layer}"]
         self.spec, self.weights, self.calibration = spec, weights, calibration
         self.linear = Linear(spec.workload(), matrices, calibration)
+        self.cache = PrefixCache(self.linear.workload)
+        # Fraction bits of what each layer, and then the output, reads.
+        states = [calibration.fraction_bits(f"l{layer}.state") for layer in range(spec.layers)]
+        self.x_bits = [calibration.fraction_bits("features"), *states]
+        self.constants = [
+            ScanConstants.of(spec, k, self.x_bits[k], self.x_bits[k + 1], weights[f"v.l{k}"], weights[f"b.l{k}"])
+            for k in range(spec.layers)
+        ]
+        output_bits = calibration.fraction_bits("logits")
+        self.output_bias = to_grid(weights["output_bias"], output_bits).astype(np.float32)
 
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
@@ -40,38 +52,53 @@ class SruEngine:
         """
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
-        counter = Counter()
-        logits = np.empty((len(features), self.spec.outputs), np.float32)
-        mean, std = self.weights["input_mean"], self.weights["input_std"]
-        bits = self.calibration.fraction_bits("features")
+        spec = self.spec
+        prefix = self.cache.deepest(features, offsets, configuration, spec.layers)
+        kept = np.empty((len(features) if prefix.layers < spec.layers else 0, spec.width), np.int16)
+        counter = prefix.counter
+        logits = np.empty((len(features), spec.outputs), np.float32)
+        inputs = prefix.output
+        if inputs is None:
+            inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
         for first, last in groups(offsets):
-            start, end = offsets[first], offsets[last]
-            bounds = offsets[first : last + 1] - start
-            x = to_grid((features[start:end] - mean) / std, bits)
-            logits[start:end] = self._group(x, bits, bounds, configuration, counter)
+            part = slice(offsets[first], offsets[last])
+            bounds = offsets[first : last + 1] - part.start
+            x = inputs[part]
+            for layer in range(prefix.layers, spec.layers):
+                out = kept[part] if layer == prefix.layers else np.empty((len(x), spec.width), np.int16)
+                x = self._layer(layer, x, bounds, configuration, counter, out)
+            logits[part] = self._output(x, bounds, configuration, counter)
+        if prefix.layers < spec.layers:
+            self.cache.keep(configuration, prefix.layers + 1, kept, counter)
         return logits, counter.computed
 
-    def _group(
+    def _layer(
         self,
+        layer: int,
         x: NDArray[np.int16],
-        x_bits: int,
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
+        out: NDArray[np.int16],
+    ) -> NDArray[np.int16]:
+        """The layer's output codes, written into `out` int16 [n, 2 H]."""
+        c = self.constants[layer]
+        q, q_bits = x, c.x_bits
+        if self.spec.projected(layer):
+            q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
+            name = f"l{layer}.projection"
+            q = self.linear.to_grid((name,), x, c.x_bits, q_bits, offsets, configuration, counter)
+        (bundle,) = self.linear.bundles((f"l{layer}.input",), q_bits, configuration)
+        sums = self.linear(bundle, q, offsets, counter)
+        scan_fixed(sums, bundle.unit * c.to_steps, x, c.x_scale, c.v, c.v_scale, c.b, sigmoid_table(), offsets, out)
+        return out
+
+    def _output(
+        self, x: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, counter: Counter
     ) -> NDArray[np.float32]:
-        for layer in range(self.spec.layers):
-            q, q_bits = x, x_bits
-            if self.spec.projected(layer):
-                q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
-                name = f"l{layer}.projection"
-                q = self.linear.to_grid((name,), x, x_bits, q_bits, offsets, configuration, counter)
-            (bundle,) = self.linear.bundles((f"l{layer}.input",), q_bits, configuration)
-            sums = self.linear(bundle, q, offsets, counter)
-            x, x_bits = self._recur(layer, sums, bundle.unit, x, x_bits, offsets)
         bits = self.calibration.fraction_bits("logits")
-        products = self.linear.to_grid(("output",), x, x_bits, bits, offsets, configuration, counter)
-        bias = to_grid(self.weights["output_bias"], bits).astype(np.float32)
-        return to_float(np.clip(products.astype(np.float32) + bias, LOW, HIGH), bits)
+        products = self.linear.to_grid(("output",), x, self.x_bits[-1], bits, offsets, configuration, counter)
+        return to_float(np.clip(products.astype(np.float32) + self.output_bias, LOW, HIGH), bits)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA
@@ -85,36 +112,32 @@ class SruEngine:
             x = scan_float(u, np.ascontiguousarray(highway), weights[f"v.l{layer}"], weights[f"b.l{layer}"], offsets)[0]
         return np.asarray(x @ weights["output"].T + weights["output_bias"], np.float32)
 
-    def _recur(
-        self,
-        layer: int,
-        sums: NDArray[np.int32 | np.float32],
-        step: NDArray[np.float32],
-        x: NDArray[np.int16],
-        x_bits: int,
-        offsets: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int16], int]:
-        """The layer's output codes [n, 2 H] and their fraction bits."""
-        width = self.spec.width
-        bits = self.calibration.fraction_bits(f"l{layer}.state")
-        v = self.weights[f"v.l{layer}"]
-        v_bits = fraction_bits(float(np.abs(v).max()))
-        to_steps = np.full(len(step), 2.0**bits, np.float32)
-        to_steps[width : 3 * width] = 2.0**PREACTIVATION_FRACTION_BITS
+
+@dataclass(frozen=True, eq=False)
+class ScanConstants:
+    """What `scan_fixed` reads of one layer besides the products; see there."""
+
+    x_bits: int  # fraction bits of the layer's input
+    to_steps: NDArray[np.float32]  # [k D] steps in one unit of a product's grid
+    x_scale: NDArray[np.float32]
+    v: NDArray[np.float32]
+    v_scale: np.float32
+    b: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, spec: Sru, layer: int, x_bits: int, bits: int, v: Floats, b: Floats) -> ScanConstants:
+        """`x_bits` and `bits` are the fraction bits of the layer's input and state; v and b [2, D] in float."""
         from models.sru import ALPHA
 
+        v_bits = fraction_bits(float(np.abs(v).max()))
+        to_steps = np.full(spec.parts(layer) * spec.width, 2.0**bits, np.float32)
+        to_steps[spec.width : 3 * spec.width] = 2.0**PREACTIVATION_FRACTION_BITS
         alpha = float(to_grid(np.array(ALPHA), ALPHA_FRACTION_BITS)) * 2.0**-ALPHA_FRACTION_BITS
-        out = np.empty((len(x), width), np.int16)
-        scan_fixed(
-            sums,
-            step * to_steps,
-            x,
-            np.full(x.shape[1], alpha * 2.0 ** (bits - x_bits), np.float32),
-            to_grid(v, v_bits).astype(np.float32),
-            np.float32(2.0 ** (PREACTIVATION_FRACTION_BITS - v_bits - bits)),
-            to_grid(self.weights[f"b.l{layer}"], PREACTIVATION_FRACTION_BITS).astype(np.float32),
-            sigmoid_table(),
-            offsets,
-            out,
+        return cls(
+            x_bits=x_bits,
+            to_steps=to_steps,
+            x_scale=np.full(spec.inputs(layer), alpha * 2.0 ** (bits - x_bits), np.float32),
+            v=to_grid(v, v_bits).astype(np.float32),
+            v_scale=np.float32(2.0 ** (PREACTIVATION_FRACTION_BITS - v_bits - bits)),
+            b=to_grid(b, PREACTIVATION_FRACTION_BITS).astype(np.float32),
         )
-        return out, bits

@@ -138,35 +138,38 @@ def scan_fixed(u, u_scale, x, x_scale, v, v_scale, b, table, offsets, out):  # t
     k = 4. v: codes float32 [2, D], v_scale what v's code times a state code is worth in preactivation steps. b: codes
     float32 [2, D] on the preactivation grid. table: the shared sigmoid.
 
-    The steps are split into short loops, and the table look-ups stand alone, so that the arithmetic vectorises.
+    The steps are split into short loops over contiguous rows, and the table look-ups stand alone, so that the
+    arithmetic vectorises; views that do not change from step to step are made once.
     """
-    width = out.shape[1]
+    frames, width = out.shape
     half = width // 2
+    highway = u.shape[1] == 4 * width
+    parts = u.reshape(frames, u.shape[1] // width, 2, half)
+    rows = out.reshape(frames, 2, half)
+    same = rows if highway else x.reshape(frames, 2, half)
     state = np.empty(half, np.float32)
     forget_index = np.empty(half, np.int32)
     reset_index = np.empty(half, np.int32)
     forget = np.empty(half, np.float32)
     reset = np.empty(half, np.float32)
     through = np.empty(half, np.float32)
-    for utterance in range(len(offsets) - 1):
-        start, end = offsets[utterance], offsets[utterance + 1]
-        for direction in range(2):
+    for d in range(2):
+        j, m = d * half, (d + 1) * half
+        scale = u_scale[j:m]
+        forget_scale, reset_scale = u_scale[width + j : width + m], u_scale[2 * width + j : 2 * width + m]
+        through_scale = u_scale[3 * width + j : 3 * width + m] if highway else x_scale[j:m]
+        forget_v, reset_v, forget_b, reset_b = v[0, j:m], v[1, j:m], b[0, j:m], b[1, j:m]
+        for utterance in range(len(offsets) - 1):
+            start, end = offsets[utterance], offsets[utterance + 1]
             state[:] = 0
-            j, m = direction * half, (direction + 1) * half
-            f, r, w = width, 2 * width, 3 * width
             for step in range(end - start):
-                n = start + step if direction == 0 else end - 1 - step
-                row = u[n]
-                _table_index(
-                    row[f + j : f + m], u_scale[f + j : f + m], v[0, j:m], v_scale, b[0, j:m], state, forget_index
-                )
-                _table_index(
-                    row[r + j : r + m], u_scale[r + j : r + m], v[1, j:m], v_scale, b[1, j:m], state, reset_index
-                )
+                n = start + step if d == 0 else end - 1 - step
+                _table_index(parts[n, 1, d], forget_scale, forget_v, v_scale, forget_b, state, forget_index)
+                _table_index(parts[n, 2, d], reset_scale, reset_v, v_scale, reset_b, state, reset_index)
                 _look_up(table, forget_index, forget)
                 _look_up(table, reset_index, reset)
-                if len(row) == 4 * width:
-                    _rescale(row[w + j : w + m], u_scale[w + j : w + m], through)
+                if highway:
+                    _rescale(parts[n, 3, d], through_scale, through)
                 else:
-                    _rescale(x[n, j:m], x_scale[j:m], through)
-                _update(row[j:m], u_scale[j:m], through, forget, reset, state, out[n, j:m])
+                    _rescale(same[n, d], through_scale, through)
+                _update(parts[n, 0, d], scale, through, forget, reset, state, rows[n, d])
