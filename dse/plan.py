@@ -27,7 +27,7 @@ SMALLEST_POPULATION = 4
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What to search. All but evaluations, workers, storage and study make up the study's identity.
+    """What to search. All but evaluations, workers, cluster, storage and study make up the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
     on numbers out of range and an unknown `error`.
@@ -52,6 +52,7 @@ class SearchSettings:
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
     skip: tuple[str, ...] = (SKIP_FIRST,)
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
     study: str | None = None
 

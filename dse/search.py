@@ -55,7 +55,7 @@ def run_plan(plan: Plan) -> SearchResult:
     if store.workload is None:
         store.set_workload(plan.workload)
     with (
-        open_workers(settings.workers, plan.measure.open_measurer, plan.task) as workers,
+        _open_workers(plan) as workers,
         Progress(settings.evaluations, plan.objectives) as progress,
     ):
         baseline = store.baseline or _measure_baseline(plan, store, workers)
@@ -91,6 +91,16 @@ def run_plan(plan: Plan) -> SearchResult:
         exhausted=len(asked) < settings.evaluations,
         workload=plan.workload,
     )
+
+
+def _open_workers(plan: Plan) -> Workers:
+    settings, measure = plan.settings, plan.measure
+    if settings.cluster is None:
+        return open_workers(settings.workers, measure.open_measurer, plan.task)
+    from dse.cluster import Cluster, SameContent
+
+    content = tuple(plan.identity["content"].items())
+    return Cluster(settings.cluster, SameContent(measure.open_measurer, measure.task_fingerprint, content), plan.task)
 
 
 def _runnable(genomes: Sequence[Genome], plan: Plan) -> list[Genome]:

@@ -120,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
     how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")
     how.add_argument("--workers", type=int, default=default.workers, help="processes; default: one a core")
+    how.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a dask scheduler whose workers evaluate instead")
     where = result.add_argument_group("where it goes")
     where.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     where.add_argument("--study", metavar="NAME", help="default: model, preset and a hash of the settings")
@@ -151,6 +152,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         delta=options.delta,
         skip=options.skip,
         workers=options.workers,
+        cluster=options.cluster,
         storage=options.storage,
         study=options.study,
     )

@@ -66,7 +66,7 @@ class InProcess:
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         for job in jobs:
-            yield _evaluate(self._open_measurer, self._task, job)
+            yield evaluate_job(self._open_measurer, self._task, job)
 
 
 class Processes:
@@ -118,11 +118,11 @@ class Processes:
 
     def _submit(self, job: Job, worker: int) -> Future[Evaluation]:
         try:
-            return self._executors[worker].submit(_evaluate, self._open_measurer, self._task, job)
+            return self._executors[worker].submit(evaluate_job, self._open_measurer, self._task, job)
         except BrokenProcessPool:
             self._executors[worker].shutdown()
             self._executors[worker] = _new_executor()
-            return self._executors[worker].submit(_evaluate, self._open_measurer, self._task, job)
+            return self._executors[worker].submit(evaluate_job, self._open_measurer, self._task, job)
 
 
 def _new_executor() -> ProcessPoolExecutor:
@@ -139,7 +139,8 @@ def _platforms(specs: tuple[str, ...]) -> dict[str, Platform]:
     return open_platforms(specs)
 
 
-def _evaluate(open_measurer: OpenMeasurer, task: Any, job: Job) -> Evaluation:
+def evaluate_job(open_measurer: OpenMeasurer, task: Any, job: Job) -> Evaluation:
+    """In whatever process this is, with the measurer and the platforms that it opened before."""
     measurer = _measurer(open_measurer, task)
     return evaluate(job.configuration, measurer, job.limits, job.genome, _platforms(job.platforms))
 

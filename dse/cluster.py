@@ -1,0 +1,99 @@
+"""Evaluate on the workers of a dask scheduler, on this machine or many.
+
+    dask scheduler
+    dask worker tcp://host:8786 --nthreads 1 --nworkers 2
+
+Every worker needs this package, the checkpoint and the corpus under the same paths. Whoever reaches the scheduler can
+run code on it: keep it on a network of your own.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from typing import Any, Self
+
+from dse.evaluate import Evaluation, Measurer, failed
+from dse.workers import Job, OpenMeasurer, evaluate_job
+
+PATIENCE_SECONDS = 5
+
+_one_at_a_time = threading.Lock()
+
+
+class Cluster:
+    """Connects at once.
+
+    Raises ValueError, in one line, where distributed is not installed, the scheduler does not answer or has no workers.
+    """
+
+    def __init__(self, address: str, open_measurer: OpenMeasurer, task: Any) -> None:
+        try:
+            import distributed
+        except ImportError:
+            raise ValueError("a cluster needs the package distributed: pip install distributed") from None
+        self._open_measurer, self._task = open_measurer, task
+        try:
+            self._client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(f"no dask scheduler answers at {address}: {reason}") from error
+        try:
+            self._client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
+        except TimeoutError:
+            self._client.close()
+            raise ValueError(
+                f"the dask scheduler at {address} has no workers; start some with dask worker {address} --nthreads 1"
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+        """An evaluation that keeps killing its worker is failed.
+
+        Raises ValueError where a worker cannot open, or the connection is lost.
+        """
+        from distributed import KilledWorker, as_completed
+
+        submitted = {
+            self._client.submit(_evaluate_alone, self._open_measurer, self._task, job, pure=False): job for job in jobs
+        }
+        for future in as_completed(submitted, loop=self._client.loop):
+            job = submitted[future]
+            try:
+                yield future.result()
+            except KilledWorker:
+                yield failed(job.configuration, "its dask workers died (killed, or out of memory)", job.genome)
+            except CancelledError as error:
+                raise ValueError("the connection to the dask scheduler is lost; the same command goes on") from error
+            except ImportError as error:
+                raise ValueError(f"a dask worker lacks a package: {error}") from error
+
+
+@dataclass(frozen=True)
+class SameContent:
+    """Opens a measurer where checkpoint and corpus are those that the search began with."""
+
+    open_measurer: OpenMeasurer
+    fingerprint: Callable[[Any], Mapping[str, str]]
+    content: tuple[tuple[str, str], ...]
+
+    def __call__(self, task: Any) -> Measurer:
+        """Raises ValueError, in one line, where they are others."""
+        here = self.fingerprint(task)
+        for name, expected in self.content:
+            if here[name] != expected:
+                raise ValueError(f"the {name} of a dask worker is not that of the search: {here[name]}, not {expected}")
+        return self.open_measurer(task)
+
+
+def _evaluate_alone(open_measurer: OpenMeasurer, task: Any, job: Job) -> Evaluation:
+    # Threads of one worker share its measurer.
+    with _one_at_a_time:
+        return evaluate_job(open_measurer, task, job)
