@@ -18,8 +18,6 @@ from models.workload import BASELINE_BITS, Configuration, Workload
 
 # Utterances are run in groups of about this many frames, so that a group's sums stay in the processor's cache.
 GROUP_FRAMES = 512
-# What one engine may hold of layer outputs: on the embedded corpus 12 to 17 of them, one is 30 to 41 MB.
-CACHE_BYTES = 2**29
 
 Codes = NDArray[np.int8] | NDArray[np.int16]
 
@@ -43,65 +41,6 @@ class Counter:
     def computed(self) -> dict[str, float]:
         """Computed fraction per matvec."""
         return {name: self.sent[name] / elements for name, elements in self.elements.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Prefix:
-    """The first `layers` layers run: their output codes int16 [N, width] (None before the first), their counts."""
-
-    layers: int
-    output: NDArray[np.int16] | None
-    counter: Counter
-
-
-class PrefixCache:
-    """Outputs of a network's first layers on one set of utterances, by the settings of all matvecs that made them.
-
-    A configuration that agrees with an earlier one on its first layers starts behind them. Every run adds one layer to
-    the deepest prefix it found, so that what many configurations share is kept deep and what none shares costs one
-    array; the least recently used arrays make room.
-    """
-
-    def __init__(self, workload: Workload, limit_bytes: int = CACHE_BYTES) -> None:
-        self.workload, self.limit_bytes = workload, limit_bytes
-        self._prefixes: dict[tuple[object, ...], Prefix] = {}  # least recently used first
-        self._utterances: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
-
-    @property
-    def bytes(self) -> int:
-        return sum(prefix.output.nbytes for prefix in self._prefixes.values() if prefix.output is not None)
-
-    def deepest(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration, layers: int
-    ) -> Prefix:
-        """The longest known prefix, with counts of its own; other utterances than last time forget everything."""
-        known = self._utterances
-        if known is None or not (np.array_equal(known[0], features) and np.array_equal(known[1], offsets)):
-            self._prefixes.clear()
-            self._utterances = (features.copy(), offsets.copy())
-        for depth in range(layers, 0, -1):
-            key = self._key(configuration, depth)
-            if key in self._prefixes:
-                found = self._prefixes[key] = self._prefixes.pop(key)
-                return Prefix(depth, found.output, found.counter.only(found.counter.elements))
-        return Prefix(0, None, Counter())
-
-    def keep(self, configuration: Configuration, depth: int, output: NDArray[np.int16], counter: Counter) -> None:
-        """Remember the first `depth` layers' output, which no one may change afterwards."""
-        if output.nbytes > self.limit_bytes:
-            return
-        while self.bytes + output.nbytes > self.limit_bytes:
-            del self._prefixes[next(iter(self._prefixes))]
-        kept = Prefix(depth, output, counter.only(self._names(depth)))
-        self._prefixes[self._key(configuration, depth)] = kept
-
-    def _names(self, depth: int) -> list[str]:
-        layers = tuple(f"l{layer}." for layer in range(depth))
-        return [name for name in self.workload.names if name.startswith(layers)]
-
-    def _key(self, configuration: Configuration, depth: int) -> tuple[object, ...]:
-        settings = [configuration[name] for name in self._names(depth)]
-        return tuple((*setting.operand_bits, setting.delta) for setting in settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,26 +121,38 @@ class Linear:
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
+        bias: NDArray[np.float32] | None = None,
+        out: NDArray[np.int16] | None = None,
     ) -> NDArray[np.int16]:
-        """The products of all `names` with the sequence x, side by side [n, rows], on a grid with `out_bits`."""
-        bundles = self.bundles(names, fraction_bits, configuration)
-        parts = [rescale(self(b, x, offsets, counter), b.unit * np.float32(2.0**out_bits)) for b in bundles]
-        return self.in_order(names, bundles, parts)
+        """The products of all `names` with the sequence x, side by side [n, rows], on a grid with `out_bits`.
 
-    def in_order(
-        self, names: tuple[str, ...], bundles: list[Bundle], parts: list[NDArray[np.int16]]
-    ) -> NDArray[np.int16]:
-        """Columns of the bundles' products put into the order of `names`."""
-        if len(parts) == 1:
-            return parts[0]
-        columns = {}
-        for bundle, part in zip(bundles, parts, strict=True):
-            start = 0
-            for name in bundle.names:
-                rows = len(self.matrices[name])
-                columns[name] = part[:, start : start + rows]
-                start += rows
-        return np.concatenate([columns[name] for name in names], axis=1)
+        `bias` [rows], codes of that grid, is added to the rounded products; `out` is where the result goes.
+        """
+        bundles = self.bundles(names, fraction_bits, configuration)
+        rows = sum(len(self.matrices[name]) for name in names)
+        bias = np.zeros(rows, np.float32) if bias is None else bias
+        out = np.empty((len(x), rows), np.int16) if out is None else out
+        for bundle in bundles:
+            sums = self(bundle, x, offsets, counter)
+            rescale(sums, bundle.unit * np.float32(2.0**out_bits), bias, self.columns(names, bundle), out)
+        return out
+
+    def columns(self, names: tuple[str, ...], bundle: Bundle) -> NDArray[np.int64]:
+        """Where blocks of a bundle's columns go when `names` stand side by side: rows of (from, to, count)."""
+        start, places = 0, {}
+        for name in names:
+            places[name] = start
+            start += len(self.matrices[name])
+        blocks: list[list[int]] = []
+        start = 0
+        for name in bundle.names:
+            count = len(self.matrices[name])
+            if blocks and blocks[-1][1] + blocks[-1][2] == places[name]:
+                blocks[-1][2] += count
+            else:
+                blocks.append([start, places[name], count])
+            start += count
+        return np.array(blocks)
 
 
 @njit(cache=True, nogil=True)
@@ -220,14 +171,19 @@ def quantize_codes(x, divisor, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def rescale(sums, scale):  # type: ignore[no-untyped-def]
-    """Grid codes int16 [n, rows] of exact sums: one float32 product with `scale` [rows], half to even, saturating."""
-    out = np.empty(sums.shape, np.int16)
-    for n in range(sums.shape[0]):
-        row, codes = sums[n], out[n]
-        for m in range(len(codes)):
-            codes[m] = np.int16((min(max(np.float32(row[m]) * scale[m], LOW), HIGH) + ROUNDER) - ROUNDER)
-    return out
+def rescale(sums, scale, bias, columns, out):  # type: ignore[no-untyped-def]
+    """Exact sums [n, rows] as grid codes into `out` int16 [n, all rows]: blocks of columns, see `Linear.columns`.
+
+    One float32 product with `scale` [rows], half to even, saturating; then plus `bias` [all rows], saturating.
+    """
+    for k in range(len(columns)):
+        start, place, count = columns[k]
+        block_scale, block_bias = scale[start : start + count], bias[place : place + count]
+        for n in range(len(sums)):
+            row, codes = sums[n, start : start + count], out[n, place : place + count]
+            for m in range(len(codes)):
+                code = (min(max(np.float32(row[m]) * block_scale[m], LOW), HIGH) + ROUNDER) - ROUNDER
+                codes[m] = np.int16(min(max(code + block_bias[m], LOW), HIGH))
 
 
 def groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,9 +10,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Bundle, Codes, Counter, Linear, PrefixCache, groups, rescale
-from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
+from models.engine import Bundle, Codes, Counter, Linear, groups, rescale
+from models.fixed_point import PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
 from models.matmul import product
+from models.prefix_cache import PrefixCache
 from models.quantizer import code_range
 from models.recurrent import NORM_EPSILON
 from models.workload import BASELINE_BITS, Configuration, is_float
@@ -40,6 +42,7 @@ class RecurrentEngine:
                 matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
         self.linear = Linear(spec.workload(), matrices, calibration)
         self.cache = PrefixCache(self.linear.workload)
+        self._known_steps: tuple[NDArray[np.int64], list[NDArray[np.int64]]] | None = None
 
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
@@ -83,12 +86,11 @@ class RecurrentEngine:
     ) -> NDArray[np.int16]:
         """Products of a whole sequence plus bias, int16 [N, rows] on a grid with `out_bits`."""
         out = np.empty((len(x), len(bias)), np.int16)
-        codes = to_grid(bias, out_bits)
+        codes = to_grid(bias, out_bits).astype(np.float32)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - offsets[first]
-            products = self.linear.to_grid(names, x[part], bits, out_bits, bounds, configuration, counter)
-            add_bias(products, codes, out[part])
+            self.linear.to_grid(names, x[part], bits, out_bits, bounds, configuration, counter, codes, out[part])
         return out
 
     def _recur(
@@ -99,23 +101,30 @@ class RecurrentEngine:
         configuration: Configuration,
         counter: Counter,
     ) -> tuple[NDArray[np.int16], int]:
-        """The layer's output codes int16 [N, 2 H] and their fraction bits.
+        """The layer's output codes int16 [N, 2 H] and their fraction bits."""
+        steps = self._steps(offsets)
+        rows = len(steps[0]) if steps else 0
+        cell = self.spec.cell()(self.spec, layer, rows, self.calibration, self.weights)
+        products = StepProducts(self.linear, cell.h_bits, rows, configuration, counter)
+        out = np.empty((len(pre), 2, self.spec.hidden), np.int16)
+        for frames in steps:
+            scatter(cell.step(pre, frames, products), frames, out)
+        products.count()
+        return out.reshape(len(pre), self.spec.width), cell.h_bits
+
+    def _steps(self, offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Frames [rows] of every step; kept for the utterances of the last call.
 
         Rows are (utterance, direction), longest utterance first, so that the rows that still run come first.
         """
-        lengths = np.diff(offsets)
-        order = np.argsort(-lengths, kind="stable")
-        active = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
-        cell = self.spec.cell()(self.spec, layer, 2 * len(lengths), self.calibration, self.weights)
-        products = StepProducts(self.linear, cell.h_bits, 2 * len(lengths), configuration, counter)
-        out = np.empty((len(pre), 2, self.spec.hidden), np.int16)
-        for t, count in enumerate(active):
-            frames = np.empty(2 * count, np.int64)
-            frames[0::2] = offsets[order[:count]] + t
-            frames[1::2] = offsets[order[:count] + 1] - 1 - t
-            h = cell.step(pre, frames, products)
-            out[frames, np.arange(2 * count) % 2] = h
-        return out.reshape(len(pre), self.spec.width), cell.h_bits
+        if self._known_steps is None or not np.array_equal(self._known_steps[0], offsets):
+            lengths = np.diff(offsets)
+            order = np.argsort(-lengths, kind="stable")
+            active = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
+            starts, ends = offsets[order], offsets[order + 1] - 1
+            steps = [np.stack([starts[:k] + t, ends[:k] - t], axis=1).ravel() for t, k in enumerate(active)]
+            self._known_steps = (offsets.copy(), steps)
+        return self._known_steps[1]
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
@@ -127,6 +136,26 @@ class RecurrentEngine:
         return logits
 
 
+@dataclass(eq=False)
+class Gate:
+    """One bundle's delta gate over a batch of rows: the codes it holds, what it was shown and what it sent."""
+
+    bundle: Bundle
+    held: Codes  # [rows, cols]
+    scale: NDArray[np.float32]  # preactivation steps in one unit of a sum
+    columns: NDArray[np.int64]
+    elements: int = 0
+    sent: int = 0
+
+    def __call__(self, vectors: NDArray[np.int16], bias: NDArray[np.float32], out: NDArray[np.int16]) -> None:
+        running = self.held[: len(vectors)]
+        low, high = code_range(self.bundle.act_bits)
+        divisor = np.float32(self.bundle.divisor)
+        self.sent += gate_step(vectors, divisor, low, high, self.bundle.delta, running)
+        self.elements += vectors.size
+        rescale(product(running, self.bundle.matrix), self.scale, bias, self.columns, out)
+
+
 class StepProducts:
     """Recurrent products one step at a time: `(names, vectors)` -> U times vectors on the preactivation grid.
 
@@ -136,26 +165,34 @@ class StepProducts:
     def __init__(self, linear: Linear, bits: int, rows: int, configuration: Configuration, counter: Counter) -> None:
         self.linear, self.bits, self.rows = linear, bits, rows
         self.configuration, self.counter = configuration, counter
-        self._gates: dict[tuple[str, ...], list[tuple[Bundle, Codes, NDArray[np.float32]]]] = {}
+        self._gates: dict[tuple[str, ...], tuple[list[Gate], NDArray[np.float32], NDArray[np.int16]]] = {}
 
     def __call__(self, names: tuple[str, ...], vectors: NDArray[np.int16]) -> NDArray[np.int16]:
-        """int16 [rows, outputs] of vectors int16 [rows, H], the first rows of the batch."""
+        """int16 [rows, outputs] of vectors int16 [rows, H], the first rows of the batch; good until the next call."""
         if names not in self._gates:
-            self._gates[names] = []
-            for bundle in self.linear.bundles(names, self.bits, self.configuration):
-                held: Codes = np.zeros((self.rows, vectors.shape[1]), np.int8)
-                if bundle.act_bits == BASELINE_BITS:
-                    held = held.astype(np.int16)
-                self._gates[names].append((bundle, held, bundle.unit * np.float32(2.0**PRE_BITS)))
-        parts = []
-        for bundle, held, scale in self._gates[names]:
-            running = held[: len(vectors)]
-            low, high = code_range(bundle.act_bits)
-            sent = gate_step(vectors, np.float32(bundle.divisor), low, high, bundle.delta, running)
-            for name in bundle.names:
-                self.counter.add(name, vectors.size, sent)
-            parts.append(rescale(product(running, bundle.matrix), scale))
-        return self.linear.in_order(names, [bundle for bundle, _, _ in self._gates[names]], parts)
+            self._gates[names] = self._open(names, vectors.shape[1])
+        gates, bias, out = self._gates[names]
+        for gate in gates:
+            gate(vectors, bias, out)
+        return out[: len(vectors)]
+
+    def count(self) -> None:
+        """Tell the counter, once all steps are run."""
+        for gates, _, _ in self._gates.values():
+            for gate in gates:
+                for name in gate.bundle.names:
+                    self.counter.add(name, gate.elements, gate.sent)
+
+    def _open(self, names: tuple[str, ...], cols: int) -> tuple[list[Gate], NDArray[np.float32], NDArray[np.int16]]:
+        gates = []
+        for bundle in self.linear.bundles(names, self.bits, self.configuration):
+            held: Codes = np.zeros((self.rows, cols), np.int8)
+            if bundle.act_bits == BASELINE_BITS:
+                held = held.astype(np.int16)
+            scale = bundle.unit * np.float32(2.0**PRE_BITS)
+            gates.append(Gate(bundle, held, scale, self.linear.columns(names, bundle)))
+        outputs = sum(len(self.linear.matrices[name]) for name in names)
+        return gates, np.zeros(outputs, np.float32), np.empty((self.rows, outputs), np.int16)
 
 
 @njit(cache=True, nogil=True)
@@ -176,12 +213,12 @@ def gate_step(vectors, divisor, low, high, threshold, held):  # type: ignore[no-
 
 
 @njit(cache=True, nogil=True)
-def add_bias(products, bias, out):  # type: ignore[no-untyped-def]
-    """out int16 [n, rows] = products + bias [rows], saturating."""
-    for n in range(len(products)):
-        row, to = products[n], out[n]
-        for m in range(len(row)):
-            to[m] = np.int16(min(max(np.float32(row[m]) + np.float32(bias[m]), LOW), HIGH))
+def scatter(h, frames, out):  # type: ignore[no-untyped-def]
+    """Rows of h [rows, H] to their frames of `out` [N, 2, H]; rows are forward and backward in turn."""
+    for row in range(len(h)):
+        values, to = h[row], out[frames[row], row % 2]
+        for i in range(len(values)):
+            to[i] = values[i]
 
 
 def fold_batch_norm(

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Counter, Linear, PrefixCache, groups
-from models.fixed_point import HIGH, LOW, PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
+from models.engine import Counter, Linear, groups
+from models.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
+from models.prefix_cache import PrefixCache
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration, is_float
 
@@ -97,8 +98,10 @@ class SruEngine:
         self, x: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, counter: Counter
     ) -> NDArray[np.float32]:
         bits = self.calibration.fraction_bits("logits")
-        products = self.linear.to_grid(("output",), x, self.x_bits[-1], bits, offsets, configuration, counter)
-        return to_float(np.clip(products.astype(np.float32) + self.output_bias, LOW, HIGH), bits)
+        codes = self.linear.to_grid(
+            ("output",), x, self.x_bits[-1], bits, offsets, configuration, counter, self.output_bias
+        )
+        return to_float(codes, bits)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA
