@@ -10,13 +10,14 @@ from typing import Any, Literal, Protocol
 from dse.limits import Limit, Violation, violations
 from dse.objective import eliminated_percent, size_metrics
 from dse.pricing import broken_rules, price, without_inference
+from dse.screen import ERROR, Sample, Screen, baseline_sample
 from dse.space import Genome
 from models.workload import Configuration, Workload
 from platforms import Platform
 
 # A candidate's error: of the whole validation split, or the worst of its four quarters.
 WHOLE, MAX4 = ERRORS = ("whole", "max4")
-Status = Literal["ok", "infeasible", "failed"]
+Status = Literal["ok", "infeasible", "screened", "failed"]
 
 
 class Measurement(Protocol):
@@ -41,11 +42,16 @@ class Measurement(Protocol):
 
 
 class Measurer(Protocol):
-    """Runs the quantized network. Opened once per process."""
+    """Runs the quantized network. Opened once per process.
+
+    `sample` runs a quarter of the split; `measure` need not run that again where it is given.
+    """
 
     @property
     def workload(self) -> Workload: ...
-    def measure(self, configuration: Configuration) -> Measurement: ...
+    def __hash__(self) -> int: ...
+    def sample(self, configuration: Configuration) -> Sample: ...
+    def measure(self, configuration: Configuration, sample: Any = None) -> Measurement: ...
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,8 @@ class Evaluation:
     """Everything known of one candidate.
 
     `metrics` holds every known metric, whatever the objectives; an infeasible candidate that was never run has only
-    those that need no inference, a failed one at most those. `violation` sums the gaps to the limits, each as a share
-    of its bound: 0 if all are kept.
+    those that need no inference, a failed one at most those. A screened one was run on a quarter of the split alone
+    and has its estimates. `violation` sums the gaps to the limits, each as a share of its bound: 0 if all are kept.
     """
 
     genome: Genome
@@ -68,8 +74,8 @@ class Evaluation:
 
     @property
     def measured(self) -> bool:
-        """Whether an inference was spent, and came back."""
-        return bool(self.computed)
+        """Whether an inference over the whole split was spent, and came back."""
+        return bool(self.computed) and self.status != "screened"
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -103,11 +109,13 @@ def evaluate(
     limits: Sequence[Limit] = (),
     genome: Genome = (),
     platforms: Mapping[str, Platform] | None = None,
+    screen: Screen | None = None,
 ) -> Evaluation:
     """Price, run and judge one configuration. `limits` are absolute; `genome` is carried along, never looked at.
 
-    What breaks a platform's rules, or a limit that needs no inference, is infeasible at once. One inference prices all
-    platforms. An exception while measuring makes the evaluation failed, with the exception as its reason.
+    What breaks a platform's rules, or a limit that needs no inference, is infeasible at once; with a `screen`, what a
+    quarter of the split leaves no chance is screened. One inference prices all platforms. An exception while measuring
+    makes the evaluation failed, with the exception as its reason.
     """
     workload, platforms = measurer.workload, platforms or {}
     metrics = size_metrics(workload, configuration)
@@ -118,7 +126,12 @@ def evaluate(
     if priced.status == "infeasible":
         return priced
     try:
-        measurement = measurer.measure(configuration)
+        sample = None
+        if screen is not None:
+            sample = measurer.sample(configuration)
+            if screened := _screened(priced, screen, sample, measurer, limits, platforms):
+                return screened
+        measurement = measurer.measure(configuration, sample)
         computed = dict(measurement.computed)
         metrics |= _measured_metrics(workload, measurement) | price(platforms, workload, configuration, computed)
     except Exception as error:
@@ -144,6 +157,30 @@ def failed(
     configuration: Configuration, reason: str, genome: Genome = (), metrics: Mapping[str, float] | None = None
 ) -> Evaluation:
     return Evaluation(genome, configuration, "failed", reasons=(reason,), metrics=dict(metrics or {}))
+
+
+def _screened(
+    priced: Evaluation,
+    screen: Screen,
+    sample: Sample,
+    measurer: Measurer,
+    limits: Sequence[Limit],
+    platforms: Mapping[str, Platform],
+) -> Evaluation | None:
+    """What the sample lets expect of a candidate that it leaves no chance; None where there is one."""
+    computed = dict(sample.computed)
+    error, least_error = screen.error_percent(sample, baseline_sample(measurer, screen.baseline))
+    estimated = {
+        **priced.metrics,
+        ERROR: error,
+        "eliminated_percent": eliminated_percent(measurer.workload, computed),
+        **price(platforms, measurer.workload, priced.configuration, computed),
+    }
+    reasons = screen.reasons(priced.metrics, estimated, least_error, limits)
+    if not reasons:
+        return None
+    judged = judge(replace(priced, metrics=estimated, computed=computed, seconds=float(sample.seconds)), limits)
+    return replace(judged, status="screened", reasons=reasons)
 
 
 def _measured_metrics(workload: Workload, measurement: Measurement) -> dict[str, float]:

@@ -47,6 +47,7 @@ class SearchSettings:
     seed: int = 1
     population: int = 40
     searcher: str = "nsga2"
+    screening: bool = False
     weight_bits: tuple[int, ...] = DEFAULT_BITS
     activation_bits: tuple[int, ...] = DEFAULT_BITS
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
@@ -63,6 +64,8 @@ class SearchSettings:
                 raise ValueError(f"{name} {value} is too small; it is at least {least}")
         if self.error not in ERRORS:
             raise ValueError(f"error '{self.error}' is none of {', '.join(ERRORS)}")
+        if self.screening and self.error != WHOLE:
+            raise ValueError(f"screening estimates the error of the whole split; it cannot be with error {self.error}")
 
 
 class MeasureModule(Protocol):
@@ -143,6 +146,8 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
     }
     if settings.error != WHOLE:
         identity["error"] = settings.error
+    if settings.screening:
+        identity["screening"] = "on"
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
     return Plan(settings, chosen, task, workload, space, objectives, limits, platforms, identity)

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING
 from dse.evaluate import Evaluation, judge
 from dse.limits import Limit, resolve
 from dse.objective import Objective, minimised
+from dse.pareto import front
 from dse.plan import MeasureModule, Plan, SearchSettings, make_plan
 from dse.pricing import broken_rules, price
 from dse.progress import Progress
 from dse.result import SearchResult
+from dse.screen import Screen
 from dse.searchers import Outcome, searcher_named
 from dse.space import Genome
 from dse.workers import Job, Workers, open_workers
@@ -75,7 +77,8 @@ def run_plan(plan: Plan) -> SearchResult:
             for genome in genomes:
                 if genome in store.evaluations:
                     progress.count(store.evaluations[genome], stored=True)
-            for evaluation in _evaluate_new(genomes, plan, store, baseline, limits, workers):
+            screen = _screen(plan, baseline, [store.evaluations[genome] for genome in asked])
+            for evaluation in _evaluate_new(genomes, plan, store, baseline, limits, workers, screen):
                 store.add(evaluation, plan.space)
                 progress.count(evaluation)
             asked += genomes
@@ -118,6 +121,14 @@ def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
     return baseline
 
 
+def _screen(plan: Plan, baseline: Evaluation, before: Sequence[Evaluation]) -> Screen | None:
+    """Of what was evaluated in the generations before, so that it is the same for any number of workers."""
+    if not plan.settings.screening:
+        return None
+    points = tuple(minimised(plan.objectives, evaluation.metrics) for evaluation in front(before, plan.objectives))
+    return Screen(baseline.configuration, baseline.metrics["error_percent"], plan.objectives, points)
+
+
 def _evaluate_new(
     genomes: Sequence[Genome],
     plan: Plan,
@@ -125,6 +136,7 @@ def _evaluate_new(
     baseline: Evaluation,
     limits: tuple[Limit, ...],
     workers: Workers,
+    screen: Screen | None,
 ) -> Iterator[Evaluation]:
     """The genomes that the store lacks, in the order they finish. The baseline's own genome needs no second run."""
     jobs = []
@@ -136,14 +148,15 @@ def _evaluate_new(
             broken = broken_rules(plan.platforms, plan.workload, configuration)
             yield judge(replace(baseline, genome=genome), limits, broken)
         else:
-            jobs.append(Job(genome, configuration, limits, plan.settings.platforms))
+            jobs.append(Job(genome, configuration, limits, plan.settings.platforms, screen))
     yield from workers.evaluate(jobs)
 
 
 def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:
     if evaluation.status == "failed":
         return Outcome(evaluation.genome, None, math.inf)
-    values = minimised(objectives, evaluation.metrics) if evaluation.measured else None
+    # What a quarter of the split lets expect of a screened candidate guides the search as well.
+    values = minimised(objectives, evaluation.metrics) if evaluation.computed else None
     return Outcome(evaluation.genome, values, evaluation.violation)
 
 

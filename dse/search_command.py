@@ -119,6 +119,12 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--seed", type=int, default=default.seed, help="default %(default)s")
     how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
     how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")
+    how.add_argument(
+        "--screening",
+        choices=("on", "off"),
+        default="on" if default.screening else "off",
+        help="run a quarter of the split first, and the rest only where that leaves a chance; default %(default)s",
+    )
     how.add_argument("--workers", type=int, default=default.workers, help="processes; default: one a core")
     how.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a dask scheduler whose workers evaluate instead")
     where = result.add_argument_group("where it goes")
@@ -147,6 +153,7 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         seed=options.seed,
         population=options.population,
         searcher=options.searcher,
+        screening=options.screening == "on",
         weight_bits=options.weight_bits,
         activation_bits=options.activation_bits,
         delta=options.delta,

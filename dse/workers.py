@@ -19,6 +19,7 @@ from typing import Any, Protocol, Self
 from dse.evaluate import Evaluation, Measurer, evaluate, failed
 from dse.limits import Limit
 from dse.pricing import open_platforms
+from dse.screen import Screen, baseline_sample
 from dse.space import Genome
 from models.workload import Configuration
 from platforms import Platform
@@ -35,6 +36,7 @@ class Job:
     configuration: Configuration
     limits: tuple[Limit, ...]
     platforms: tuple[str, ...] = ()
+    screen: Screen | None = None
 
 
 class Workers(Protocol):
@@ -62,6 +64,7 @@ class InProcess:
 
     def __exit__(self, *_: object) -> None:
         _measurer.cache_clear()
+        baseline_sample.cache_clear()
         _platforms.cache_clear()
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
@@ -142,7 +145,7 @@ def _platforms(specs: tuple[str, ...]) -> dict[str, Platform]:
 def evaluate_job(open_measurer: OpenMeasurer, task: Any, job: Job) -> Evaluation:
     """In whatever process this is, with the measurer and the platforms that it opened before."""
     measurer = _measurer(open_measurer, task)
-    return evaluate(job.configuration, measurer, job.limits, job.genome, _platforms(job.platforms))
+    return evaluate(job.configuration, measurer, job.limits, job.genome, _platforms(job.platforms), job.screen)
 
 
 def _start_worker() -> None:

@@ -46,6 +46,14 @@ class Measurement:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Sample:
+    utterance_errors: list[int]
+    reference_phones: int
+    computed: dict[str, float]
+    seconds: float
+
+
 class Measurer:
     workload = WORKLOAD
     calls = 0
@@ -53,20 +61,32 @@ class Measurer:
     def __init__(self, task: Task | None = None) -> None:
         self.error = "whole" if task is None else task.error
 
-    def measure(self, configuration: Configuration) -> Measurement:
+    def sample(self, configuration: Configuration) -> Sample:
+        """A hundred utterances of ten phones, whose errors scatter with no bearing on the configuration."""
+        error, computed = _answer(configuration)
+        errors = [round(error / 10 + (utterance * 37 % 100 - 49.5) / 50) for utterance in range(100)]
+        return Sample(errors, 1000, computed, 0.0025)
+
+    def measure(self, configuration: Configuration, sample: Sample | None = None) -> Measurement:
         type(self).calls += 1
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         _misbehave(configuration)
-        error, computed = 15.0, {}
-        for position, (name, setting) in enumerate(configuration):
-            weight_bits, act_bits = setting.operand_bits
-            step = setting.delta * 2.0 ** (1 - act_bits)
-            error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
-            computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
+        error, computed = _answer(configuration)
         errors = round(error * 10)
         quarters = tuple(error + difference for difference in (-1.5, -0.5, 0.5, 1.5))
         chosen = max(quarters) if self.error == "max4" else error
         return Measurement(chosen, quarters, errors - 2, 1, 1, 1000, computed, 0.01)
+
+
+def _answer(configuration: Configuration) -> tuple[float, dict[str, float]]:
+    """Error in percent and computed fractions."""
+    error, computed = 15.0, {}
+    for position, (name, setting) in enumerate(configuration):
+        weight_bits, act_bits = setting.operand_bits
+        step = setting.delta * 2.0 ** (1 - act_bits)
+        error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
+        computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
+    return error, computed
 
 
 def _misbehave(configuration: Configuration) -> None:
@@ -99,10 +119,10 @@ def counting(stop_at: int | None = None) -> tuple[Any, SimpleNamespace]:
     calls = SimpleNamespace(count=0)
 
     class Counting(Measurer):
-        def measure(self, configuration: Configuration) -> Measurement:
+        def measure(self, configuration: Configuration, sample: Sample | None = None) -> Measurement:
             if calls.count == stop_at:
                 raise KeyboardInterrupt
             calls.count += 1
-            return super().measure(configuration)
+            return super().measure(configuration, sample)
 
     return SimpleNamespace(**{**globals(), "open_measurer": lambda task: Counting()}), calls

@@ -1,0 +1,90 @@
+"""Screening: a candidate runs on a quarter of the split first, and on the rest only where that leaves it a chance.
+
+Its error on the whole split is estimated as the baseline's there plus their difference on the quarter, utterance by
+utterance, so that an easy quarter flatters nobody. It has no chance where even the least error that the quarter
+allows breaks a limit, or leaves it no better in any objective than a point of the front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+
+from dse.limits import Limit, violations
+from dse.objective import OBJECTIVES, Objective, full_objective, minimised
+from models.workload import Configuration
+
+ERROR = OBJECTIVES["error"].metric
+STANDARD_ERRORS = 3.0  # between the estimate of an error and the least that counts as possible
+MARGIN_FRACTION = 0.01  # of other metrics estimated on the quarter, eliminated operations for one
+SAMPLE_FRACTION = 0.25
+SMALLEST_SAMPLE = 20  # utterances; the spread of fewer tells too little
+
+
+class Sample(Protocol):
+    """What a run over the quarter tells: phone errors of each utterance, computed fractions."""
+
+    @property
+    def utterance_errors(self) -> Sequence[int]: ...
+    @property
+    def reference_phones(self) -> int: ...
+    @property
+    def computed(self) -> Mapping[str, float]: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+class Sampler(Protocol):
+    def __hash__(self) -> int: ...
+    def sample(self, configuration: Configuration) -> Sample: ...
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the candidates of a generation are held against; picklable.
+
+    `front` holds objective values, smaller is better, of the front when the generation began.
+    """
+
+    baseline: Configuration
+    baseline_error_percent: float
+    objectives: tuple[Objective, ...]
+    front: tuple[tuple[float, ...], ...]
+
+    def error_percent(self, sample: Sample, baseline: Sample) -> tuple[float, float]:
+        """A candidate's error on the whole split: the estimate, and the least that is possible."""
+        difference = np.subtract(sample.utterance_errors, baseline.utterance_errors)
+        estimate = self.baseline_error_percent + 100.0 * float(difference.sum()) / sample.reference_phones
+        if len(difference) < SMALLEST_SAMPLE:
+            return estimate, -math.inf
+        # Of a sum over a sample drawn without replacement. Source: Cochran, Sampling Techniques, 1977, section 2.6.
+        deviation = math.sqrt(len(difference) * (1.0 - SAMPLE_FRACTION)) * float(difference.std(ddof=1))
+        return estimate, estimate - STANDARD_ERRORS * 100.0 * deviation / sample.reference_phones
+
+    def reasons(
+        self, exact: Mapping[str, float], estimated: Mapping[str, float], least_error: float, limits: Sequence[Limit]
+    ) -> tuple[str, ...]:
+        """Why a candidate has no chance; none where it has one. `exact` are the metrics known without inference."""
+        at_best = {**exact, ERROR: least_error}
+        for objective in (*self.objectives, *(full_objective(limit.objective) for limit in limits)):
+            if objective.metric not in at_best:
+                value = objective.minimised(estimated[objective.metric])
+                at_best[objective.metric] = objective.minimised(value - MARGIN_FRACTION * abs(value))
+        screened = f"screened: error at least {least_error:.4g} % by a quarter of the split"
+        if broken := violations(limits, at_best):
+            return tuple(f"{screened}; {violation.reason}" for violation in broken)
+        values = minimised(self.objectives, at_best)
+        if any(all(theirs <= mine for theirs, mine in zip(point, values, strict=True)) for point in self.front):
+            return (f"{screened}; a point of the front is no worse in any objective",)
+        return ()
+
+
+@lru_cache(maxsize=1)
+def baseline_sample(measurer: Sampler, baseline: Configuration) -> Sample:
+    """Run once a process."""
+    return measurer.sample(baseline)
