@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +19,14 @@ CACHE_BYTES = 2**29
 class Prefix:
     """The first `layers` layers run: their output codes int16 [N, width] (None before the first), their counts."""
 
+    utterances: bytes  # digest of features and offsets
     layers: int
     output: NDArray[np.int16] | None
     counter: Counter
 
 
 class PrefixCache:
-    """Outputs of a network's first layers on one set of utterances, by the settings of all matvecs that made them.
+    """Outputs of a network's first layers, by the utterances and the settings of all matvecs that made them.
 
     A configuration that agrees with an earlier one on its first layers starts behind them. Every run adds one layer to
     the deepest prefix it found, so that what many configurations share is kept deep and what none shares costs one
@@ -34,40 +36,37 @@ class PrefixCache:
     def __init__(self, workload: Workload, limit_bytes: int = CACHE_BYTES) -> None:
         self.workload, self.limit_bytes = workload, limit_bytes
         self._prefixes: dict[tuple[object, ...], Prefix] = {}  # least recently used first
-        self._utterances: tuple[NDArray[np.float32], NDArray[np.int64]] | None = None
 
     @property
-    def bytes(self) -> int:
+    def used_bytes(self) -> int:
         return sum(prefix.output.nbytes for prefix in self._prefixes.values() if prefix.output is not None)
 
     def deepest(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration, layers: int
     ) -> Prefix:
-        """The longest known prefix, with counts of its own; other utterances than last time forget everything."""
-        known = self._utterances
-        if known is None or not (np.array_equal(known[0], features) and np.array_equal(known[1], offsets)):
-            self._prefixes.clear()
-            self._utterances = (features.copy(), offsets.copy())
+        """The longest known prefix of at most `layers`, with counts of its own that may be added to."""
+        utterances = hashlib.sha256(features.tobytes() + offsets.tobytes()).digest()
         for depth in range(layers, 0, -1):
-            key = self._key(configuration, depth)
+            key = self._key(utterances, configuration, depth)
             if key in self._prefixes:
                 found = self._prefixes[key] = self._prefixes.pop(key)
-                return Prefix(depth, found.output, found.counter.only(found.counter.elements))
-        return Prefix(0, None, Counter())
+                return Prefix(utterances, depth, found.output, found.counter.only(found.counter.elements))
+        return Prefix(utterances, 0, None, Counter())
 
-    def keep(self, configuration: Configuration, depth: int, output: NDArray[np.int16], counter: Counter) -> None:
-        """Remember the first `depth` layers' output, which no one may change afterwards."""
+    def extend(self, prefix: Prefix, configuration: Configuration, output: NDArray[np.int16], counter: Counter) -> None:
+        """Remember the output of the layer behind `prefix`, which no one may change afterwards."""
         if output.nbytes > self.limit_bytes:
             return
-        while self.bytes + output.nbytes > self.limit_bytes:
+        while self.used_bytes + output.nbytes > self.limit_bytes:
             del self._prefixes[next(iter(self._prefixes))]
-        kept = Prefix(depth, output, counter.only(self._names(depth)))
-        self._prefixes[self._key(configuration, depth)] = kept
+        depth = prefix.layers + 1
+        kept = Prefix(prefix.utterances, depth, output, counter.only(self._names(depth)))
+        self._prefixes[self._key(prefix.utterances, configuration, depth)] = kept
 
     def _names(self, depth: int) -> list[str]:
         layers = tuple(f"l{layer}." for layer in range(depth))
         return [name for name in self.workload.names if name.startswith(layers)]
 
-    def _key(self, configuration: Configuration, depth: int) -> tuple[object, ...]:
+    def _key(self, utterances: bytes, configuration: Configuration, depth: int) -> tuple[object, ...]:
         settings = [configuration[name] for name in self._names(depth)]
-        return tuple((*setting.operand_bits, setting.delta) for setting in settings)
+        return (utterances, *((*setting.operand_bits, setting.delta) for setting in settings))

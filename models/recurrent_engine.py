@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +43,6 @@ class RecurrentEngine:
                 matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
         self.linear = Linear(spec.workload(), matrices, calibration)
         self.cache = PrefixCache(self.linear.workload)
-        self._known_steps: tuple[NDArray[np.int64], list[NDArray[np.int64]]] | None = None
 
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
@@ -67,7 +67,7 @@ class RecurrentEngine:
             )
             x, bits = self._recur(layer, pre, offsets, configuration, counter)
             if layer == prefix.layers:
-                self.cache.keep(configuration, layer + 1, x, counter)
+                self.cache.extend(prefix, configuration, x, counter)
         out_bits = self.calibration.fraction_bits("logits")
         bias = self.weights["output_bias"]
         codes = self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter)
@@ -102,7 +102,7 @@ class RecurrentEngine:
         counter: Counter,
     ) -> tuple[NDArray[np.int16], int]:
         """The layer's output codes int16 [N, 2 H] and their fraction bits."""
-        steps = self._steps(offsets)
+        steps = step_frames(offsets.tobytes())
         rows = len(steps[0]) if steps else 0
         cell = self.spec.cell()(self.spec, layer, rows, self.calibration, self.weights)
         products = StepProducts(self.linear, cell.h_bits, rows, configuration, counter)
@@ -111,20 +111,6 @@ class RecurrentEngine:
             scatter(cell.step(pre, frames, products), frames, out)
         products.count()
         return out.reshape(len(pre), self.spec.width), cell.h_bits
-
-    def _steps(self, offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Frames [rows] of every step; kept for the utterances of the last call.
-
-        Rows are (utterance, direction), longest utterance first, so that the rows that still run come first.
-        """
-        if self._known_steps is None or not np.array_equal(self._known_steps[0], offsets):
-            lengths = np.diff(offsets)
-            order = np.argsort(-lengths, kind="stable")
-            active = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
-            starts, ends = offsets[order], offsets[order + 1] - 1
-            steps = [np.stack([starts[:k] + t, ends[:k] - t], axis=1).ravel() for t, k in enumerate(active)]
-            self._known_steps = (offsets.copy(), steps)
-        return self._known_steps[1]
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
@@ -193,6 +179,20 @@ class StepProducts:
             gates.append(Gate(bundle, held, scale, self.linear.columns(names, bundle)))
         outputs = sum(len(self.linear.matrices[name]) for name in names)
         return gates, np.zeros(outputs, np.float32), np.empty((self.rows, outputs), np.int16)
+
+
+@lru_cache(maxsize=4)
+def step_frames(offsets: bytes) -> list[NDArray[np.int64]]:
+    """Frames [rows] of every step; `offsets` are those of `run`, as bytes.
+
+    Rows are (utterance, direction), longest utterance first, so that the rows that still run come first.
+    """
+    bounds = np.frombuffer(offsets, np.int64)
+    lengths = np.diff(bounds)
+    order = np.argsort(-lengths, kind="stable")
+    active = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
+    starts, ends = bounds[order], bounds[order + 1] - 1
+    return [np.stack([starts[:k] + t, ends[:k] - t], axis=1).ravel() for t, k in enumerate(active)]
 
 
 @njit(cache=True, nogil=True)

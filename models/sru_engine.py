@@ -70,7 +70,7 @@ class SruEngine:
                 x = self._layer(layer, x, bounds, configuration, counter, out)
             logits[part] = self._output(x, bounds, configuration, counter)
         if prefix.layers < spec.layers:
-            self.cache.keep(configuration, prefix.layers + 1, kept, counter)
+            self.cache.extend(prefix, configuration, kept, counter)
         return logits, counter.computed
 
     def _layer(
