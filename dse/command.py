@@ -11,7 +11,6 @@ from typing import NoReturn
 
 EXIT_BAD_INPUT = 2
 SETTINGS = "--settings"
-EXIT_INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):

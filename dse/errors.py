@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import ParamSpec
 
+EXIT_INTERRUPTED = 130
 P = ParamSpec("P")
 
 
@@ -18,6 +19,9 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
         try:
             return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("interrupted; the same command starts or goes on again", file=sys.stderr)
+            return EXIT_INTERRUPTED
         except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0

@@ -197,6 +197,7 @@ def parser() -> Parser:
     result.add_argument("--out", type=Path, required=True, help="checkpoint to write, as in ligru.safetensors")
     result.add_argument("--corpus", help="corpus to take the decoder and the features' mean and deviation from: kaldi")
     result.add_argument("--corpus-path", help="its folder")
+    result.add_argument("--skip-bad", action="store_true", help="leave its damaged utterances out")
     origin = result.add_mutually_exclusive_group()
     origin.add_argument(
         "--dropout",
@@ -212,10 +213,12 @@ def parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out: Path = options.pop("out")
-    corpus, corpus_path = options.pop("corpus"), options.pop("corpus_path")
+    corpus, corpus_path, skip_bad = (options.pop(name) for name in ("corpus", "corpus_path", "skip_bad"))
     checkpoint = import_kaldi(**options)
     if corpus is not None:
-        checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path))
+        checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path, skip_bad))
+    elif corpus_path is not None or skip_bad:
+        raise ValueError("--corpus-path and --skip-bad need --corpus")
     save(out, checkpoint)
     sizes = ", ".join(f"{name} {value}" for name, value in checkpoint.spec.to_json().items())
     print(f"{out}: {checkpoint.spec.name} ({sizes})")

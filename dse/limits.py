@@ -84,6 +84,7 @@ def violations(limits: Sequence[Limit], metrics: Mapping[str, float]) -> tuple[V
         if gap > 0:
             sign = ">" if objective.direction == "minimize" else "<"
             unit = objective.unit
-            reason = f"{limit.objective} {value:.4g} {unit} {sign} {limit.bound:.4g} {unit} limit by {gap:.3g} {unit}"
+            points = "points" if unit == "%" else unit
+            reason = f"{limit.objective} {value:.4g} {unit} {sign} {limit.bound:.4g} {unit} limit by {gap:.3g} {points}"
             found.append(Violation(reason, gap / max(abs(limit.bound), 1e-9)))
     return tuple(found)

@@ -42,10 +42,6 @@ class ModelReport:
     def baseline(self) -> Point:
         return self.at("16")
 
-    @property
-    def skips(self) -> bool:
-        return ("4", ALL) in self.points
-
     def loss(self, label: str, skip: str = NO_SKIP) -> float:
         """Points of PER above the 16-bit baseline."""
         return self.at(label, skip).error_percent - self.baseline.error_percent

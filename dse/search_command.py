@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from dse.command import EXIT_INTERRUPTED, SETTINGS, Parser, from_settings_file, integers, names
-from dse.errors import one_line_errors
+from dse.command import SETTINGS, Parser, from_settings_file, integers, names
+from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.plan import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan

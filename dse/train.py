@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dse.command import Parser
 from dse.corpora import CORPORA, Corpus, corpus_record, open_corpus
 from dse.data import Split, load_split
 from dse.errors import one_line_errors
@@ -52,6 +53,8 @@ class TrainSettings:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
         if self.device not in DEVICES:
             raise ValueError(f"device '{self.device}' is none of {', '.join(DEVICES)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
 
@@ -230,7 +233,7 @@ def _arguments(settings: TrainSettings) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(prog="python -m dse.train", description=__doc__)
+    result = Parser(prog="python -m dse.train", description=__doc__)
     result.add_argument("--model", required=True, help=f"one of {', '.join(MODELS)}")
     result.add_argument("--preset", default="edge", help="sizes: edge (default) or paper")
     result.add_argument("--corpus", default="synthetic", help=f"one of {', '.join(CORPORA)}")

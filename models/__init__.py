@@ -1,1 +1,1 @@
-"""Networks, their quantized evaluation and the vocabulary every room shares. Never imports dse or platforms."""
+"""Networks, their quantized evaluation and the vocabulary every package shares. Never imports dse or platforms."""

@@ -1,4 +1,4 @@
-"""The vocabulary every room shares: matvecs, workloads, settings, configurations. Standard library only."""
+"""The vocabulary every package shares: matvecs, workloads, settings, configurations. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which room may import which, read from the source; and what must not be loaded by looking."""
+"""Which package may import which, read from the source; and what must not be loaded by looking."""
 
 import ast
 import subprocess
@@ -33,8 +33,8 @@ def imports(path, top_level_only=False):
     return found
 
 
-def files(room):
-    return sorted((ROOT / room).rglob("*.py"))
+def files(package):
+    return sorted((ROOT / package).rglob("*.py"))
 
 
 def starts(modules, *prefixes):
@@ -46,7 +46,7 @@ def names(paths):
 
 
 def test_there_is_something_to_read():
-    assert all(len(files(room)) > 2 for room in ROOMS)
+    assert all(len(files(package)) > 2 for package in ROOMS)
 
 
 @pytest.mark.parametrize("path", files("models"), ids=names(files("models")))
@@ -66,7 +66,7 @@ def test_the_vocabulary_needs_the_standard_library_only():
     assert tops <= set(sys.stdlib_module_names) | {"__future__"}
 
 
-@pytest.mark.parametrize("path", [p for room in ROOMS for p in files(room)])
+@pytest.mark.parametrize("path", [p for package in ROOMS for p in files(package)])
 def test_nothing_imports_notebooks_studies_or_tests(path):
     assert not starts(imports(path), "notebooks", "studies", "tests")
 
@@ -95,6 +95,6 @@ def test_a_dry_run_loads_no_torch(platform, tmp_path):
 
 
 @pytest.mark.parametrize("module", ["models.workload", "platforms", "platforms.silago", "models.sru", "dse.measure"])
-def test_looking_at_a_room_loads_no_torch(module):
+def test_looking_at_a_package_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

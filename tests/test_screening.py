@@ -106,7 +106,7 @@ def test_a_chance_is_a_chance_in_any_objective():
     assert not reasons(15.1, 39.0, size=1.99)
     assert not reasons(23.0, 50.0)
     (reason,) = reasons(23.0, 50.0, limits=("error=22.5",))
-    assert reason == "screened: error at least 23 % by a quarter of the split; error 23 % > 22.5 % limit by 0.5 %"
+    assert reason == "screened: error at least 23 % by a quarter of the split; error 23 % > 22.5 % limit by 0.5 points"
     assert not reasons(23.0, 50.0, limits=("ops=50.2", "error=24"))
     assert not reasons(-np.inf, 0.0, size=3.0)
 

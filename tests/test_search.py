@@ -366,7 +366,7 @@ def test_limits():
     assert size.reason == "size 7.1 MiB > 6 MiB limit by 1.1 MiB"
     assert size.gap_fraction == pytest.approx(1.1 / 6)
     (ops,) = violations([parse_limit("ops=50")], metrics)
-    assert ops.reason == "ops 40 % < 50 % limit by 10 %"
+    assert ops.reason == "ops 40 % < 50 % limit by 10 points"
     assert violations([parse_limit("error=20"), parse_limit("ops=40"), parse_limit("compression=2")], metrics) == ()
 
 
