@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,10 +32,6 @@ class Counter:
     def add(self, matvec: str, elements: int, sent: int) -> None:
         self.elements[matvec] = self.elements.get(matvec, 0) + elements
         self.sent[matvec] = self.sent.get(matvec, 0) + sent
-
-    def only(self, names: Iterable[str]) -> Counter:
-        """A copy that knows these matvecs alone."""
-        return Counter({name: self.elements[name] for name in names}, {name: self.sent[name] for name in names})
 
     @property
     def computed(self) -> dict[str, float]:
@@ -69,6 +65,7 @@ class Linear:
         self, workload: Workload, matrices: Mapping[str, NDArray[np.float32]], calibration: Calibration
     ) -> None:
         self.workload, self.matrices, self.calibration = workload, matrices, calibration
+        self.own_bits: dict[str, int] = {}  # fraction bits of matvecs whose products go to a grid of their own
         self._quantized: dict[tuple[str, int], QuantizedMatrix] = {}
         self._prepared: dict[tuple[tuple[str, ...], int], PreparedMatrix] = {}
 
@@ -134,8 +131,15 @@ class Linear:
         out = np.empty((len(x), rows), np.int16) if out is None else out
         for bundle in bundles:
             sums = self(bundle, x, offsets, counter)
-            rescale(sums, bundle.unit * np.float32(2.0**out_bits), bias, self.columns(names, bundle), out)
+            rescale(sums, self.steps(bundle, out_bits), bias, self.columns(names, bundle), out)
         return out
+
+    def steps(self, bundle: Bundle, out_bits: int) -> NDArray[np.float32]:
+        """[rows] what one unit of a sum is in steps of its matvec's grid: one with `out_bits`, or its own."""
+        powers = [
+            np.full(len(self.matrices[n]), 2.0 ** self.own_bits.get(n, out_bits), np.float32) for n in bundle.names
+        ]
+        return bundle.unit * np.concatenate(powers)
 
     def columns(self, names: tuple[str, ...], bundle: Bundle) -> NDArray[np.int64]:
         """Where blocks of a bundle's columns go when `names` stand side by side: rows of (from, to, count)."""

@@ -14,9 +14,8 @@ from models.calibration import Calibration
 from models.engine import Bundle, Codes, Counter, Linear, groups, rescale
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
 from models.matmul import product
-from models.prefix_cache import PrefixCache
 from models.quantizer import code_range
-from models.recurrent import NORM_EPSILON
+from models.recurrent import NORM_EPSILON, rectified_bits
 from models.workload import BASELINE_BITS, Configuration, is_float
 
 if TYPE_CHECKING:
@@ -42,7 +41,10 @@ class RecurrentEngine:
                 rows = slice(k * spec.hidden, (k + 1) * spec.hidden)
                 matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
         self.linear = Linear(spec.workload(), matrices, calibration)
-        self.cache = PrefixCache(self.linear.workload)
+        if spec.rectified:
+            for layer in range(spec.layers):
+                bits = rectified_bits(calibration, layer)
+                self.linear.own_bits |= {spec.input_names(layer)[-1]: bits, spec.recurrent_names(layer)[-1]: bits}
 
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
@@ -53,21 +55,14 @@ class RecurrentEngine:
         """
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
-        prefix = self.cache.deepest(features, offsets, configuration, self.spec.layers)
-        counter = prefix.counter
-        if prefix.output is None:
-            bits = self.calibration.fraction_bits("features")
-            x = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
-        else:
-            bits = self.calibration.fraction_bits(f"l{prefix.layers - 1}.state")
-            x = prefix.output
-        for layer in range(prefix.layers, self.spec.layers):
+        counter = Counter()
+        bits = self.calibration.fraction_bits("features")
+        x = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
+        for layer in range(self.spec.layers):
             pre = self._sequence(
                 self.spec.input_names(layer), x, bits, PRE_BITS, self.bias[layer], offsets, configuration, counter
             )
             x, bits = self._recur(layer, pre, offsets, configuration, counter)
-            if layer == prefix.layers:
-                self.cache.extend(prefix, configuration, x, counter)
         out_bits = self.calibration.fraction_bits("logits")
         bias = self.weights["output_bias"]
         codes = self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter)
@@ -86,7 +81,9 @@ class RecurrentEngine:
     ) -> NDArray[np.int16]:
         """Products of a whole sequence plus bias, int16 [N, rows] on a grid with `out_bits`."""
         out = np.empty((len(x), len(bias)), np.int16)
-        codes = to_grid(bias, out_bits).astype(np.float32)
+        parts = np.split(bias, len(names))
+        own = [self.linear.own_bits.get(name, out_bits) for name in names]
+        codes = np.concatenate([to_grid(b, k) for b, k in zip(parts, own, strict=True)]).astype(np.float32)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - offsets[first]
@@ -175,7 +172,7 @@ class StepProducts:
             held: Codes = np.zeros((self.rows, cols), np.int8)
             if bundle.act_bits == BASELINE_BITS:
                 held = held.astype(np.int16)
-            scale = bundle.unit * np.float32(2.0**PRE_BITS)
+            scale = self.linear.steps(bundle, PRE_BITS)
             gates.append(Gate(bundle, held, scale, self.linear.columns(names, bundle)))
         outputs = sum(len(self.linear.matrices[name]) for name in names)
         return gates, np.zeros(outputs, np.float32), np.empty((self.rows, outputs), np.int16)

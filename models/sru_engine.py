@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from models.calibration import Calibration
 from models.engine import Counter, Linear, groups
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
-from models.prefix_cache import PrefixCache
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration, is_float
 
@@ -33,7 +32,6 @@ class SruEngine:
                 matrices[f"l{layer}.projection"] = weights[f"projections.l{layer}"]
         self.spec, self.weights, self.calibration = spec, weights, calibration
         self.linear = Linear(spec.workload(), matrices, calibration)
-        self.cache = PrefixCache(self.linear.workload)
         # Fraction bits of what each layer, and then the output, reads.
         states = [calibration.fraction_bits(f"l{layer}.state") for layer in range(spec.layers)]
         self.x_bits = [calibration.fraction_bits("features"), *states]
@@ -54,23 +52,16 @@ class SruEngine:
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
         spec = self.spec
-        prefix = self.cache.deepest(features, offsets, configuration, spec.layers)
-        kept = np.empty((len(features) if prefix.layers < spec.layers else 0, spec.width), np.int16)
-        counter = prefix.counter
+        counter = Counter()
         logits = np.empty((len(features), spec.outputs), np.float32)
-        inputs = prefix.output
-        if inputs is None:
-            inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - part.start
             x = inputs[part]
-            for layer in range(prefix.layers, spec.layers):
-                out = kept[part] if layer == prefix.layers else np.empty((len(x), spec.width), np.int16)
-                x = self._layer(layer, x, bounds, configuration, counter, out)
+            for layer in range(spec.layers):
+                x = self._layer(layer, x, bounds, configuration, counter)
             logits[part] = self._output(x, bounds, configuration, counter)
-        if prefix.layers < spec.layers:
-            self.cache.extend(prefix, configuration, kept, counter)
         return logits, counter.computed
 
     def _layer(
@@ -80,9 +71,8 @@ class SruEngine:
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
-        out: NDArray[np.int16],
     ) -> NDArray[np.int16]:
-        """The layer's output codes, written into `out` int16 [n, 2 H]."""
+        """The layer's output codes int16 [n, 2 H]."""
         c = self.constants[layer]
         q, q_bits = x, c.x_bits
         if self.spec.projected(layer):
@@ -91,6 +81,7 @@ class SruEngine:
             q = self.linear.to_grid((name,), x, c.x_bits, q_bits, offsets, configuration, counter)
         (bundle,) = self.linear.bundles((f"l{layer}.input",), q_bits, configuration)
         sums = self.linear(bundle, q, offsets, counter)
+        out = np.empty((len(x), self.spec.width), np.int16)
         scan_fixed(sums, bundle.unit * c.to_steps, x, c.x_scale, c.v, c.v_scale, c.b, sigmoid_table(), offsets, out)
         return out
 

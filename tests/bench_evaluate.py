@@ -27,12 +27,11 @@ SECONDS = 3
 FRAMES_PER_SECOND = 100
 CALIBRATION_UTTERANCES = 4
 BITS, DELTA = 8, 2  # what every quantized contender runs
-SERIES = 6  # configurations of the search-like series, each one change away from the one before
 PARTS = {
     "products": ("engine.product", "recurrent_engine.product"),
     "gates, quantizing": (
         "engine.quantize_codes", "engine.delta_gate", "engine.rescale",
-        "recurrent_engine.gate_step", "recurrent_engine.rescale", "recurrent_engine.add_bias",
+        "recurrent_engine.gate_step", "recurrent_engine.rescale", "recurrent_engine.scatter",
     ),
     "recurrence": (
         "sru_engine.scan_fixed", "recurrent_cells.lstm_step", "recurrent_cells.gru_gates",
@@ -78,18 +77,6 @@ class Case:
     @property
     def configuration(self) -> Configuration:
         return Configuration.uniform(self.workload, BITS, delta=DELTA)
-
-    def series(self) -> list[Configuration]:
-        """As a search asks: children that differ from a parent in a few matvecs anywhere in the network."""
-        rng = np.random.default_rng(1)
-        parent, result = self.configuration, []
-        for _ in range(SERIES):
-            child = parent
-            for name in rng.choice(self.workload.names, 2, replace=False):
-                bits = {"weight_bits": int(rng.choice([2, 4, 8, 16])), "act_bits": int(rng.choice([4, 8]))}
-                child = child.with_setting(str(name), **bits)
-            result.append(child)
-        return result
 
 
 def peak_mib() -> float:
@@ -139,9 +126,6 @@ def measure_engine(model: str, size: str, utterances: int) -> dict:
     result["baseline"] = min(timed(case.evaluate, Configuration.uniform(case.workload, 16))[0] for _ in range(2))
     result["seconds"] = min(timed(case.evaluate, case.configuration)[0] for _ in range(3))
     result["memory"] = peak_mib()
-    for configuration in case.series()[:1]:
-        case.evaluate(configuration)
-    result["series"] = np.mean([timed(case.evaluate, c)[0] for c in case.series()[1:]])
     run = case.engine.run
     result["inference"] = min(timed(run, case.features, case.offsets, case.configuration)[0] for _ in range(3))
     result["parts"] = profile(case)
@@ -190,9 +174,7 @@ def report(model: str, size: str, utterances: int, peak: float) -> None:
         pair_per_minute = sum(60 / future.result() for future in pair)
     inference = ours["inference"]
     print(f"\n{model} {size}: {ours['frames']} frames, {ours['macs'] / 1e9:.1f} GMAC an evaluation, W8A8 delta {DELTA}")
-    print(
-        f"  opened in {ours['opened']:.1f} s with {ours['opened_memory']:.0f} MiB, first evaluation {ours['cold']:.2f} s"
-    )
+    print(f"  opened in {ours['opened']:.1f} s, {ours['opened_memory']:.0f} MiB; first evaluation {ours['cold']:.2f} s")
     print(f"  two processes at once: {pair_per_minute:.0f} evaluations/min together")
     share = ours["macs"] / inference / peak
     print(f"  share of the int8 peak ({peak / 1e9:.0f} GMAC/s): {100 * share:.1f} % of inference")
@@ -207,7 +189,6 @@ def report(model: str, size: str, utterances: int, peak: float) -> None:
 
     row("ours", ours["seconds"], ours["memory"], None)
     row("ours, 16-bit baseline", ours["baseline"], None, None)
-    row("ours, children of one parent", ours["series"], None, None)
     row("ours, without decoding", inference, None, None)
     for name, rival in (("plain PyTorch, fake-quantized", PlainFakeQuantized), ("torch.nn float", TorchFloat), *ONNX):
         result = alone(measure_rival, rival, model, size, utterances)
