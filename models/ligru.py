@@ -25,6 +25,7 @@ class Ligru(Recurrent):
 
     name: ClassVar[str] = "ligru"
     gates: ClassVar[tuple[str, ...]] = ("z", "h")
+    rectified: ClassVar[bool] = True
     # add bias and recurrent product, activate (2 gates x 3); h: subtract, multiply, add
     gate_ops: ClassVar[int] = 9
 
@@ -41,7 +42,10 @@ class Ligru(Recurrent):
         (h,) = state
         for name in self.recurrent_names(layer):
             show(name, h)
-        total = pre + h @ network.recurrent[f"l{layer}"].t()
+        back = h @ network.recurrent[f"l{layer}"].t()
+        total = pre + back
+        for part in (pre, back, total):
+            show(f"l{layer}.rectified", part[:, self.hidden :])
         z = total[:, : self.hidden].sigmoid()
         g = total[:, self.hidden :].relu() * self.candidate_scale * mask
         return (z * h + (1 - z) * g,)

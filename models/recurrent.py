@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from models.fixed_point import PREACTIVATION_FRACTION_BITS
 from models.workload import MatVec, Workload
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Recurrent:
 
     name: ClassVar[str]
     gates: ClassVar[tuple[str, ...]]  # in the order they are stacked; the candidate is the last
+    rectified: ClassVar[bool] = False  # ReLU candidate: its preactivations are unbounded and need a grid of their own
     gate_ops: ClassVar[int]  # elementwise operations per unit, direction and frame
 
     def __post_init__(self) -> None:
@@ -120,3 +122,8 @@ class Recurrent:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def rectified_bits(calibration: Calibration, layer: int) -> int:
+    """Fraction bits of a ReLU candidate's preactivations: the gates' grid, or a coarser one if they reach further."""
+    return min(PREACTIVATION_FRACTION_BITS, calibration.fraction_bits(f"l{layer}.rectified"))

@@ -1,6 +1,7 @@
 """Fixed-point steps of LSTM, GRU and LiGRU as compiled loops; every step one float32 operation, rounded to a grid.
 
-Preactivations come as int16 codes on the preactivation grid: `pre` [N, gates H] = W x + b of every frame, `back`
+Preactivations come as int16 codes on the preactivation grid (a ReLU candidate's on its own): `pre` [N, gates H] =
+W x + b of every frame, `back`
 [rows, gates H] = U h of the rows that run. `frames` int64 [rows] says which frame a row reads. States are float32
 codes on their own grid, changed in place. Loops are short and table look-ups stand alone, so that the rest vectorises.
 """
@@ -22,6 +23,7 @@ from models.fixed_point import (
     SIGMOID_REACH,
     sigmoid_table,
 )
+from models.recurrent import rectified_bits
 
 if TYPE_CHECKING:
     from models.calibration import Calibration
@@ -248,9 +250,11 @@ class GruCell(Cell):
 
 
 class LigruCell(Cell):
+    def prepare(self, calibration: Calibration, weights: dict[str, NDArray[np.float32]]) -> None:
+        self.to_state = np.float32(2.0 ** (self.h_bits - rectified_bits(calibration, self.layer)))
+
     def step(self, pre: NDArray[np.int16], frames: NDArray[np.int64], recur: Any) -> NDArray[np.int16]:
         h = self.h[: len(frames)]
-        to_state = np.float32(2.0 ** (self.h_bits - PREACTIVATION_FRACTION_BITS))
         back = recur(self.spec.recurrent_names(self.layer), h)
-        ligru_step(pre, back, frames, h, self.table, self.scale, to_state)
+        ligru_step(pre, back, frames, h, self.table, self.scale, self.to_state)
         return h

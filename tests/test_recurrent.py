@@ -178,8 +178,9 @@ def plain_step(engine, kind, layer, pre, gates, state, h_bits):
         return
     z = gate(grid(pre[0] + gates[0](h, 10)))
     if kind == "ligru":
-        g = grid(np.maximum(grid(pre[1] + gates[1](h, 10)), 0) * scale)
-        g = grid(g * f32(2.0 ** (h_bits - 10)))
+        bits = min(10, cal.fraction_bits(f"l{layer}.rectified"))
+        g = grid(np.maximum(grid(pre[1] + gates[1](h, bits)), 0) * scale)
+        g = grid(g * f32(2.0 ** (h_bits - bits)))
     else:
         r = gate(grid(pre[1] + gates[1](h, 10)))
         if kind == "gru-after":
@@ -199,8 +200,12 @@ def simulate(engine, kind, features, configuration):
     x = to_grid((features - weights["input_mean"]) / weights["input_std"], bits)
     for layer in range(spec.layers):
         inward = [PlainGate(engine, name, bits, configuration) for name in spec.input_names(layer)]
-        bias = to_grid(fold_batch_norm(spec, weights, layer)[1], 10).astype(f32).reshape(-1, spec.hidden)
-        pre = [[grid(g(row, 10) + b) for g, b in zip(inward, bias, strict=True)] for row in x]
+        grids = [10] * len(inward)
+        if spec.rectified:
+            grids[-1] = min(10, cal.fraction_bits(f"l{layer}.rectified"))
+        bias = fold_batch_norm(spec, weights, layer)[1].reshape(-1, spec.hidden)
+        biases = [to_grid(b, k).astype(f32) for b, k in zip(bias, grids, strict=True)]
+        pre = [[grid(g(row, k) + b) for g, b, k in zip(inward, biases, grids, strict=True)] for row in x]
         h_bits = cal.fraction_bits(f"l{layer}.state")
         out = np.zeros((len(x), 2, spec.hidden), np.int16)
         for direction in range(2):
@@ -247,3 +252,26 @@ def test_training_reaches_every_parameter(case):
     for name, value in network.named_parameters():
         assert value.grad is not None and value.grad.abs().sum() > 0, name
     network.eval()
+
+
+def test_a_ligru_with_large_candidates_keeps_its_function():
+    """Candidates times g and whoever reads h over g: the same float network, whose ReLU then passes +-32 by far."""
+    spec = Ligru(**SIZES)
+    network, factor = randomised(spec), 64.0
+    hidden = spec.hidden
+    with torch.no_grad():
+        for layer in range(spec.layers):
+            network.recurrent[f"l{layer}"][:hidden] /= factor
+            network.norm_scale[f"l{layer}"][hidden:] *= factor
+            network.bias[f"l{layer}"][hidden:] *= factor
+            if layer:
+                network.input[f"l{layer}"] /= factor
+                getattr(network.norm_mean, f"l{layer}")[:] = 0
+        network.output /= factor
+    features = np.random.default_rng(0).normal(size=(OFFSETS[-1], 5)).astype(f32)
+    recorder = Recorder(spec.workload().names)
+    logits = run(network, features, OFFSETS, recorder)
+    assert recorder.peaks["l0.rectified"] > 64
+    engine = spec.engine(network.arrays(), recorder.calibration())
+    result, _ = engine.run(features, OFFSETS, Configuration.uniform(spec.workload(), 16))
+    assert np.abs(result - logits).mean() < 0.01 * np.abs(logits).mean()
