@@ -154,7 +154,7 @@ def _draw(panel: Axes, result: SearchResult, x: Objective, y: Objective) -> None
 def _others(result: SearchResult) -> list[Evaluation]:
     on_front = {evaluation.genome for evaluation in result.front}
     wanted = {objective.metric for objective in (*OBJECTIVES.values(), *result.objectives)}
-    return [e for e in result.evaluations if wanted <= set(e.metrics) and e.genome not in on_front]
+    return [e for e in result.evaluations if e.measured and wanted <= set(e.metrics) and e.genome not in on_front]
 
 
 def _values(evaluations: Sequence[Evaluation], objective: Objective) -> list[float]:
