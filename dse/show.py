@@ -80,7 +80,8 @@ def table(result: SearchResult) -> str:
 def summary(result: SearchResult) -> str:
     """Counts in one line, then why evaluations failed and which infeasible one came nearest."""
     counts = [f"{len(result.evaluations)} evaluations"]
-    counts += [f"{number} {status}" for status in ("infeasible", "screened", "failed") if (number := result.count(status))]
+    others = ("infeasible", "screened", "failed")
+    counts += [f"{number} {status}" for status in others if (number := result.count(status))]
     objectives = ", ".join(objective.name for objective in result.objectives)
     lines = [f"study {result.study}: {', '.join(counts)}; {len(result.front)} on the front over {objectives}"]
     failures = Counter(reason for e in result.evaluations if e.status == "failed" for reason in e.reasons)
