@@ -1,4 +1,7 @@
-"""The front of a stored study, under its own objectives or others, or for other platforms. Runs no inference."""
+"""The front of a stored study, under its own objectives or others, or for other platforms.
+
+Runs no inference, unless --test asks for the front's error on the test split.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.objectives is not None:
         result = replace(result, objectives=objectives_named(options.objectives, result.platforms))
         require(result.objectives, result.baseline.metrics)
+    if options.test:
+        from dse.final import with_test_error
+
+        result = with_test_error(result, options.checkpoint, options.corpus_path)
     chosen = [objective.name for objective in result.objectives]
     if chosen != result.settings["objectives"]:
         folder /= "-".join((*chosen, *result.repriced))
@@ -53,6 +60,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"of {', '.join(OBJECTIVES)}; of a platform: {', '.join(PLATFORM_OBJECTIVES)}; default: the study's",
     )
+    result.add_argument(
+        "--test", action="store_true", help="run the front's points on the test split and tell their error there"
+    )
+    result.add_argument("--checkpoint", metavar="FILE", help="for --test: as given to the search")
+    result.add_argument("--corpus-path", metavar="FOLDER", help="for --test: as given to the search")
     result.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"
     )

@@ -73,6 +73,10 @@ def valid_objectives(platforms: Iterable[str] = ()) -> dict[str, Objective]:
     return valid
 
 
+# Told by the final report alone; no objective, so that no search can look at the test split.
+TEST_ERROR = Objective("test error", "test_error_percent", "%", "minimize", "phone error rate on the test split")
+
+
 def objectives_named(names: Iterable[str], platforms: Iterable[str] = ()) -> tuple[Objective, ...]:
     """Raises ValueError on an unknown name, a repeated one, or none at all."""
     given, chosen = tuple(names), tuple(platforms)

@@ -9,7 +9,7 @@ from typing import Any
 
 from dse.evaluate import Evaluation
 from dse.limits import Limit, parse_limits, resolve
-from dse.objective import Objective, full_objective
+from dse.objective import TEST_ERROR, Objective, full_objective
 from dse.pareto import front
 from models.workload import Workload
 
@@ -48,7 +48,7 @@ class SearchResult:
     def shown(self) -> tuple[Objective, ...]:
         """What tables and pictures tell of an evaluation: the general ones, its own, each platform's main ones."""
         prices = (full_objective(f"{platform}.{name}") for platform in self.platforms for name in SHOWN_OF_PLATFORMS)
-        chosen = dict.fromkeys((*map(full_objective, SHOWN), *self.objectives, *prices))
+        chosen = dict.fromkeys((*map(full_objective, SHOWN), TEST_ERROR, *self.objectives, *prices))
         return tuple(objective for objective in chosen if objective.metric in self.baseline.metrics)
 
     @property

@@ -108,7 +108,7 @@ def task_fingerprint(task: Task) -> dict[str, str]:
     return {"checkpoint": "fake-weights", "corpus": f"fake-{task.corpus}"}
 
 
-def open_measurer(task: Task | None) -> Measurer:
+def open_measurer(task: Task | None, split: str = "validation") -> Measurer:
     if task is not None and task.corpus == "missing":
         raise FileNotFoundError("no corpus in /nowhere; it is expected there")
     return Measurer(task)

@@ -411,3 +411,25 @@ def test_delta_genes_only_where_something_gains_from_them(cli):
     assert not has_delta("--objectives", "error,speedup", "--platform", "bitfusion")
     assert has_delta("--objectives", "error,speedup", "--platform", "edgedrnn")
     assert not has_delta("--objectives", "error,size", "--platform", "edgedrnn")
+
+
+def test_the_final_report_tells_the_error_on_the_test_split(cli, tmp_path, monkeypatch):
+    opened = []
+    plain = fake_measurer.open_measurer
+    monkeypatch.setattr(
+        fake_measurer, "open_measurer", lambda task, split="validation": opened.append(split) or plain(task, split)
+    )
+    argv = ("--study", "s")
+    assert cli("search", "--workers", "1", "--evaluations", "8", *argv)[0] == 0
+    assert set(opened) == {"validation"}
+    status, out, _ = cli("front", *argv, "--test", "--out", "o")
+    assert status == 0 and "test error" in out and opened[-1] == "test"
+    record = json.loads((tmp_path / "o" / "front.json").read_text())
+    assert all("test_error_percent" in point["metrics"] for point in [*record["front"], record["baseline"]])
+    monkeypatch.setattr(fake_measurer, "task_fingerprint", lambda task: {"checkpoint": "other", "corpus": "x"})
+    status, _, err = cli("front", *argv, "--test")
+    assert status == 2 and "checkpoint: stored fake-weights, now other" in err
+
+
+def test_no_search_has_the_test_error_as_objective(cli):
+    assert "is none of" in cli("search", "--objectives", "error,test error")[2]
