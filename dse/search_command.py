@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,31 +139,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace) -> SearchSettings:
-    return SearchSettings(
-        model=options.model,
-        preset=options.preset,
-        checkpoint=options.checkpoint,
-        corpus=options.corpus,
-        corpus_path=options.corpus_path,
-        skip_bad=options.skip_bad,
-        error=options.error,
-        objectives=options.objectives,
-        limits=_limits(options.limit),
-        platforms=split_specs(options.platform),
-        evaluations=options.evaluations,
-        seed=options.seed,
-        population=options.population,
-        searcher=options.searcher,
-        screening=options.screening == "on",
-        weight_bits=options.weight_bits,
-        activation_bits=options.activation_bits,
-        delta=options.delta,
-        skip=options.skip,
-        workers=options.workers,
-        cluster=options.cluster,
-        storage=options.storage,
-        study=options.study,
-    )
+    """Options have their setting's name, but for those that are read first."""
+    given = vars(options)
+    as_they_are = {field.name: given[field.name] for field in fields(SearchSettings) if field.name in given}
+    read = {
+        "limits": _limits(options.limit),
+        "platforms": split_specs(options.platform),
+        "screening": options.screening == "on",
+    }
+    return SearchSettings(**as_they_are | read)
 
 
 def _limits(given: Sequence[str]) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Fixed-point steps of LSTM, GRU and LiGRU as compiled loops; every step one float32 operation, rounded to a grid.
 
 Preactivations come as int16 codes on the preactivation grid (a ReLU candidate's on its own): `pre` [N, gates H] =
-W x + b of every frame, `back`
-[rows, gates H] = U h of the rows that run. `frames` int64 [rows] says which frame a row reads. States are float32
-codes on their own grid, changed in place. Loops are short and table look-ups stand alone, so that the rest vectorises.
+W x + b of every frame, `back` [rows, gates H] = U h of the rows that run. `frames` int64 [rows] says which frame a row
+reads. States are codes on their own grid, changed in place. Loops are short and table look-ups stand alone, so that the
+rest vectorises.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.compiled import clip, grid, look_up
 from models.fixed_point import (
     GATE_FRACTION_BITS,
     HIGH,
     LOW,
     PREACTIVATION_FRACTION_BITS,
-    ROUNDER,
     SIGMOID_REACH,
     sigmoid_table,
 )
@@ -34,20 +34,10 @@ GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
 REACH = np.float32(SIGMOID_REACH)
 
 
-@njit(inline="always")
-def _clip(x):  # type: ignore[no-untyped-def]
-    return min(max(x, LOW), HIGH)
-
-
-@njit(inline="always")
-def _grid(x):  # type: ignore[no-untyped-def]
-    return (_clip(x) + ROUNDER) - ROUNDER
-
-
 @njit(nogil=True, cache=True)
 def _sigmoid_index(pre, back, index):  # type: ignore[no-untyped-def]
     for i in range(len(index)):
-        total = _clip(np.float32(pre[i]) + np.float32(back[i]))
+        total = clip(np.float32(pre[i]) + np.float32(back[i]))
         index[i] = np.int32(min(max(total, -REACH), REACH)) + SIGMOID_REACH
 
 
@@ -55,36 +45,30 @@ def _sigmoid_index(pre, back, index):  # type: ignore[no-untyped-def]
 def _tanh_index(pre, back, index):  # type: ignore[no-untyped-def]
     # tanh(x) = 2 sigmoid(2 x) - 1: the same table, read at twice the code
     for i in range(len(index)):
-        total = _clip(np.float32(pre[i]) + np.float32(back[i]))
+        total = clip(np.float32(pre[i]) + np.float32(back[i]))
         index[i] = np.int32(min(max(total + total, -REACH), REACH)) + SIGMOID_REACH
-
-
-@njit(nogil=True, cache=True)
-def _look_up(table, index, gate):  # type: ignore[no-untyped-def]
-    for i in range(len(index)):
-        gate[i] = table[np.uint32(index[i])]
 
 
 @njit(nogil=True, cache=True)
 def _candidate(gate, scale):  # type: ignore[no-untyped-def]
     """Table values of tanh into its codes on the gate grid, times the candidate's constant scale, in place."""
     for i in range(len(gate)):
-        gate[i] = _grid((gate[i] + gate[i] - ONE) * scale)
+        gate[i] = grid((gate[i] + gate[i] - ONE) * scale)
 
 
 @njit(nogil=True, cache=True)
 def _cell_state(forget, inward, candidate, cell, cell_step, cell_to_pre, index):  # type: ignore[no-untyped-def]
     for i in range(len(cell)):
-        kept = _grid(forget[i] * cell[i] * GATE_STEP)
-        cell[i] = _clip(kept + _grid(inward[i] * candidate[i] * cell_step))
-        pre = _grid(cell[i] * cell_to_pre)
+        kept = grid(forget[i] * cell[i] * GATE_STEP)
+        cell[i] = clip(kept + grid(inward[i] * candidate[i] * cell_step))
+        pre = grid(cell[i] * cell_to_pre)
         index[i] = np.int32(min(max(pre + pre, -REACH), REACH)) + SIGMOID_REACH
 
 
 @njit(nogil=True, cache=True)
 def _lstm_output(outward, squashed, h_step, h):  # type: ignore[no-untyped-def]
     for i in range(len(h)):
-        h[i] = np.int16(_grid(outward[i] * (squashed[i] + squashed[i] - ONE) * h_step))
+        h[i] = np.int16(grid(outward[i] * (squashed[i] + squashed[i] - ONE) * h_step))
 
 
 @njit(nogil=True, cache=True)
@@ -99,30 +83,30 @@ def lstm_step(pre, back, frames, cell, h, table, scale, cell_step, cell_to_pre, 
         x, u = pre[frames[row]], back[row]
         _sigmoid_index(x[: 3 * hidden], u[: 3 * hidden], gates_index)
         _tanh_index(x[3 * hidden :], u[3 * hidden :], candidate_index)
-        _look_up(table, index, gate)
+        look_up(table, index, gate)
         _candidate(g, scale)
         _cell_state(f, i, g, cell[row], cell_step, cell_to_pre, cell_index)
-        _look_up(table, cell_index, f)
+        look_up(table, cell_index, f)
         _lstm_output(o, f, h_step, h[row])
 
 
 @njit(nogil=True, cache=True)
 def _blend(z, candidate, to_state, h):  # type: ignore[no-untyped-def]
     for i in range(len(h)):
-        g = _grid(candidate[i] * to_state)
-        h[i] = np.int16(_clip(g + _grid(z[i] * _clip(np.float32(h[i]) - g) * GATE_STEP)))
+        g = grid(candidate[i] * to_state)
+        h[i] = np.int16(clip(g + grid(z[i] * clip(np.float32(h[i]) - g) * GATE_STEP)))
 
 
 @njit(nogil=True, cache=True)
 def _gated(gate, values, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
-        out[i] = np.int16(_grid(gate[i] * np.float32(values[i]) * GATE_STEP))
+        out[i] = np.int16(grid(gate[i] * np.float32(values[i]) * GATE_STEP))
 
 
 @njit(nogil=True, cache=True)
 def _add(values, constants, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
-        out[i] = np.int16(_clip(np.float32(values[i]) + np.float32(constants[i])))
+        out[i] = np.int16(clip(np.float32(values[i]) + np.float32(constants[i])))
 
 
 @njit(nogil=True, cache=True)
@@ -133,8 +117,8 @@ def gru_gates(pre, back, frames, table, z, r):  # type: ignore[no-untyped-def]
     z_index, r_index = index[:hidden], index[hidden:]
     for row in range(len(frames)):
         _sigmoid_index(pre[frames[row], : 2 * hidden], back[row, : 2 * hidden], index)
-        _look_up(table, z_index, z[row])
-        _look_up(table, r_index, r[row])
+        look_up(table, z_index, z[row])
+        look_up(table, r_index, r[row])
 
 
 @njit(nogil=True, cache=True)
@@ -159,7 +143,7 @@ def gru_step(pre, back, frames, z, h, table, scale, to_state):  # type: ignore[n
     gate = np.empty(hidden, np.float32)
     for row in range(len(frames)):
         _tanh_index(pre[frames[row], 2 * hidden :], back[row], index)
-        _look_up(table, index, gate)
+        look_up(table, index, gate)
         _candidate(gate, scale)
         _blend(z[row], gate, to_state, h[row])
 
@@ -167,8 +151,8 @@ def gru_step(pre, back, frames, z, h, table, scale, to_state):  # type: ignore[n
 @njit(nogil=True, cache=True)
 def _rectify(pre, back, scale, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
-        total = max(_clip(np.float32(pre[i]) + np.float32(back[i])), np.float32(0.0))
-        out[i] = _grid(total * scale)
+        total = max(clip(np.float32(pre[i]) + np.float32(back[i])), np.float32(0.0))
+        out[i] = grid(total * scale)
 
 
 @njit(nogil=True, cache=True)
@@ -181,7 +165,7 @@ def ligru_step(pre, back, frames, h, table, scale, to_state):  # type: ignore[no
     for row in range(len(frames)):
         x, u = pre[frames[row]], back[row]
         _sigmoid_index(x[:hidden], u[:hidden], index)
-        _look_up(table, index, z)
+        look_up(table, index, z)
         _rectify(x[hidden:], u[hidden:], scale, g)
         _blend(z, g, to_state, h[row])
 

@@ -11,7 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
-from models.fixed_point import GATE_FRACTION_BITS, HIGH, LOW, ROUNDER, SIGMOID_REACH
+from models.compiled import clip, grid, look_up
+from models.fixed_point import GATE_FRACTION_BITS, SIGMOID_REACH
 
 GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
 REACH = np.float32(SIGMOID_REACH)
@@ -88,44 +89,27 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
     return du, dhighway, dv, db
 
 
-@njit(inline="always")
-def _clip(x):  # type: ignore[no-untyped-def]
-    return min(max(x, LOW), HIGH)
-
-
-@njit(inline="always")
-def _grid(x):  # type: ignore[no-untyped-def]
-    """Saturate to a 16-bit code and round, half to even."""
-    return (_clip(x) + ROUNDER) - ROUNDER
-
-
 @njit(nogil=True, cache=True)
 def _table_index(sums, scale, v, v_scale, b, state, index):  # type: ignore[no-untyped-def]
     for i in range(len(index)):
-        pre = _clip(_grid(np.float32(sums[i]) * scale[i]) + b[i])
-        pre = _clip(pre + _grid(v[i] * state[i] * v_scale))
+        pre = clip(grid(np.float32(sums[i]) * scale[i]) + b[i])
+        pre = clip(pre + grid(v[i] * state[i] * v_scale))
         index[i] = np.int32(min(max(pre, -REACH), REACH)) + SIGMOID_REACH
-
-
-@njit(nogil=True, cache=True)
-def _look_up(table, index, gate):  # type: ignore[no-untyped-def]
-    for i in range(len(index)):
-        gate[i] = table[np.uint32(index[i])]
 
 
 @njit(nogil=True, cache=True)
 def _update(sums, scale, through, forget, reset, state, row):  # type: ignore[no-untyped-def]
     for i in range(len(row)):
-        u0 = _grid(np.float32(sums[i]) * scale[i])
-        after = _clip(u0 + _grid(forget[i] * _clip(state[i] - u0) * GATE_STEP))
-        row[i] = np.int16(_clip(through[i] + _grid(reset[i] * _clip(after - through[i]) * GATE_STEP)))
+        u0 = grid(np.float32(sums[i]) * scale[i])
+        after = clip(u0 + grid(forget[i] * clip(state[i] - u0) * GATE_STEP))
+        row[i] = np.int16(clip(through[i] + grid(reset[i] * clip(after - through[i]) * GATE_STEP)))
         state[i] = after
 
 
 @njit(nogil=True, cache=True)
 def _rescale(codes, scale, out):  # type: ignore[no-untyped-def]
     for i in range(len(out)):
-        out[i] = _grid(np.float32(codes[i]) * scale[i])
+        out[i] = grid(np.float32(codes[i]) * scale[i])
 
 
 @njit(cache=True, nogil=True)
@@ -166,8 +150,8 @@ def scan_fixed(u, u_scale, x, x_scale, v, v_scale, b, table, offsets, out):  # t
                 n = start + step if d == 0 else end - 1 - step
                 _table_index(parts[n, 1, d], forget_scale, forget_v, v_scale, forget_b, state, forget_index)
                 _table_index(parts[n, 2, d], reset_scale, reset_v, v_scale, reset_b, state, reset_index)
-                _look_up(table, forget_index, forget)
-                _look_up(table, reset_index, reset)
+                look_up(table, forget_index, forget)
+                look_up(table, reset_index, reset)
                 if highway:
                     _rescale(parts[n, 3, d], through_scale, through)
                 else:
