@@ -1,0 +1,183 @@
+"""The quantized, delta-gated LSTM, GRU and LiGRU in torch operations, the compiled engine's integers on any device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.calibration import Calibration
+from models.fixed_point import CODE_MAX, GATE_FRACTION_BITS, to_float, to_grid
+from models.recurrent import Recurrent
+from models.recurrent_engine import PRE_BITS, RecurrentEngine
+from models.torch_engine import (
+    Batch,
+    Products,
+    TorchLinear,
+    batches,
+    clip_,
+    gate_table,
+    grid_,
+    look_up,
+    tanh_table,
+)
+from models.workload import Configuration, is_float
+
+ONE = 2.0**GATE_FRACTION_BITS
+
+
+class TorchRecurrentEngine(RecurrentEngine):
+    """`run` as the compiled engine's, bit for bit, on `device`; the float network runs where that one's does."""
+
+    def __init__(
+        self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
+    ) -> None:
+        super().__init__(spec, weights, calibration)
+        self.on_device = TorchLinear(self.linear, torch.device(device))
+        self.table = gate_table(self.on_device.device)
+
+    @torch.inference_mode()
+    def run(
+        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        if is_float(configuration):
+            return super().run(features, offsets, configuration)
+        first_bits = self.calibration.fraction_bits("features")
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], first_bits)
+        out_bits = self.calibration.fraction_bits("logits")
+        codes = np.empty((len(features), self.spec.outputs), np.int16)
+        for batch in batches(offsets, self.on_device.device):
+            x, bits = self.on_device.tensor(inputs[batch.frames]), first_bits
+            for layer in range(self.spec.layers):
+                names = self.spec.input_names(layer)
+                pre = self.products(names, bits, PRE_BITS, configuration, self.bias[layer]).sequence(x, batch)
+                cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
+                x, bits = recur(cell, pre, batch), cell.constants.h_bits
+            output = self.products(("output",), bits, out_bits, configuration, self.weights["output_bias"])
+            codes[batch.frames] = output.sequence(x, batch).short().cpu().numpy()
+        return to_float(codes, out_bits), self.on_device.counter().computed
+
+    def products(
+        self,
+        names: tuple[str, ...],
+        bits: int,
+        out_bits: int,
+        configuration: Configuration,
+        bias: NDArray[np.float32] | None = None,
+    ) -> Products:
+        """`bias` [rows] in float."""
+        if bias is not None:
+            own = [self.linear.own_bits.get(name, out_bits) for name in names]
+            parts = zip(np.split(bias, len(names)), own, strict=True)
+            bias = np.concatenate([to_grid(part, k) for part, k in parts]).astype(np.float32)
+        return Products(
+            self.on_device, names, bits, configuration, lambda bundle: self.linear.steps(bundle, out_bits), bias
+        )
+
+
+def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
+    """The layer's output codes float32 [n, 2 H] of packed preactivations [n, gates H]; both directions are rows."""
+    pre = pre.short()
+    rows = torch.stack((pre, pre[batch.reverse]), dim=1).flatten(0, 1)
+    states = torch.cat([cell.step(step) for step in rows.split([2 * size for size in batch.sizes])])
+    cell.finish()
+    forward, backward = states.unflatten(0, (-1, 2)).unbind(1)
+    return torch.cat((forward, backward[batch.reverse]), dim=1)
+
+
+class Steps:
+    """One layer's rows, step by step; `constants` are the compiled cell's. See `models.recurrent_cells`."""
+
+    def __init__(self, engine: TorchRecurrentEngine, layer: int, rows: int, configuration: Configuration) -> None:
+        self.engine, self.table = engine, engine.table
+        spec = engine.spec
+        self.hidden, self.scale = spec.hidden, spec.candidate_scale
+        # compiled cells are opened for no rows: what they work out of the calibration is all that is read
+        self.constants: Any = spec.cell()(spec, layer, 0, engine.calibration, engine.weights)
+        self.h = torch.zeros(rows, spec.hidden, device=engine.on_device.device)
+        names, gated = spec.recurrent_names(layer), self.first_names
+        self.recur = [
+            engine.products(part, self.constants.h_bits, PRE_BITS, configuration).start(rows)
+            for part in (names[:gated], names[gated:])
+            if part
+        ]
+        self.prepare()
+
+    first_names: int | None = None  # how many recurrent matvecs read h itself; None: all
+
+    def prepare(self) -> None:
+        """What a model needs besides h."""
+        raise NotImplementedError
+
+    def step(self, pre: Tensor) -> Tensor:
+        """h float32 [n, H] of the first n rows after one step of preactivations int16 [n, gates H]."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        for products in self.recur:
+            products.finish()
+
+    def blend(self, z: Tensor, candidate: Tensor, h: Tensor) -> Tensor:
+        """z h + (1 - z) candidate, all but z on the state's grid."""
+        return clip_((z * clip_(h - candidate)).round_().add_(candidate))
+
+    def tanh(self, step: float, scale: float = 1.0) -> Tensor:
+        """Table of tanh, `step` a unit of the gate grid; in whole codes if that is more than the state's grid holds."""
+        return self.engine.on_device.tensor(tanh_table(scale).astype(np.float32) * np.float32(step))
+
+
+class LstmSteps(Steps):
+    def prepare(self) -> None:
+        self.c = torch.zeros_like(self.h)
+        # gates come as numbers in [0, 1], so the constants lack their 2^-14
+        self.candidate = self.tanh(float(self.constants.cell_step) * ONE, self.scale)
+        self.squash = self.tanh(float(self.constants.h_step) * ONE)
+        self.cell_to_pre = float(self.constants.cell_to_pre)
+
+    def step(self, pre: Tensor) -> Tensor:
+        h, c, split = self.h[: len(pre)], self.c[: len(pre)], 3 * self.hidden
+        total = self.recur[0].step(h).add_(pre)
+        forget, inward, outward = look_up(self.table, total[:, :split]).split(self.hidden, dim=1)
+        added = grid_(inward * look_up(self.candidate, total[:, split:]))
+        self.c = clip_((forget * c).round_().add_(added))
+        squashed = look_up(self.squash, grid_(self.c * self.cell_to_pre))
+        self.h = grid_(outward * squashed)
+        return self.h
+
+
+class GruSteps(Steps):
+    first_names = 2
+
+    def prepare(self) -> None:
+        codes = np.rint(np.clip(tanh_table(self.scale) * np.float32(self.constants.to_state), -(2**15), CODE_MAX))
+        self.candidate = self.engine.on_device.tensor(codes)
+        self.bias = self.engine.on_device.tensor(self.constants.bias) if self.constants.after else None
+
+    def step(self, pre: Tensor) -> Tensor:
+        h, split = self.h[: len(pre)], 2 * self.hidden
+        z, r = look_up(self.table, self.recur[0].step(h).add_(pre[:, :split])).split(self.hidden, dim=1)
+        if self.bias is None:
+            back = self.recur[1].step((r * h).round_())
+        else:
+            back = (r * clip_(self.recur[1].step(h).add_(self.bias))).round_()
+        self.h = self.blend(z, look_up(self.candidate, back.add_(pre[:, split:])), h)
+        return self.h
+
+
+class LigruSteps(Steps):
+    def prepare(self) -> None:
+        self.to_state = float(self.constants.to_state)
+
+    def step(self, pre: Tensor) -> Tensor:
+        h = self.h[: len(pre)]
+        total = self.recur[0].step(h).add_(pre)
+        z = look_up(self.table, total[:, : self.hidden])
+        candidate = (total[:, self.hidden :].clamp(0, CODE_MAX) * self.scale).round_()
+        self.h = self.blend(z, grid_(candidate * self.to_state), h)
+        return self.h
+
+
+CELLS = {"lstm": LstmSteps, "gru": GruSteps, "ligru": LigruSteps}

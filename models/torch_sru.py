@@ -1,0 +1,85 @@
+"""The quantized, delta-gated SRU in torch operations, the compiled engine's integers on any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.calibration import Calibration
+from models.fixed_point import to_float, to_grid
+from models.sru import Sru
+from models.sru_engine import ScanConstants, SruEngine
+from models.torch_engine import Batch, Products, TorchLinear, batches, clip_, gate_table, grid_, look_up
+from models.workload import Configuration, is_float
+
+
+class TorchSruEngine(SruEngine):
+    """`run` as the compiled engine's, bit for bit, on `device`; the float network runs where that one's does."""
+
+    def __init__(
+        self, spec: Sru, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
+    ) -> None:
+        super().__init__(spec, weights, calibration)
+        self.on_device = TorchLinear(self.linear, torch.device(device))
+        self.table = gate_table(self.on_device.device)
+
+    @torch.inference_mode()
+    def run(
+        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        if is_float(configuration):
+            return super().run(features, offsets, configuration)
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
+        bits = self.calibration.fraction_bits("logits")
+        codes = np.empty((len(features), self.spec.outputs), np.int16)
+        for batch in batches(offsets, self.on_device.device):
+            x = self.on_device.tensor(inputs[batch.frames])
+            for layer in range(self.spec.layers):
+                x = self._packed_layer(layer, x, batch, configuration)
+            output = self._products("output", self.x_bits[-1], bits, configuration, self.output_bias)
+            codes[batch.frames] = output.sequence(x, batch).short().cpu().numpy()
+        return to_float(codes, bits), self.on_device.counter().computed
+
+    def _products(
+        self, name: str, bits: int, out_bits: int, configuration: Configuration, bias: NDArray[np.float32] | None = None
+    ) -> Products:
+        steps = lambda bundle: self.linear.steps(bundle, out_bits)  # noqa: E731
+        return Products(self.on_device, (name,), bits, configuration, steps, bias)
+
+    def _packed_layer(self, layer: int, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
+        """The layer's output codes float32 [n, 2 H] of its packed input codes."""
+        c, spec, n = self.constants[layer], self.spec, len(x)
+        q, q_bits = x, c.x_bits
+        if spec.projected(layer):
+            q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
+            q = self._products(f"l{layer}.projection", c.x_bits, q_bits, configuration).sequence(x, batch)
+        bias = np.zeros((spec.parts(layer), spec.width), np.float32)
+        bias[1:3] = c.b
+        steps = lambda bundle: bundle.unit * c.to_steps  # noqa: E731
+        product = Products(self.on_device, (f"l{layer}.input",), q_bits, configuration, steps, bias.ravel())
+        u = product.sequence(q, batch).view(n, spec.parts(layer), 2, spec.hidden)
+        through = u[:, 3] if spec.parts(layer) == 4 else grid_(x * self.on_device.tensor(c.x_scale)).view_as(u[:, 0])
+        u, through = both_ways(u, batch), both_ways(through, batch)
+        states, reset = self._scan(u, c, batch)
+        h = clip_(through + (reset * clip_(states - through)).round_())
+        return both_ways(h, batch).reshape(n, spec.width)
+
+    def _scan(self, u: Tensor, c: ScanConstants, batch: Batch) -> tuple[Tensor, Tensor]:
+        """States and reset gates [n, 2, H] of u [n, parts, 2, H], each direction's frames in its own order."""
+        v = self.on_device.tensor(c.v * c.v_scale).view(2, 2, -1)
+        state = torch.zeros_like(u[: batch.sizes[0], 0])
+        states, resets = [], []
+        for candidate, gates in zip(u[:, 0].split(batch.sizes), u[:, 1:3].split(batch.sizes), strict=True):
+            state = state[: len(candidate)]
+            forget, reset = look_up(self.table, grid_(v * state[:, None]).add_(gates)).unbind(1)
+            state = clip_((forget * clip_(state - candidate)).round_().add_(candidate))
+            states.append(state)
+            resets.append(reset)
+        return torch.cat(states), torch.cat(resets)
+
+
+def both_ways(x: Tensor, batch: Batch) -> Tensor:
+    """x [n, ..., 2, H] with the backward direction's frames the other way round; doing it twice undoes it."""
+    return torch.stack((x[..., 0, :], x[batch.reverse][..., 1, :]), dim=-2)

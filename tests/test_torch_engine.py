@@ -1,0 +1,170 @@
+"""The torch engine against the compiled one: the same logits bit for bit, the same computed fractions."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import torch_engine
+from models.calibration import Recorder
+from models.engine import Bundle
+from models.gru import Gru
+from models.ligru import Ligru
+from models.lstm import Lstm
+from models.matmul import prepare
+from models.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix, code_range
+from models.sru import Sru
+from models.workload import Configuration, Setting
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
+SPECS = {
+    "sru": Sru(features=5, layers=3, hidden=6, projection=8, outputs=9),
+    "sru-highway": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3),
+    "lstm": Lstm(**SIZES),
+    "lstm-scaled": Lstm(**SIZES, candidate_scale=0.8),
+    "gru": Gru(**SIZES, candidate_scale=0.7),
+    "gru-after": Gru(**SIZES, reset_after=True),
+    "ligru": Ligru(**SIZES, candidate_scale=0.8),
+}
+LENGTHS = [7, 1, 12, 13, 1, 4]
+BITS = [2, 4, 8, 16]
+
+
+def offsets_of(lengths):
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def features_of(spec, lengths, seed=0):
+    return np.random.default_rng(seed).normal(size=(sum(lengths), spec.features)).astype(np.float32) * 1.5
+
+
+@pytest.fixture(scope="module", params=[(name, device) for name in SPECS for device in DEVICES], ids="-".join)
+def engines(request):
+    """(spec, compiled engine, torch engine) of a network whose biases, norms and weights are off their first values."""
+    name, device = request.param
+    spec = SPECS[name]
+    torch.manual_seed(5)
+    network = spec.network().eval()
+    for key, value in network.state_dict().items():
+        if "norm_var" in key or "norm_scale" in key:
+            value.copy_(torch.rand_like(value) + 0.5)
+        elif "bias" in key or "norm_mean" in key or key.startswith("b."):
+            value.copy_(torch.randn_like(value) * 0.3)
+        elif "input_" not in key:
+            value.mul_(1.3)
+    recorder = Recorder(spec.workload().names)
+    with torch.no_grad():
+        network(torch.from_numpy(features_of(spec, LENGTHS)), torch.from_numpy(offsets_of(LENGTHS)), recorder)
+    weights, calibration = network.arrays(), recorder.calibration()
+    return spec, spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
+
+
+def on_torch(spec, weights, calibration, device):
+    from models.torch_recurrent import TorchRecurrentEngine
+    from models.torch_sru import TorchSruEngine
+
+    kind = TorchSruEngine if isinstance(spec, Sru) else TorchRecurrentEngine
+    return kind(spec, weights, calibration, device)
+
+
+def assert_same(engines, lengths, configuration, seed=0):
+    spec, compiled, on_device = engines
+    arguments = features_of(spec, lengths, seed), offsets_of(lengths), configuration
+    expected, computed = compiled.run(*arguments)
+    result, on_device_computed = on_device.run(*arguments)
+    assert result.dtype == np.float32 and result.tobytes() == expected.tobytes()
+    assert on_device_computed == computed
+
+
+@pytest.mark.parametrize("delta", [0, 3])
+@pytest.mark.parametrize("act_bits", BITS)
+@pytest.mark.parametrize("weight_bits", BITS)
+def test_every_pair_of_widths_gives_the_compiled_integers(engines, weight_bits, act_bits, delta):
+    assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), weight_bits, act_bits, delta))
+
+
+SETTINGS = st.builds(
+    Setting, st.sampled_from(BITS), st.sampled_from(BITS), st.sampled_from([0, 0, 1, 5, 200]), st.booleans()
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_mixed_settings_and_uneven_utterances_give_the_compiled_integers(engines, data):
+    names = engines[0].workload().names
+    some = data.draw(st.lists(SETTINGS, min_size=1, max_size=3))  # few, so that matvecs share settings now and then
+    chosen = [(name, data.draw(st.sampled_from(some))) for name in names]
+    lengths = data.draw(st.lists(st.integers(1, 9), min_size=1, max_size=6))
+    assert_same(engines, lengths, Configuration(tuple(chosen)), seed=data.draw(st.integers(0, 9)))
+
+
+def test_batches_and_parts_change_nothing(engines, monkeypatch):
+    monkeypatch.setattr(torch_engine, "FRAMES_PER_BATCH", 10)
+    monkeypatch.setattr(torch_engine, "PRODUCT_FRAMES", 3)
+    assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), 4, 8, 1))
+
+
+def test_without_an_exact_int8_kernel_the_integers_are_the_same(engines, monkeypatch):
+    monkeypatch.setattr(torch_engine, "has_exact_int8", lambda device: False)
+    for bits in (4, 16):
+        assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), bits))
+
+
+def test_many_rows_and_saturated_inputs(engines):
+    """More rows than the least that a product takes, values far beyond what calibration saw."""
+    spec, compiled, on_device = engines
+    lengths = [*range(1, 20), *[5] * 30]
+    features = features_of(spec, lengths) * 50
+    for bits in (8, 16):
+        configuration = Configuration.uniform(spec.workload(), bits, delta=2)
+        expected, computed = compiled.run(features, offsets_of(lengths), configuration)
+        result, on_device_computed = on_device.run(features, offsets_of(lengths), configuration)
+        assert result.tobytes() == expected.tobytes() and on_device_computed == computed
+
+
+def test_float_goes_to_the_float_network(engines):
+    spec, compiled, on_device = engines
+    arguments = features_of(spec, LENGTHS), offsets_of(LENGTHS), Configuration.uniform(spec.workload(), 32)
+    assert (compiled.run(*arguments)[0] == on_device.run(*arguments)[0]).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 70),
+    cols=st.integers(1, 40),
+    rows=st.integers(1, 40),
+    bits=st.tuples(st.sampled_from(BITS), st.sampled_from(BITS)),
+    extreme=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
+    rng, (weight_bits, act_bits) = np.random.default_rng(seed), bits
+    reach = WEIGHT_CODE_MAX if weight_bits == 16 else 2 ** (weight_bits - 1) - 1
+    weights = rng.choice([-reach, reach], (rows, cols)) if extreme else rng.integers(-reach, reach + 1, (rows, cols))
+    low, high = code_range(act_bits)
+    codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
+    matrix = prepare([QuantizedMatrix(weights.astype(np.int16), np.ones(rows, np.float32), weight_bits)])
+    bundle = Bundle(("x",), matrix, act_bits, 0, 1.0, np.ones(rows, np.float32))
+    product = torch_engine.Matrix(bundle, torch.device(device))
+    for part in (codes[: n // 2 + 1], codes, codes[:1]):  # room that grows, and room that is not used up
+        sums = product(torch.from_numpy(part.astype(np.float32)).to(device)).float().cpu().numpy()
+        assert (sums == (part.astype(np.int64) @ weights.T.astype(np.int64)).astype(np.float32)).all()
+
+
+def test_packing_puts_every_frame_in_its_place():
+    lengths = np.array([3, 1, 4, 0, 2])
+    offsets = offsets_of(lengths)
+    (batch,) = torch_engine.batches(offsets, torch.device("cpu"))
+    assert batch.sizes == [4, 3, 2, 1]
+    utterance = np.repeat(np.arange(len(lengths)), lengths)
+    step = np.arange(len(utterance)) - offsets[utterance]
+    assert sorted(batch.frames) == list(range(10))
+    assert step[batch.frames].tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 3]
+    for place, frame in enumerate(batch.frames):
+        u = utterance[frame]
+        assert batch.frames[batch.reverse[place]] == offsets[u] + offsets[u + 1] - 1 - frame
+        if place >= batch.sizes[0]:
+            assert batch.frames[batch.before[place - batch.sizes[0]]] == frame - 1
