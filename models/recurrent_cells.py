@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.compiled import clip, grid, look_up
+from models.compiled import clip, fetch_ahead, grid, look_up
 from models.fixed_point import (
     GATE_FRACTION_BITS,
     HIGH,
@@ -80,6 +80,7 @@ def lstm_step(pre, back, frames, cell, h, table, scale, cell_step, cell_to_pre, 
     f, i, o, g = gate[:hidden], gate[hidden : 2 * hidden], gate[2 * hidden : 3 * hidden], gate[3 * hidden :]
     cell_index, gates_index, candidate_index = index[:hidden], index[: 3 * hidden], index[3 * hidden :]
     for row in range(len(frames)):
+        fetch_ahead(pre, frames, row)
         x, u = pre[frames[row]], back[row]
         _sigmoid_index(x[: 3 * hidden], u[: 3 * hidden], gates_index)
         _tanh_index(x[3 * hidden :], u[3 * hidden :], candidate_index)
@@ -116,6 +117,7 @@ def gru_gates(pre, back, frames, table, z, r):  # type: ignore[no-untyped-def]
     index = np.empty(2 * hidden, np.int32)
     z_index, r_index = index[:hidden], index[hidden:]
     for row in range(len(frames)):
+        fetch_ahead(pre, frames, row)
         _sigmoid_index(pre[frames[row], : 2 * hidden], back[row, : 2 * hidden], index)
         look_up(table, z_index, z[row])
         look_up(table, r_index, r[row])
@@ -163,6 +165,7 @@ def ligru_step(pre, back, frames, h, table, scale, to_state):  # type: ignore[no
     z = np.empty(hidden, np.float32)
     g = np.empty(hidden, np.float32)
     for row in range(len(frames)):
+        fetch_ahead(pre, frames, row)
         x, u = pre[frames[row]], back[row]
         _sigmoid_index(x[:hidden], u[:hidden], index)
         look_up(table, index, z)
