@@ -57,11 +57,7 @@ def product(codes: NDArray[np.int8] | NDArray[np.int16], matrix: PreparedMatrix)
     if codes.dtype == np.int8:
         halves, offset = [torch.from_numpy(codes)], 0
     else:
-        # high byte signed, low byte shifted into int8; the shift is paid back with the row sums
-        halves = [
-            torch.from_numpy((codes >> 8).astype(np.int8)),
-            torch.from_numpy(((codes & 255) - 128).astype(np.int8)),
-        ]
+        halves = [torch.from_numpy(half) for half in _halves(codes)]
         offset = 128
     if len(halves) == len(matrix.parts) == 1:
         return int8_product(halves[0], matrix.parts[0]).numpy()
@@ -80,6 +76,19 @@ def int8_product(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
         return torch._int_mm(a, w)
     # float64 holds every int32 sum exactly, in any order of summation
     return (a.double() @ w.double()).to(torch.int32)
+
+
+@njit(cache=True, nogil=True)
+def _halves(codes):  # type: ignore[no-untyped-def]
+    """int8 high bytes and low bytes of int16 [n, cols]; 128 less than the low byte, which row sums pay back."""
+    high = np.empty(codes.shape, np.int8)
+    low = np.empty(codes.shape, np.int8)
+    for n in range(codes.shape[0]):
+        row, above, below = codes[n], high[n], low[n]
+        for m in range(len(row)):
+            above[m] = np.int8(row[m] >> 8)
+            below[m] = np.int8((row[m] & 255) - 128)
+    return high, low
 
 
 @njit(cache=True, nogil=True)
