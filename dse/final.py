@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dse.device import CPU
 from dse.evaluate import Evaluation
 from dse.objective import TEST_ERROR
 from dse.result import SearchResult
 from dse.store import differences
 
 
-def with_test_error(result: SearchResult, checkpoint: str | None, corpus_path: str | None) -> SearchResult:
+def with_test_error(
+    result: SearchResult, checkpoint: str | None, corpus_path: str | None, device: str = CPU
+) -> SearchResult:
     """The result with `test_error_percent` among the metrics of its baseline and its front's points.
 
     `checkpoint` and `corpus_path` as given to the search. Raises ValueError where they are not what it ran on.
@@ -21,7 +24,8 @@ def with_test_error(result: SearchResult, checkpoint: str | None, corpus_path: s
 
     settings = result.settings
     skip_bad = settings["content"].get("skipped", "") not in ("", NOTHING_SKIPPED)
-    task = Task(settings["model"], settings["preset"], checkpoint, settings["corpus"], corpus_path, skip_bad)
+    corpus = settings["corpus"]
+    task = Task(settings["model"], settings["preset"], checkpoint, corpus, corpus_path, skip_bad, device=device)
     if different := differences(settings["content"], task_fingerprint(task)):
         raise ValueError(f"study '{result.study}' ran on another checkpoint or corpus: {'; '.join(different)}")
     measurer = open_measurer(task, "test")

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dse.command import Parser, names
+from dse.device import CPU, DEVICES, require_gpu, require_known
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
 from dse.plan import DEFAULT_STORAGE
@@ -23,6 +24,8 @@ from dse.search_command import report
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
+    require_known(options.device)
+    require_gpu(options.device)
     result = load_result(options.storage, options.study)
     folder = Path("studies") / result.study
     feasible = result.count("ok")
@@ -34,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.test:
         from dse.final import with_test_error
 
-        result = with_test_error(result, options.checkpoint, options.corpus_path)
+        result = with_test_error(result, options.checkpoint, options.corpus_path, options.device)
     chosen = [objective.name for objective in result.objectives]
     if chosen != result.settings["objectives"]:
         folder /= "-".join((*chosen, *result.repriced))
@@ -65,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--checkpoint", metavar="FILE", help="for --test: as given to the search")
     result.add_argument("--corpus-path", metavar="FOLDER", help="for --test: as given to the search")
+    result.add_argument("--device", default=CPU, help=f"for --test: of {', '.join(DEVICES)}; default %(default)s")
     result.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"
     )

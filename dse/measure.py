@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.corpora import Corpus, corpus_record, open_corpus
+from dse.device import CPU, require_gpu, require_same
 from dse.evaluate import MAX4, WHOLE
 from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
@@ -33,7 +34,8 @@ QUARTERS = 4
 class Task:
     """Everything a worker needs to open a measurer. `checkpoint` None is the shipped one.
 
-    `error` is what a candidate's error is: of the whole split, or "max4", the worst of its four quarters.
+    `error` is what a candidate's error is: of the whole split, or "max4", the worst of its four quarters. `device` is
+    where networks run; it decides nothing else.
     """
 
     model: str
@@ -43,6 +45,7 @@ class Task:
     corpus_path: str | None
     skip_bad: bool = False
     error: str = WHOLE
+    device: str = CPU
 
     @property
     def checkpoint_path(self) -> Path:
@@ -112,13 +115,23 @@ class Measurer:
     """Holds one network's engine and one split's features; `measure` is a pure function of the configuration."""
 
     def __init__(
-        self, checkpoint: Checkpoint, calibration: Calibration, corpus: Corpus, split: Split, error: str = WHOLE
+        self,
+        checkpoint: Checkpoint,
+        calibration: Calibration,
+        corpus: Corpus,
+        split: Split,
+        error: str = WHOLE,
+        device: str = CPU,
     ) -> None:
+        """Raises ValueError where `device` does not give the CPU's integers."""
         from dse.decode import Decoder
 
         self.workload = checkpoint.spec.workload()
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
-        self.engine = checkpoint.spec.engine(checkpoint.weights, calibration)
+        self.engine = checkpoint.spec.engine(checkpoint.weights, calibration, device)
+        if device != CPU:
+            compiled = checkpoint.spec.engine(checkpoint.weights, calibration)
+            require_same(self.engine, compiled, split, self.workload, device)
         self.corpus, self.split, self.error = corpus, split, error
 
     @cached_property
@@ -224,6 +237,7 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
 
     from dse.data import load_split
 
+    require_gpu(task.device)
     torch.set_num_threads(1)
     task_workload(task)
     corpus = _open(task)
@@ -231,7 +245,7 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
     if not checkpoint.decoder:
         raise ValueError(f"checkpoint {task.checkpoint_path} holds no decoder; import it again with --corpus")
     calibration = calibrate(checkpoint, load_split(corpus, "train", CALIBRATION_PER_SPEAKER))
-    return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error)
+    return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error, task.device)
 
 
 def _open(task: Task) -> Corpus:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dse.device import CPU, require_gpu, require_known
 from dse.evaluate import ERRORS, WHOLE, Measurer
 from dse.limits import Limit, parse_limits
 from dse.objective import Objective, full_objective, objectives_named
@@ -27,7 +28,7 @@ SMALLEST_POPULATION = 4
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What to search. All but evaluations, workers, cluster, storage and study make up the study's identity.
+    """What to search. All but evaluations, device, workers, cluster, storage and study make up the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
     on numbers out of range and an unknown `error`.
@@ -52,6 +53,7 @@ class SearchSettings:
     activation_bits: tuple[int, ...] = DEFAULT_BITS
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
     skip: tuple[str, ...] = (SKIP_FIRST,)
+    device: str = CPU
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
@@ -64,6 +66,7 @@ class SearchSettings:
                 raise ValueError(f"{name} {value} is too small; it is at least {least}")
         if self.error not in ERRORS:
             raise ValueError(f"error '{self.error}' is none of {', '.join(ERRORS)}")
+        require_known(self.device)
         if self.screening and self.error != WHOLE:
             raise ValueError(f"screening estimates the error of the whole split; it cannot be with error {self.error}")
 
@@ -103,6 +106,8 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
     chosen: Any = measure
     if chosen is None:
         import dse.measure as chosen
+    if settings.cluster is None:  # else it is the cluster's workers that need the device
+        require_gpu(settings.device)
     platforms = open_platforms(settings.platforms)
     objectives = objectives_named(settings.objectives, platforms)
     limits = parse_limits(settings.limits, platforms)
@@ -115,6 +120,7 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         corpus_path=settings.corpus_path,
         skip_bad=settings.skip_bad,
         error=settings.error,
+        device=settings.device,
     )
     workload = chosen.task_workload(task)
     delta = settings.delta

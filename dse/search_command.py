@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from dse.command import SETTINGS, Parser, from_settings_file, integers, names
+from dse.device import DEVICES, GPU
 from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
@@ -126,7 +127,10 @@ def parser() -> argparse.ArgumentParser:
         default="on" if default.screening else "off",
         help="run a quarter of the split first, and the rest only where that leaves a chance; default %(default)s",
     )
-    how.add_argument("--workers", type=int, default=default.workers, help="processes; default: one a core")
+    how.add_argument(
+        "--device", default=default.device, help=f"of {', '.join(DEVICES)}: with the same results; default %(default)s"
+    )
+    how.add_argument("--workers", type=int, help=f"processes; default: one a core, one alone with --device {GPU}")
     how.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a dask scheduler whose workers evaluate instead")
     where = result.add_argument_group("where it goes")
     where.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
@@ -140,13 +144,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _settings(options: argparse.Namespace) -> SearchSettings:
     """Options have their setting's name, but for those that are read first."""
-    given = vars(options)
+    given = {name: value for name, value in vars(options).items() if value is not None}
     as_they_are = {field.name: given[field.name] for field in fields(SearchSettings) if field.name in given}
     read = {
         "limits": _limits(options.limit),
         "platforms": split_specs(options.platform),
         "screening": options.screening == "on",
     }
+    if options.workers is None and options.device == GPU:
+        read["workers"] = 1
     return SearchSettings(**as_they_are | read)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from dse.command import Parser
 from dse.corpora import CORPORA, Corpus, corpus_record, open_corpus
 from dse.data import Split, load_split
+from dse.device import CPU, DEVICES, GPU, require_gpu, require_known
 from dse.errors import one_line_errors
 from dse.senones import SenoneCorpus, phone_state_scores
 from dse.train_state import TrainState
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from dse.decode import Decoder
 
-DEVICES = ("auto", "cpu", "cuda")  # auto: a GPU where there is one
+AUTO = "auto"  # a GPU where there is one
 PATIENCE = 6  # epochs without a better validation PER after which training stops
 HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
 
@@ -45,14 +46,13 @@ class TrainSettings:
     batch_utterances: int = 16
     learning_rate: float = 2e-3
     dropout: float = 0.15
-    device: str = "auto"
+    device: str = AUTO
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_utterances", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
-        if self.device not in DEVICES:
-            raise ValueError(f"device '{self.device}' is none of {', '.join(DEVICES)}")
+        require_known(self.device, (AUTO, *DEVICES))
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dropout < 1:
@@ -154,9 +154,8 @@ def device_of(settings: TrainSettings) -> torch.device:
     """Raises ValueError where a GPU is asked for and there is none."""
     import torch
 
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda: this torch sees no GPU; use --device cpu")
-    return torch.device("cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu")
+    require_gpu(settings.device)
+    return torch.device(GPU if settings.device != CPU and torch.cuda.is_available() else CPU)
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -244,7 +243,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--batch-utterances", type=int, default=TrainSettings.batch_utterances)
     result.add_argument("--learning-rate", type=float, default=TrainSettings.learning_rate)
     result.add_argument("--dropout", type=float, default=TrainSettings.dropout)
-    result.add_argument("--device", default=TrainSettings.device, help=f"{', '.join(DEVICES)}; default %(default)s")
+    result.add_argument(
+        "--device", default=TrainSettings.device, help=f"{', '.join((AUTO, *DEVICES))}; default %(default)s"
+    )
     result.add_argument("--out", type=Path, help="checkpoint to write (default: studies/<model>-<preset>.safetensors)")
     return result
 

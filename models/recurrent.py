@@ -114,8 +114,14 @@ class Recurrent:
 
         return RecurrentNetwork(self)
 
-    def engine(self, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> RecurrentEngine:
-        """The quantized, delta-gated network."""
+    def engine(
+        self, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str = "cpu"
+    ) -> RecurrentEngine:
+        """The quantized, delta-gated network: compiled loops on the CPU, torch operations on any other device."""
+        if device != "cpu":
+            from models.torch_recurrent import TorchRecurrentEngine
+
+            return TorchRecurrentEngine(self, weights, calibration, device)
         from models.recurrent_engine import RecurrentEngine
 
         return RecurrentEngine(self, weights, calibration)

@@ -83,8 +83,14 @@ class Sru:
 
         return SruNetwork(self)
 
-    def engine(self, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> SruEngine:
-        """The quantized, delta-gated network."""
+    def engine(
+        self, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str = "cpu"
+    ) -> SruEngine:
+        """The quantized, delta-gated network: compiled loops on the CPU, torch operations on any other device."""
+        if device != "cpu":
+            from models.torch_sru import TorchSruEngine
+
+            return TorchSruEngine(self, weights, calibration, device)
         from models.sru_engine import SruEngine
 
         return SruEngine(self, weights, calibration)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,14 +19,13 @@ from torch import Tensor
 from models.engine import Bundle, Counter, Linear
 from models.fixed_point import CODE_MAX, CODE_MIN, GATE_FRACTION_BITS, SIGMOID_REACH, sigmoid_table, to_grid
 from models.quantizer import code_range
+from models.torch_matmul import Matrix
 from models.workload import BASELINE_BITS, Configuration
 
 # Utterances are run in batches of about this many frames, which the largest preset needs about 4 GB for.
 FRAMES_PER_BATCH = 2**16
 PRODUCT_FRAMES = 2**13  # products of a longer sequence are taken in parts: 16-bit operands need 48 bytes an output
-# torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to.
-# Source: aten/src/ATen/native/cuda/Blas.cpp
-LEAST_ROWS, ALIGNMENT = 32, 16
+MATRICES_BYTES = 2**30  # matrices kept on the device; past that they are laid out anew
 
 UnitSteps = Callable[[Bundle], NDArray[np.float32]]
 
@@ -63,96 +61,48 @@ def batches(offsets: NDArray[np.int64], device: torch.device) -> list[Batch]:
     return [Batch.of(offsets[part], lengths[part], device) for part in np.split(order, turns) if len(part)]
 
 
-@lru_cache(maxsize=4)
-def has_exact_int8(device: torch.device) -> bool:
-    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
-    worst = torch.full((LEAST_ROWS, 64), -128, dtype=torch.int8, device=device)
-    mixed = torch.full((LEAST_ROWS, 64), -128, dtype=torch.int8, device=device)
-    mixed[:, ::2] = 127
-    try:
-        product = torch._int_mm(worst, mixed.t())
-    except (RuntimeError, AttributeError):
-        return False
-    return bool((product.double() == worst.double() @ mixed.t().double()).all())
-
-
-class Matrix:
-    """A prepared matrix on a device. One int8 product gives all combinations of the operands' bytes.
-
-    A 16-bit activation is its two bytes side by side, the low one shifted into int8; weights stand in the rows of the
-    byte that they multiply, with zeros in the other's. Exact sums of all combinations are added in float64, which holds
-    them exactly, and become float32 once.
-    """
-
-    def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        parts = [part.numpy() for part in bundle.matrix.parts]
-        (self.cols, self.rows), self.device = parts[0].shape, device
-        wide = bundle.act_bits == BASELINE_BITS
-        act_bytes, self.dtype = (2, torch.int16) if wide else (1, torch.int8)
-        per_unit = ALIGNMENT // act_bytes
-        self.room_cols = -(-self.cols // per_unit) * per_unit
-        self.blocks = act_bytes * len(parts)
-        outputs = -(-self.blocks * self.rows // ALIGNMENT) * ALIGNMENT
-        codes = np.zeros((outputs, self.room_cols, act_bytes), np.int8)
-        places: list[float] = []
-        for byte in range(act_bytes):
-            for k, part in enumerate(parts):
-                codes[len(places) * self.rows :][: self.rows, : self.cols, byte] = part.T
-                places.append(256.0 ** (byte + len(parts) - 1 - k))
-        self.codes = torch.from_numpy(codes.reshape(outputs, -1)).to(device).t()
-        self.places = torch.tensor(places, dtype=torch.float64, device=device)[:, None]
-        self.start = torch.from_numpy(bundle.matrix.row_sums * (128.0 if wide else 0.0)).to(device)
-        self._room = torch.zeros(0, self.room_cols, dtype=self.dtype, device=device)
-
-    def __call__(self, codes: Tensor) -> Tensor:
-        """Exact sums [n, rows] of codes float32 [n, cols]: int32, or float32 rounded once from the exact sum."""
-        count = len(codes)
-        if len(self._room) < count or not len(self._room):
-            shape = (max(count, LEAST_ROWS), self.room_cols)
-            self._room = torch.zeros(shape, dtype=self.dtype, device=self.device)
-        self._room[:count, : self.cols].copy_(codes)  # rows below keep what was there, and nobody reads their sums
-        room = self._room[: max(count, LEAST_ROWS)]
-        if self.dtype == torch.int16:
-            room = (room ^ 128).view(torch.int8)
-        if has_exact_int8(self.device):
-            sums = torch._int_mm(room, self.codes)
-        else:
-            sums = (room.double() @ self.codes.double()).to(torch.int32)
-        sums = sums[:count, : self.blocks * self.rows]
-        if self.blocks == 1:
-            return sums
-        return ((sums.unflatten(1, (self.blocks, self.rows)) * self.places).sum(dim=1) + self.start).float()
-
-
 class TorchLinear:
-    """`Linear` on a device: matrices laid out there once, elements counted there until `counter` reads them."""
+    """`Linear` on a device: matrices laid out there once, elements counted there until all is run."""
 
-    def __init__(self, linear: Linear, device: torch.device) -> None:
-        self.linear, self.device = linear, device
+    def __init__(self, linear: Linear, device: str) -> None:
+        self.linear, self.device = linear, torch.device(device)
         self._matrices: dict[tuple[tuple[str, ...], int, bool], Matrix] = {}
         self._sent: list[tuple[tuple[str, ...], int, Tensor]] = []
+
+    @torch.inference_mode()
+    def run(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], network: Callable[[Tensor, Batch], Tensor]
+    ) -> tuple[NDArray[np.int16], dict[str, float]]:
+        """What `network` makes of a batch's packed codes float32 [n, features], codes of all N frames; and computed
+        fractions. Nothing is read back from the device but that.
+        """
+        self._sent = []
+        packed = batches(offsets, self.device)
+        outputs = [network(self.tensor(inputs[batch.frames]), batch).short() for batch in packed]
+        codes = np.empty((len(inputs), outputs[0].shape[1]), np.int16)
+        for batch, output in zip(packed, outputs, strict=True):
+            codes[batch.frames] = output.cpu().numpy()
+        counter, sums = Counter(), torch.stack([sent for _, _, sent in self._sent]).tolist()
+        for (names, elements, _), sent in zip(self._sent, sums, strict=True):
+            for name in names:
+                counter.add(name, elements, sent)
+        return codes, counter.computed
+
+    def tell(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
+        """Count elements of these matvecs' input, and those sent, a number on the device."""
+        self._sent.append((names, elements, sent))
 
     def matrix(self, bundle: Bundle) -> Matrix:
         key = (bundle.names, bundle.matrix.bits, bundle.act_bits == BASELINE_BITS)
         if key not in self._matrices:
+            if sum(matrix.size_bytes for matrix in self._matrices.values()) > MATRICES_BYTES:
+                self._matrices.clear()
             self._matrices[key] = Matrix(bundle, self.device)
         return self._matrices[key]
 
     def tensor(self, values: NDArray[np.generic]) -> Tensor:
         """float32 on the device."""
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
-
-    def add(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
-        self._sent.append((names, elements, sent))
-
-    def counter(self) -> Counter:
-        """What was counted since the last call."""
-        counter, sums = Counter(), torch.stack([sent for _, _, sent in self._sent]).tolist()
-        for (names, elements, _), sent in zip(self._sent, sums, strict=True):
-            for name in names:
-                counter.add(name, elements, sent)
-        self._sent = []
-        return counter
 
 
 class Products:
@@ -189,6 +139,7 @@ class Products:
         self.exact = all(bundle.act_bits == BASELINE_BITS for bundle in self.bundles)  # the grid's own codes
         self.held = self.moves = torch.zeros(0)
         self.elements = 0
+        self.rooms: list[Tensor] = []
 
     def sequence(self, x: Tensor, batch: Batch) -> Tensor:
         """Grid codes float32 [n, outputs] of a batch's packed codes x [n, cols], which are not changed."""
@@ -202,14 +153,15 @@ class Products:
         first = codes[:, : batch.sizes[0]].count_nonzero(dim=(1, 2))
         later = (codes[:, batch.sizes[0] :] != codes[:, batch.before]).sum(dim=(1, 2))
         self._tell(x.numel(), first + later)
-        parts = codes.split(PRODUCT_FRAMES, dim=1)
-        return torch.cat([self._to_grid(part) for part in parts])
+        self._make_room(min(len(x), PRODUCT_FRAMES))
+        return torch.cat([self._to_grid(part) for part in codes.split(PRODUCT_FRAMES, dim=1)])
 
     def start(self, rows: int) -> Products:
         """Ready for `step`: nothing held yet."""
         shape = (len(self.bundles), rows, self.matrices[0].cols)
         self.held = torch.zeros(shape, device=self.owner.device)
         self.moves = torch.zeros(shape, dtype=torch.int32, device=self.owner.device)
+        self._make_room(rows)
         return self
 
     def step(self, x: Tensor) -> Tensor:
@@ -227,7 +179,10 @@ class Products:
 
     def _tell(self, elements: int, sent: Tensor) -> None:
         for bundle, count in zip(self.bundles, sent, strict=True):
-            self.owner.add(bundle.names, elements, count)
+            self.owner.tell(bundle.names, elements, count)
+
+    def _make_room(self, rows: int) -> None:
+        self.rooms = [matrix.room(rows) for matrix in self.matrices]
 
     def _quantize(self, x: Tensor) -> Tensor:
         """Codes float32 [B, n, cols]."""
@@ -240,8 +195,10 @@ class Products:
 
     def _to_grid(self, codes: Tensor) -> Tensor:
         result = torch.empty(codes.shape[1], self.outputs, device=codes.device)
-        for part, matrix, scale, columns in zip(codes, self.matrices, self.scales, self.columns, strict=True):
-            sums = matrix(part)
+        for part, matrix, room, scale, columns in zip(
+            codes, self.matrices, self.rooms, self.scales, self.columns, strict=True
+        ):
+            sums = matrix.product(part, room)
             for start, place, count in columns:
                 block = slice(start, start + count)
                 torch.mul(sums[:, block], scale[block], out=result[:, place : place + count])
@@ -264,10 +221,9 @@ def look_up(table: Tensor, preactivation: Tensor) -> Tensor:
     return table[preactivation.clamp_(-SIGMOID_REACH, SIGMOID_REACH).long()]
 
 
-def gate_table(device: torch.device) -> Tensor:
+def gate_table() -> NDArray[np.float32]:
     """The shared sigmoid as numbers in [0, 1], by preactivation code: entry -1, the last, is that of code -1."""
-    values = sigmoid_table().astype(np.float32) * np.float32(2.0**-GATE_FRACTION_BITS)
-    return torch.from_numpy(np.roll(values, -SIGMOID_REACH)).to(device)
+    return np.roll(sigmoid_table().astype(np.float32) * np.float32(2.0**-GATE_FRACTION_BITS), -SIGMOID_REACH)
 
 
 def tanh_table(scale: float = 1.0) -> NDArray[np.int16]:

@@ -17,7 +17,6 @@ from models.torch_engine import (
     Batch,
     Products,
     TorchLinear,
-    batches,
     clip_,
     gate_table,
     grid_,
@@ -36,29 +35,29 @@ class TorchRecurrentEngine(RecurrentEngine):
         self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
     ) -> None:
         super().__init__(spec, weights, calibration)
-        self.on_device = TorchLinear(self.linear, torch.device(device))
-        self.table = gate_table(self.on_device.device)
+        self.on_device = TorchLinear(self.linear, device)
+        self.table = self.on_device.tensor(gate_table())
 
-    @torch.inference_mode()
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
         if is_float(configuration):
             return super().run(features, offsets, configuration)
-        first_bits = self.calibration.fraction_bits("features")
-        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], first_bits)
-        out_bits = self.calibration.fraction_bits("logits")
-        codes = np.empty((len(features), self.spec.outputs), np.int16)
-        for batch in batches(offsets, self.on_device.device):
-            x, bits = self.on_device.tensor(inputs[batch.frames]), first_bits
+        in_bits, out_bits = (self.calibration.fraction_bits(site) for site in ("features", "logits"))
+
+        def network(x: Tensor, batch: Batch) -> Tensor:
+            bits = in_bits
             for layer in range(self.spec.layers):
                 names = self.spec.input_names(layer)
                 pre = self.products(names, bits, PRE_BITS, configuration, self.bias[layer]).sequence(x, batch)
                 cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
                 x, bits = recur(cell, pre, batch), cell.constants.h_bits
             output = self.products(("output",), bits, out_bits, configuration, self.weights["output_bias"])
-            codes[batch.frames] = output.sequence(x, batch).short().cpu().numpy()
-        return to_float(codes, out_bits), self.on_device.counter().computed
+            return output.sequence(x, batch)
+
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], in_bits)
+        codes, computed = self.on_device.run(inputs, offsets, network)
+        return to_float(codes, out_bits), computed
 
     def products(
         self,
@@ -124,9 +123,9 @@ class Steps:
         """z h + (1 - z) candidate, all but z on the state's grid."""
         return clip_((z * clip_(h - candidate)).round_().add_(candidate))
 
-    def tanh(self, step: float, scale: float = 1.0) -> Tensor:
-        """Table of tanh, `step` a unit of the gate grid; in whole codes if that is more than the state's grid holds."""
-        return self.engine.on_device.tensor(tanh_table(scale).astype(np.float32) * np.float32(step))
+    def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
+        """Table of tanh times `scale`, a power of two being what a unit of the gate grid counts."""
+        return self.engine.on_device.tensor(tanh_table(scale) * np.float32(unit))
 
 
 class LstmSteps(Steps):
@@ -152,8 +151,7 @@ class GruSteps(Steps):
     first_names = 2
 
     def prepare(self) -> None:
-        codes = np.rint(np.clip(tanh_table(self.scale) * np.float32(self.constants.to_state), -(2**15), CODE_MAX))
-        self.candidate = self.engine.on_device.tensor(codes)
+        self.candidate = grid_(self.tanh(float(self.constants.to_state), self.scale))
         self.bias = self.engine.on_device.tensor(self.constants.bias) if self.constants.after else None
 
     def step(self, pre: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from models.calibration import Calibration
 from models.fixed_point import to_float, to_grid
 from models.sru import Sru
 from models.sru_engine import ScanConstants, SruEngine
-from models.torch_engine import Batch, Products, TorchLinear, batches, clip_, gate_table, grid_, look_up
+from models.torch_engine import Batch, Products, TorchLinear, clip_, gate_table, grid_, look_up
 from models.workload import Configuration, is_float
 
 
@@ -22,25 +22,25 @@ class TorchSruEngine(SruEngine):
         self, spec: Sru, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
     ) -> None:
         super().__init__(spec, weights, calibration)
-        self.on_device = TorchLinear(self.linear, torch.device(device))
-        self.table = gate_table(self.on_device.device)
+        self.on_device = TorchLinear(self.linear, device)
+        self.table = self.on_device.tensor(gate_table())
 
-    @torch.inference_mode()
     def run(
         self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
         if is_float(configuration):
             return super().run(features, offsets, configuration)
-        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
-        bits = self.calibration.fraction_bits("logits")
-        codes = np.empty((len(features), self.spec.outputs), np.int16)
-        for batch in batches(offsets, self.on_device.device):
-            x = self.on_device.tensor(inputs[batch.frames])
+        out_bits = self.calibration.fraction_bits("logits")
+
+        def network(x: Tensor, batch: Batch) -> Tensor:
             for layer in range(self.spec.layers):
                 x = self._packed_layer(layer, x, batch, configuration)
-            output = self._products("output", self.x_bits[-1], bits, configuration, self.output_bias)
-            codes[batch.frames] = output.sequence(x, batch).short().cpu().numpy()
-        return to_float(codes, bits), self.on_device.counter().computed
+            output = self._products("output", self.x_bits[-1], out_bits, configuration, self.output_bias)
+            return output.sequence(x, batch)
+
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
+        codes, computed = self.on_device.run(inputs, offsets, network)
+        return to_float(codes, out_bits), computed
 
     def _products(
         self, name: str, bits: int, out_bits: int, configuration: Configuration, bias: NDArray[np.float32] | None = None

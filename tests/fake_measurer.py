@@ -32,6 +32,7 @@ class Task:
     corpus_path: str | None = None
     skip_bad: bool = False
     error: str = "whole"
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import torch_engine
+from models import torch_engine, torch_matmul
 from models.calibration import Recorder
 from models.engine import Bundle
 from models.gru import Gru
@@ -107,7 +107,7 @@ def test_batches_and_parts_change_nothing(engines, monkeypatch):
 
 
 def test_without_an_exact_int8_kernel_the_integers_are_the_same(engines, monkeypatch):
-    monkeypatch.setattr(torch_engine, "has_exact_int8", lambda device: False)
+    monkeypatch.setattr(torch_matmul, "has_exact_int8", lambda device: False)
     for bits in (4, 16):
         assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), bits))
 
@@ -148,9 +148,10 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
     codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
     matrix = prepare([QuantizedMatrix(weights.astype(np.int16), np.ones(rows, np.float32), weight_bits)])
     bundle = Bundle(("x",), matrix, act_bits, 0, 1.0, np.ones(rows, np.float32))
-    product = torch_engine.Matrix(bundle, torch.device(device))
-    for part in (codes[: n // 2 + 1], codes, codes[:1]):  # room that grows, and room that is not used up
-        sums = product(torch.from_numpy(part.astype(np.float32)).to(device)).float().cpu().numpy()
+    on_device = torch_matmul.Matrix(bundle, torch.device(device))
+    room = on_device.room(n)
+    for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below
+        sums = on_device.product(torch.from_numpy(part.astype(np.float32)).to(device), room).float().cpu().numpy()
         assert (sums == (part.astype(np.int64) @ weights.T.astype(np.int64)).astype(np.float32)).all()
 
 

@@ -1,0 +1,50 @@
+"""Where networks run: on the CPU, or on a GPU, which has to give the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.workload import Configuration, Workload
+
+if TYPE_CHECKING:
+    from dse.data import Split
+    from models.registry import Engine
+
+CPU, GPU = DEVICES = ("cpu", "cuda")
+PROOF_UTTERANCES = 20
+PROOF_SETTINGS = ((8, 8, 0), (4, 8, 2), (16, 4, 1), (8, 16, 0), (16, 16, 0))  # weight bits, activation bits, delta
+
+
+def require_known(device: str, known: Sequence[str] = DEVICES) -> None:
+    """Raises ValueError for any other name."""
+    if device not in known:
+        raise ValueError(f"device '{device}' is none of {', '.join(known)}")
+
+
+def require_gpu(device: str) -> None:
+    """Raises ValueError where a GPU is asked for and there is none."""
+    if device == GPU:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(f"device {GPU}: this torch sees no GPU; use --device {CPU}")
+
+
+def require_same(engine: Engine, reference: Engine, split: Split, workload: Workload, device: str) -> None:
+    """Raises ValueError unless both give the same logits and computed fractions on the split's shortest utterances.
+
+    A driver, or a kernel of a torch version to come, can round in its own way; scores of unlike integers never mix.
+    """
+    few = split.take(np.argsort(split.lengths, kind="stable")[:PROOF_UTTERANCES])
+    for weight_bits, act_bits, delta in PROOF_SETTINGS:
+        configuration = Configuration.uniform(workload, weight_bits, act_bits, delta)
+        logits, computed = engine.run(few.features, few.offsets, configuration)
+        expected, expected_computed = reference.run(few.features, few.offsets, configuration)
+        if logits.tobytes() != expected.tobytes() or computed != expected_computed:
+            raise ValueError(
+                f"device {device} does not give this processor's integers at {weight_bits}-bit weights and "
+                f"{act_bits}-bit activations; use --device {CPU}"
+            )
