@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ from models.workload import BASELINE_BITS, Configuration, is_float
 
 if TYPE_CHECKING:
     from models.recurrent import Recurrent
+    from models.recurrent_network import RecurrentNetwork
 
 PRE_BITS = PREACTIVATION_FRACTION_BITS
 
@@ -112,11 +113,17 @@ class RecurrentEngine:
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
 
+        with torch.no_grad():
+            logits: NDArray[np.float32] = self._network(torch.tensor(features), torch.tensor(offsets)).numpy()
+        return logits
+
+    @cached_property
+    def _network(self) -> RecurrentNetwork:
+        import torch
+
         network = self.spec.network().eval()
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
-        with torch.no_grad():
-            logits: NDArray[np.float32] = network(torch.tensor(features), torch.tensor(offsets)).numpy()
-        return logits
+        return network
 
 
 @dataclass(eq=False)
