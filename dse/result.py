@@ -65,11 +65,11 @@ def load_result(storage: str, study: str, objectives: Sequence[Objective] | None
 
     Raises ValueError if the storage or the study is not there, or before its baseline was stored.
     """
-    from dse.store import load_study
+    from dse.store import hide_password, load_study
 
     store = load_study(storage, study)
     if store.baseline is None:
-        raise ValueError(f"study '{study}' in {storage} has no evaluation yet")
+        raise ValueError(f"study '{study}' in {hide_password(storage)} has no evaluation yet")
     chosen = store.objectives if objectives is None else tuple(objectives)
     evaluations = tuple(store.evaluations.values())
     return SearchResult(study, store.settings, chosen, store.baseline, evaluations, workload=store.workload)

@@ -179,6 +179,7 @@ def report(result: SearchResult, folder: Path) -> None:
 def _report_interrupted(plan: Plan) -> None:
     from dse.result import load_result
     from dse.show import table
+    from dse.store import hide_password
 
     try:
         result = load_result(plan.settings.storage, plan.study)
@@ -188,7 +189,7 @@ def _report_interrupted(plan: Plan) -> None:
     print(table(result))
     print(
         f"interrupted; {len(result.evaluations)} evaluations are stored as study {plan.study} in "
-        f"{plan.settings.storage}; the same command goes on from there",
+        f"{hide_password(plan.settings.storage)}; the same command goes on from there",
         file=sys.stderr,
     )
 

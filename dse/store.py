@@ -8,6 +8,7 @@ with our front.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ from dse.space import Genome, SearchSpace
 from models.workload import MatVec, Workload
 
 SQLITE = "sqlite:///"
+# What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
+PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 EVALUATION_FIELDS = ("genome", "configuration", "status", "reasons", "computed", "violation", "seconds")
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -45,7 +48,8 @@ class Store:
             attributes = study.user_attrs
             trials = study.get_trials(deepcopy=False)
         if "settings" not in attributes:
-            raise StoreError(f"study '{study.study_name}' in {url} holds no settings; it was not made by dse")
+            where = f"study '{study.study_name}' in {hide_password(url)}"
+            raise StoreError(f"{where} holds no settings; it was not made by dse")
         self.settings: dict[str, Any] = attributes["settings"]
         self.baseline = Evaluation.from_json(attributes["baseline"]) if "baseline" in attributes else None
         self.workload = _workload(attributes["workload"]) if "workload" in attributes else None
@@ -95,7 +99,7 @@ def open_study(url: str, name: str, settings: Mapping[str, Any], objectives: Seq
             study.set_user_attr("settings", dict(settings))
     store = Store(study, url)
     if different := differences(store.settings, settings):
-        raise StoreError(f"study '{name}' in {url} was made with other settings: {'; '.join(different)}")
+        raise StoreError(f"study '{name}' in {hide_password(url)} was made with other settings: {'; '.join(different)}")
     return store
 
 
@@ -106,9 +110,15 @@ def load_study(url: str, name: str) -> Store:
     with _one_line_errors(url):
         names = optuna.get_all_study_names(storage=url)
         if name not in names:
-            raise StoreError(f"no study '{name}' in {url}; there are {', '.join(sorted(names)) or 'none'}")
+            there = ", ".join(sorted(names)) or "none"
+            raise StoreError(f"no study '{name}' in {hide_password(url)}; there are {there}")
         study = optuna.load_study(storage=url, study_name=name)
     return Store(study, url)
+
+
+def hide_password(url: str) -> str:
+    """The address of a storage as messages may tell it."""
+    return re.sub("(://[^/:@]*:).*@", r"\1***@", url)
 
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -174,9 +184,15 @@ def _one_line_errors(url: str, stored: int | None = None) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, ImportError, OSError, ValueError, RuntimeError) as error:
+    except ImportError as error:
+        module = getattr(error.__cause__, "name", None) or error.name or str(error)
+        raise StoreError(
+            f"the storage {hide_password(url)} needs the package {module}: "
+            f"pip install '{PIP_NAMES.get(module, module)}'"
+        ) from error
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
         reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
         doing = "open" if stored is None else "write to"
         kept = f"; the {stored} evaluations stored before are safe" if stored else ""
-        raise StoreError(f"cannot {doing} the storage {url}: {reason}{kept}") from error
+        raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}{kept}") from error

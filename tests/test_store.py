@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from dse.objective import objectives_named
 from dse.pareto import front
 from dse.searchers import draw_new
 from dse.space import search_space
-from dse.store import StoreError, differences, load_study, open_study
+from dse.store import StoreError, differences, hide_password, load_study, open_study
 
 SPACE = search_space(WORKLOAD)
 OBJECTIVES = objectives_named(["error", "ops"])
@@ -130,6 +131,19 @@ def test_bad_storages_are_one_line(tmp_path, bad):
     with pytest.raises(StoreError, match="cannot") as caught:
         open_study(bad.format(tmp_path), "s", SETTINGS, OBJECTIVES)
     assert "\n" not in str(caught.value)
+
+
+def test_a_missing_driver_is_one_line_without_the_password(monkeypatch):
+    for module in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, module, None)
+    needs = r"postgresql://me:\*\*\*@host/db needs the package psycopg2?: pip install 'psycopg(2-|\[)binary\]?'$"
+    with pytest.raises(StoreError, match=needs):
+        open_study("postgresql://me:se:cr@t@host/db", "s", SETTINGS, OBJECTIVES)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///studies/a:b@c.db", "postgresql://me@host:5432/db", "nonsense"])
+def test_addresses_without_a_password_are_told_as_they_are(url):
+    assert hide_password(url) == url
 
 
 def test_a_damaged_record_is_one_line(url):
