@@ -94,12 +94,8 @@ class Decoder:
     def error(
         self, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
     ) -> PhoneErrors:
-        """Decode and score on 39 phones against references: 61-set phones [P] and phones per utterance [U].
-
-        Raises ValueError as `decode` and `score` do.
-        """
-        hypotheses = scored_phones(*self.decode(logits, lengths), FOLD_48_TO_39)
-        return score(*scored_phones(segment_phones, segment_counts, FOLD_61_TO_39), *hypotheses)
+        """Decode and score, see `errors_of`. Raises ValueError as `decode` and `score` do."""
+        return errors_of(*self.decode(logits, lengths), segment_phones, segment_counts)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Everything as named arrays, as a safetensors file holds them; scalars are float64 []."""
@@ -115,6 +111,18 @@ class Decoder:
             raise ValueError(f"decoder arrays lack {', '.join(missing)}; needed are {', '.join(needed)}")
         scalars = {name: float(np.asarray(arrays[name]).item()) for name in _SCALARS}
         return Decoder(np.asarray(arrays["log_bigram"]), np.asarray(arrays["log_prior"]), **scalars)
+
+
+def errors_of(
+    phones: ArrayLike, counts: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
+) -> PhoneErrors:
+    """Score decoded 48-set phones on 39 phones against references: 61-set phones [P] and phones per utterance [U].
+
+    Raises ValueError as `score` does.
+    """
+    return score(
+        *scored_phones(segment_phones, segment_counts, FOLD_61_TO_39), *scored_phones(phones, counts, FOLD_48_TO_39)
+    )
 
 
 _SCALARS = ("acoustic_scale", "prior_scale", "phone_penalty")

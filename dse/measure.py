@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dse.corpora import Corpus, corpus_record, open_corpus
 from dse.device import CPU, require_gpu, require_same
 from dse.evaluate import MAX4, WHOLE
+from dse.part import QUARTERS, Part, batches, frames_at_once, joined, mean, quarter_errors_percent
 from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
 from models.registry import preset
@@ -21,13 +21,11 @@ from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
     from dse.data import Split
-    from dse.phones import PhoneErrors
     from models.calibration import Calibration
     from models.checkpoint import Checkpoint
 
 # Calibration reads the first utterances of every training speaker: all speakers, about 2 minutes of speech here.
 CALIBRATION_PER_SPEAKER = 2
-QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -93,24 +91,6 @@ def task_fingerprint(task: Task) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """What a run over part of a split tells: errors of each of its utterances, computed fractions of its frames."""
-
-    errors: PhoneErrors
-    computed: dict[str, float]
-    frames: int
-    seconds: float
-
-    @property
-    def utterance_errors(self) -> list[int]:
-        return _errors(self.errors).tolist()
-
-    @property
-    def reference_phones(self) -> int:
-        return int(self.errors.reference_phones.sum())
-
-
 class Measurer:
     """Holds one network's engine and one split's features; `measure` is a pure function of the configuration."""
 
@@ -127,6 +107,7 @@ class Measurer:
         from dse.decode import Decoder
 
         self.workload = checkpoint.spec.workload()
+        self.batch_frames = frames_at_once(self.workload)
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
         self.engine = checkpoint.spec.engine(checkpoint.weights, calibration, device)
         if device != CPU:
@@ -154,7 +135,7 @@ class Measurer:
         if sample is None or not len(self._rest):
             whole = self._run(self.split, configuration)
         else:
-            whole = _joined(sample, self._run(self._rest, configuration))
+            whole = joined(sample, self._run(self._rest, configuration))
         errors = whole.errors
         quarters = quarter_errors_percent(errors)
         return Measurement(
@@ -169,50 +150,20 @@ class Measurer:
         )
 
     def _run(self, split: Split, configuration: Configuration) -> Part:
+        from dse.decode import errors_of
+
         start = time.perf_counter()
-        logits, computed = self.engine.run(split.features, split.offsets, configuration)
-        scores = phone_state_scores(self.corpus, logits)
-        errors = self.decoder.error(scores, split.lengths, split.segment_phones, split.segment_counts)
-        return Part(errors, computed, len(split.features), time.perf_counter() - start)
-
-
-def _joined(quarter: Part, rest: Part) -> Part:
-    """Both in the order of the whole split; every element of an input counts alike, so every frame does."""
-    from dse.phones import PhoneErrors
-
-    utterances = len(quarter.errors.reference_phones) + len(rest.errors.reference_phones)
-    in_quarter = np.arange(utterances) % QUARTERS == 0
-
-    def both(name: str) -> NDArray[np.int64]:
-        joined = np.empty(utterances, np.int64)
-        joined[in_quarter], joined[~in_quarter] = getattr(quarter.errors, name), getattr(rest.errors, name)
-        return joined
-
-    frames = quarter.frames + rest.frames
-    return Part(
-        PhoneErrors(*(both(field.name) for field in fields(PhoneErrors))),
-        {
-            name: (quarter.frames * fraction + rest.frames * rest.computed[name]) / frames
-            for name, fraction in quarter.computed.items()
-        },
-        frames,
-        quarter.seconds + rest.seconds,
-    )
-
-
-def _errors(errors: PhoneErrors) -> NDArray[np.int64]:
-    return errors.substitutions + errors.deletions + errors.insertions
-
-
-def quarter_errors_percent(errors: PhoneErrors) -> tuple[float, ...]:
-    """PER of four disjoint quarters of the utterances: utterance u is in quarter u mod 4, so each has all speakers.
-
-    A quarter without a reference phone, as of fewer than four utterances, is left out.
-    Source: Rezk et al., MOHAQ, who take the largest of four as a candidate's error.
-    """
-    counts = _errors(errors)
-    quarters = ((counts[q::QUARTERS].sum(), errors.reference_phones[q::QUARTERS].sum()) for q in range(QUARTERS))
-    return tuple(100.0 * float(wrong) / float(phones) for wrong, phones in quarters if phones)
+        decoded, computed = [], []
+        for batch in batches(split.lengths, self.batch_frames):
+            bounds = split.offsets[batch.start : batch.stop + 1]
+            features = split.features[bounds[0] : bounds[-1]]
+            logits, fractions = self.engine.run(features, bounds - bounds[0], configuration)
+            scores = phone_state_scores(self.corpus, logits)
+            decoded.append(self.decoder.decode(scores, split.lengths[batch]))
+            computed.append((len(features), fractions))
+        phones, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
+        errors = errors_of(phones, counts, split.segment_phones, split.segment_counts)
+        return Part(errors, mean(computed), len(split.features), time.perf_counter() - start)
 
 
 def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:

@@ -1,8 +1,14 @@
 """The shipped checkpoints on the embedded corpus: what the cards say, and how error answers to bits."""
 
+import itertools
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dse.measure import Measurer, Task, open_measurer, task_fingerprint, task_workload
+from dse.part import batches
 from models.checkpoint import SHIPPED, read_card
 from models.workload import Configuration, computed_fraction
 
@@ -35,6 +41,25 @@ def test_measuring_twice_gives_the_same(measurer):
     configuration = Configuration.uniform(measurer.workload, 4, 8, 2)
     one, two = measurer.measure(configuration), measurer.measure(configuration)
     assert (one.error_percent, one.computed) == (two.error_percent, two.computed)
+
+
+def test_batches_of_any_size_give_the_same(measurer, monkeypatch):
+    configuration = Configuration.uniform(measurer.workload, 8, delta=2)
+    whole = measurer.measure(configuration)
+    monkeypatch.setattr(measurer, "batch_frames", 5000)
+    parts = measurer.measure(configuration)
+    assert parts.quarter_errors_percent == whole.quarter_errors_percent
+    assert parts.computed == pytest.approx(whole.computed, rel=1e-12)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1), st.integers(1, 100))
+def test_batches_cover_all_utterances_and_keep_their_size(lengths, frames):
+    ranges = batches(np.array(lengths), frames)
+    assert [u for part in ranges for u in range(part.start, part.stop)] == list(range(len(lengths)))
+    for part in ranges:
+        assert sum(lengths[part]) <= frames or part.stop - part.start == 1
+    for part, following in itertools.pairwise(ranges):
+        assert sum(lengths[part]) + lengths[following.start] > frames
 
 
 def test_every_shipped_checkpoint_is_small_and_says_where_it_comes_from():

@@ -17,7 +17,7 @@ import pytest
 from fake_measurer import counting
 
 from dse.limits import Limit, parse_limit, resolve, violations
-from dse.measure import quarter_errors_percent
+from dse.part import quarter_errors_percent
 from dse.phones import PhoneErrors
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
