@@ -73,8 +73,10 @@ class TorchLinear:
     def run(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], network: Callable[[Tensor, Batch], Tensor]
     ) -> tuple[NDArray[np.int16], dict[str, float]]:
-        """What `network` makes of a batch's packed codes float32 [n, features], codes of all N frames; and computed
-        fractions. Nothing is read back from the device but that.
+        """Codes int16 [N, outputs] of all frames, and each matvec's computed fraction.
+
+        `network` makes a batch's packed output codes of its packed input codes, float32 [n, ...] both. Until all of it
+        is under way the device is asked for nothing: a GPU that is waited for at every step does little else.
         """
         self._sent = []
         packed = batches(offsets, self.device)
@@ -136,7 +138,7 @@ class Products:
         self.low, self.high = (each([code_range(b.act_bits)[k] for b in self.bundles]) for k in (0, 1))
         self.delta = each([bundle.delta for bundle in self.bundles])
         self.gated = any(bundle.delta for bundle in self.bundles)
-        self.exact = all(bundle.act_bits == BASELINE_BITS for bundle in self.bundles)  # the grid's own codes
+        self.on_grid = all(bundle.act_bits == BASELINE_BITS for bundle in self.bundles)  # the grid's own codes
         self.held = self.moves = torch.zeros(0)
         self.elements = 0
         self.rooms: list[Tensor] = []
@@ -145,13 +147,13 @@ class Products:
         """Grid codes float32 [n, outputs] of a batch's packed codes x [n, cols], which are not changed."""
         codes = self._quantize(x)
         if self.gated:
-            codes = codes.clone() if self.exact else codes
+            codes = codes.clone() if self.on_grid else codes
             held = torch.zeros_like(codes[:, : batch.sizes[0]])
             for step in codes.split(batch.sizes, dim=1):
                 held = self._hold(step, held[:, : step.shape[1]], out=step)
         # What was sent is where the held codes changed; before the first step they were zero.
         first = codes[:, : batch.sizes[0]].count_nonzero(dim=(1, 2))
-        later = (codes[:, batch.sizes[0] :] != codes[:, batch.before]).sum(dim=(1, 2))
+        later = torch.stack([(part[batch.sizes[0] :] != part[batch.before]).sum() for part in codes])
         self._tell(x.numel(), first + later)
         self._make_room(min(len(x), PRODUCT_FRAMES))
         return torch.cat([self._to_grid(part) for part in codes.split(PRODUCT_FRAMES, dim=1)])
@@ -186,7 +188,7 @@ class Products:
 
     def _quantize(self, x: Tensor) -> Tensor:
         """Codes float32 [B, n, cols]."""
-        if self.exact:
+        if self.on_grid:
             return x.expand(len(self.bundles), *x.shape)
         return (x / self.divisor).clamp_(self.low, self.high).round_()
 

@@ -13,16 +13,7 @@ from models.calibration import Calibration
 from models.fixed_point import CODE_MAX, GATE_FRACTION_BITS, to_float, to_grid
 from models.recurrent import Recurrent
 from models.recurrent_engine import PRE_BITS, RecurrentEngine
-from models.torch_engine import (
-    Batch,
-    Products,
-    TorchLinear,
-    clip_,
-    gate_table,
-    grid_,
-    look_up,
-    tanh_table,
-)
+from models.torch_engine import Batch, Products, TorchLinear, clip_, gate_table, grid_, look_up, tanh_table
 from models.workload import Configuration, is_float
 
 ONE = 2.0**GATE_FRACTION_BITS
@@ -49,9 +40,9 @@ class TorchRecurrentEngine(RecurrentEngine):
             bits = in_bits
             for layer in range(self.spec.layers):
                 names = self.spec.input_names(layer)
-                pre = self.products(names, bits, PRE_BITS, configuration, self.bias[layer]).sequence(x, batch)
+                products = self.products(names, bits, PRE_BITS, configuration, self.bias[layer])
                 cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
-                x, bits = recur(cell, pre, batch), cell.constants.h_bits
+                x, bits = recur(cell, products.sequence(x, batch), batch), cell.constants.h_bits
             output = self.products(("output",), bits, out_bits, configuration, self.weights["output_bias"])
             return output.sequence(x, batch)
 
@@ -97,15 +88,15 @@ class Steps:
         # compiled cells are opened for no rows: what they work out of the calibration is all that is read
         self.constants: Any = spec.cell()(spec, layer, 0, engine.calibration, engine.weights)
         self.h = torch.zeros(rows, spec.hidden, device=engine.on_device.device)
-        names, gated = spec.recurrent_names(layer), self.first_names
         self.recur = [
-            engine.products(part, self.constants.h_bits, PRE_BITS, configuration).start(rows)
-            for part in (names[:gated], names[gated:])
-            if part
+            engine.products(names, self.constants.h_bits, PRE_BITS, configuration).start(rows)
+            for names in self.apart(spec.recurrent_names(layer))
         ]
         self.prepare()
 
-    first_names: int | None = None  # how many recurrent matvecs read h itself; None: all
+    def apart(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """The recurrent matvecs by what they read, in the order they run."""
+        return [names]
 
     def prepare(self) -> None:
         """What a model needs besides h."""
@@ -124,7 +115,7 @@ class Steps:
         return clip_((z * clip_(h - candidate)).round_().add_(candidate))
 
     def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
-        """Table of tanh times `scale`, a power of two being what a unit of the gate grid counts."""
+        """Table of tanh times `scale`, a step of the gate grid counting `unit`, a power of two."""
         return self.engine.on_device.tensor(tanh_table(scale) * np.float32(unit))
 
 
@@ -148,7 +139,8 @@ class LstmSteps(Steps):
 
 
 class GruSteps(Steps):
-    first_names = 2
+    def apart(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
+        return [names[:2], names[2:]]
 
     def prepare(self) -> None:
         self.candidate = grid_(self.tanh(float(self.constants.to_state), self.scale))

@@ -58,8 +58,8 @@ class TorchSruEngine(SruEngine):
         bias = np.zeros((spec.parts(layer), spec.width), np.float32)
         bias[1:3] = c.b
         steps = lambda bundle: bundle.unit * c.to_steps  # noqa: E731
-        product = Products(self.on_device, (f"l{layer}.input",), q_bits, configuration, steps, bias.ravel())
-        u = product.sequence(q, batch).view(n, spec.parts(layer), 2, spec.hidden)
+        products = Products(self.on_device, (f"l{layer}.input",), q_bits, configuration, steps, bias.ravel())
+        u = products.sequence(q, batch).view(n, spec.parts(layer), 2, spec.hidden)
         through = u[:, 3] if spec.parts(layer) == 4 else grid_(x * self.on_device.tensor(c.x_scale)).view_as(u[:, 0])
         u, through = both_ways(u, batch), both_ways(through, batch)
         states, reset = self._scan(u, c, batch)
@@ -82,4 +82,4 @@ class TorchSruEngine(SruEngine):
 
 def both_ways(x: Tensor, batch: Batch) -> Tensor:
     """x [n, ..., 2, H] with the backward direction's frames the other way round; doing it twice undoes it."""
-    return torch.stack((x[..., 0, :], x[batch.reverse][..., 1, :]), dim=-2)
+    return torch.stack((x[..., 0, :], x[..., 1, :][batch.reverse]), dim=-2)

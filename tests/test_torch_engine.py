@@ -18,14 +18,14 @@ from dse.plan import SearchSettings, make_plan
 from dse.search_command import _settings as settings_of
 from dse.search_command import parser
 from models import torch_engine, torch_matmul
-from models.calibration import Recorder
+from models.calibration import Calibration, Recorder
 from models.checkpoint import load
-from models.engine import Bundle
+from models.engine import Bundle, Linear
 from models.gru import Gru
 from models.ligru import Ligru
 from models.lstm import Lstm
 from models.matmul import prepare
-from models.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix, code_range
+from models.quantizer import WEIGHT_CODE_MAX, Histogram, QuantizedMatrix, code_range
 from models.sru import Sru
 from models.workload import Configuration, Setting
 
@@ -134,6 +134,35 @@ def test_many_rows_and_saturated_inputs(engines):
         expected, computed = compiled.run(features, offsets_of(lengths), configuration)
         result, on_device_computed = on_device.run(features, offsets_of(lengths), configuration)
         assert result.tobytes() == expected.tobytes() and on_device_computed == computed
+
+
+def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines):
+    """Grids of a twentieth of the range, recurrent products far beyond the gates'."""
+    spec, compiled, on_device = engines
+    peaks = {site: peak / 20 for site, peak in compiled.calibration.peaks.items()}
+    weights = {k: v * 60 if k.startswith(("recurrent", "v.")) else v for k, v in compiled.weights.items()}
+    device = on_device.on_device.device.type
+    for calibration in (dataclasses.replace(compiled.calibration, peaks=peaks), compiled.calibration):
+        pair = spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
+        for bits in (4, 16):
+            assert_same((spec, *pair), LENGTHS, Configuration.uniform(spec.workload(), bits, delta=1))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
+    """Every grid code over steps with ties: where the quotient is rounded first, half to even decides otherwise."""
+    spec = Sru(features=1, layers=1, hidden=1, projection=1, outputs=1)
+    every = np.arange(-(2**15), 2**15).astype(np.int16)[:, None]
+    histogram = Histogram.of(np.ones(1, np.float32))
+    codes = torch.from_numpy(every.astype(np.float32)).to(device)
+    for divisor in (*range(2, 200), *np.random.default_rng(0).uniform(1, 5000, 50).astype(np.float32)):
+        calibration = Calibration({"output": histogram}, {}, {("output", 8): float(divisor)})
+        linear = Linear(spec.workload(), {"output": np.ones((1, 1), np.float32)}, calibration)
+        owner = torch_engine.TorchLinear(linear, device)
+        configuration = Configuration((("output", Setting(8, 8)),))
+        products = torch_engine.Products(owner, ("output",), 0, configuration, lambda bundle: bundle.unit)
+        (bundle,) = products.bundles
+        assert (products._quantize(codes)[0].cpu().numpy() == bundle.quantize(every)).all()
 
 
 def test_float_goes_to_the_float_network(engines):
