@@ -136,16 +136,19 @@ def test_many_rows_and_saturated_inputs(engines):
         assert result.tobytes() == expected.tobytes() and on_device_computed == computed
 
 
-def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines):
-    """Grids of a twentieth of the range, recurrent products far beyond the gates'."""
+@pytest.mark.parametrize("seed", range(6))
+def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines, seed):
+    """Grids far too fine or too coarse for their site, each in its own way; products far beyond the gates' reach."""
     spec, compiled, on_device = engines
-    peaks = {site: peak / 20 for site, peak in compiled.calibration.peaks.items()}
-    weights = {k: v * 60 if k.startswith(("recurrent", "v.")) else v for k, v in compiled.weights.items()}
+    rng = np.random.default_rng(seed)
+    peaks = {site: peak * 2.0 ** rng.integers(-7, 4) for site, peak in compiled.calibration.peaks.items()}
+    calibration = dataclasses.replace(compiled.calibration, peaks=peaks)
+    loud = ("recurrent", "v.", "bias")
+    weights = {k: v * np.float32(60) if k.startswith(loud) else v for k, v in compiled.weights.items()}
     device = on_device.on_device.device.type
-    for calibration in (dataclasses.replace(compiled.calibration, peaks=peaks), compiled.calibration):
-        pair = spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
-        for bits in (4, 16):
-            assert_same((spec, *pair), LENGTHS, Configuration.uniform(spec.workload(), bits, delta=1))
+    pair = spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
+    for bits in (4, 16):
+        assert_same((spec, *pair), LENGTHS, Configuration.uniform(spec.workload(), bits, delta=1))
 
 
 @pytest.mark.parametrize("device", DEVICES)
