@@ -29,6 +29,7 @@ from dse.screen import Screen
 from dse.searchers import Outcome, searcher_named
 from dse.space import Genome
 from dse.workers import Job, Workers, open_workers
+from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
     from dse.store import Store
@@ -149,7 +150,16 @@ def _evaluate_new(
             yield judge(replace(baseline, genome=genome), limits, broken)
         else:
             jobs.append(Job(genome, configuration, limits, plan.settings.platforms, screen))
-    yield from workers.evaluate(jobs)
+    # The longest first, so that workers end a generation together.
+    yield from workers.evaluate(sorted(jobs, key=lambda job: -_products(plan.workload, job.configuration)))
+
+
+def _products(workload: Workload, configuration: Configuration) -> int:
+    """8-bit products per frame; a 16-bit operand is multiplied as two of 8 bits."""
+    return sum(
+        matvec.macs_per_frame * math.prod(2 if bits > 8 else 1 for bits in configuration[matvec.name].operand_bits)
+        for matvec in workload
+    )
 
 
 def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -83,6 +84,7 @@ class Processes:
         self._open_measurer = open_measurer
         self._task = task
         self._executors = [_new_executor() for _ in range(count)]
+        self._opened = False
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +100,10 @@ class Processes:
                     process.kill()
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+        if jobs and not self._opened:
+            self._opened = True
+            for executor in self._executors:  # all at once, though the first job, the baseline, is one alone
+                executor.submit(_open, self._open_measurer, self._task)
         waiting = deque(jobs)
         free = list(range(len(self._executors)))
         running: dict[Future[Evaluation], tuple[Job, int]] = {}
@@ -135,6 +141,12 @@ def _new_executor() -> ProcessPoolExecutor:
 @lru_cache(maxsize=1)
 def _measurer(open_measurer: OpenMeasurer, task: Any) -> Measurer:
     return open_measurer(task)
+
+
+def _open(open_measurer: OpenMeasurer, task: Any) -> None:
+    """Ahead of the first job, which meets the same error if there is one."""
+    with contextlib.suppress(Exception):
+        _measurer(open_measurer, task)
 
 
 @lru_cache(maxsize=1)
