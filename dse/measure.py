@@ -111,6 +111,10 @@ class Measurer:
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
         self.engine = checkpoint.spec.engine(checkpoint.weights, calibration, device)
         if device != CPU:
+            from models.torch_engine import FRAMES_PER_BATCH
+
+            # many utterances a step are what a GPU is quick at, and its memory is what bounds them
+            self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
             compiled = checkpoint.spec.engine(checkpoint.weights, calibration)
             require_same(self.engine, compiled, split, self.workload, device)
         self.corpus, self.split, self.error = corpus, split, error
@@ -135,7 +139,7 @@ class Measurer:
         if sample is None or not len(self._rest):
             whole = self._run(self.split, configuration)
         else:
-            whole = joined(sample, self._run(self._rest, configuration))
+            whole = joined(sample, self._run(self._rest, configuration), self.workload)
         errors = whole.errors
         quarters = quarter_errors_percent(errors)
         return Measurement(
@@ -163,7 +167,7 @@ class Measurer:
             computed.append((len(features), fractions))
         phones, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
         errors = errors_of(phones, counts, split.segment_phones, split.segment_counts)
-        return Part(errors, mean(computed), len(split.features), time.perf_counter() - start)
+        return Part(errors, mean(computed, self.workload), len(split.features), time.perf_counter() - start)
 
 
 def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:

@@ -56,15 +56,17 @@ def batches(lengths: NDArray[np.int64], frames: int) -> list[slice]:
     return [*ranges, slice(first, len(lengths))]
 
 
-def mean(parts: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, float]:
-    """Of computed fractions, by frames: every element of an input counts alike, so every frame does."""
-    if len(parts) == 1:
-        return dict(parts[0][1])
+def mean(parts: Sequence[tuple[int, Mapping[str, float]]], workload: Workload) -> dict[str, float]:
+    """Of computed fractions, by frames. Exact, by the elements that were sent: no bit depends on where parts end."""
     frames = sum(count for count, _ in parts)
-    return {name: sum(count * each[name] for count, each in parts) / frames for name in parts[0][1]}
+    per_frame = {matvec.name: matvec.cols * matvec.passes for matvec in workload}
+    return {
+        name: sum(round(count * elements * each[name]) for count, each in parts) / (frames * elements)
+        for name, elements in per_frame.items()
+    }
 
 
-def joined(quarter: Part, rest: Part) -> Part:
+def joined(quarter: Part, rest: Part, workload: Workload) -> Part:
     """Both in the order of the whole split."""
     from dse.phones import PhoneErrors
 
@@ -78,7 +80,7 @@ def joined(quarter: Part, rest: Part) -> Part:
 
     return Part(
         PhoneErrors(*(both(field.name) for field in fields(PhoneErrors))),
-        mean([(part.frames, part.computed) for part in (quarter, rest)]),
+        mean([(part.frames, part.computed) for part in (quarter, rest)], workload),
         quarter.frames + rest.frames,
         quarter.seconds + rest.seconds,
     )
