@@ -1,10 +1,19 @@
+import json
+import os
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import fake_measurer
 import pytest
 
 from dse.search import SearchSettings, run_search
+
+RUN_CLI = "import sys, dse, fake_measurer as f; sys.modules['dse.measure'] = dse.measure = f; "
+RUN_CLI += "from dse.search_command import main; sys.exit(main(sys.argv[1:]))"
 
 distributed = pytest.importorskip("distributed")
 
@@ -66,3 +75,58 @@ def test_without_the_package_is_one_line(tmp_path):
     program = "import sys; sys.modules['distributed'] = None; from dse.cluster import Cluster; Cluster('tcp://x', 0, 0)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ran.stderr.splitlines()[-1].startswith("ValueError: a cluster needs the package distributed")
+
+
+def test_a_killed_scheduler_is_one_line_and_nothing_stored_is_lost(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(fake_measurer.__file__).parent), "FAKE_SECONDS": "0.05"}
+    with ExitStack() as stack:
+
+        def start(name, *argv):
+            with (tmp_path / name).open("w") as log:
+                ran = subprocess.Popen([sys.executable, *argv], cwd=tmp_path, env=environment, stdout=log, stderr=log)
+            stack.callback(ran.wait)
+            stack.callback(ran.kill)
+            return ran
+
+        dask = ("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        scheduler = start("scheduler", *dask, "--scheduler-file", "scheduler.json")
+        wait_until((tmp_path / "scheduler.json").exists)
+        argv = ("--scheduler-file", "scheduler.json", "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        start("worker", "-m", "distributed.cli.dask_worker", *argv)
+        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+        argv = ("--objectives", "error,size,ops", "--evaluations", "200", "--population", "12", "--cluster", address)
+        search = start("search", "-c", RUN_CLI, *argv)
+        wait_until(lambda: stored(tmp_path / "studies/dse.db") >= 6)
+        scheduler.kill()
+        assert search.wait(20) == 2
+        said = (tmp_path / "search").read_text()
+        assert said.startswith("error: the connection to the dask scheduler is lost; ") and said.count("\n") == 1
+    assert 6 <= stored(tmp_path / "studies/dse.db") < 200
+
+
+def stored(path):
+    with suppress(sqlite3.OperationalError), sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        return connection.execute("SELECT COUNT(*) FROM trials").fetchone()[0]
+    return 0
+
+
+def wait_until(condition, patience_seconds=30):
+    deadline = time.monotonic() + patience_seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_dask_worker_keeps_the_memory_it_will_need_again():
+    program = (
+        "import resource, numpy as np; from dse.cluster import _keep_freed_memory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        "    for _ in range(20): np.empty(4 << 20, np.int8).fill(1)\n"
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "print(faults()); _keep_freed_memory(); faults(); print(faults())"
+    )
+    dask_sets = {"MALLOC_TRIM_THRESHOLD_": "65536"}
+    ran = subprocess.run([sys.executable, "-c", program], env=os.environ | dask_sets, capture_output=True, check=True)
+    returned, kept = map(int, ran.stdout.split())
+    assert returned > 10 * max(kept, 1)
