@@ -6,7 +6,7 @@
 or, for a platform, `SearchSettings(platforms=("silago",), objectives=("error", "speedup"))`.
 
 Running it again with the same settings continues where it stopped: the seed replays the search, and what is stored is
-not evaluated again.
+not evaluated again. What failed is: a success takes the failure's place, and the search goes on as if it never was.
 """
 
 from __future__ import annotations
@@ -70,16 +70,19 @@ def run_plan(plan: Plan) -> SearchResult:
             population=settings.population,
             start=_runnable(plan.space.uniform(), plan),
         )
+        known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
+        failed_before = store.evaluations.keys() - known.keys()
         asked: list[Genome] = []
         wanted = settings.population
         while len(asked) < settings.evaluations and (genomes := searcher.ask(wanted)):
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
             genomes = genomes[: settings.evaluations - len(asked)]
+            new = [genome for genome in genomes if genome not in known]
             for genome in genomes:
-                if genome in store.evaluations:
-                    progress.count(store.evaluations[genome], stored=True)
+                if genome in known:
+                    progress.count(known[genome], stored=True)
             screen = _screen(plan, baseline, [store.evaluations[genome] for genome in asked])
-            for evaluation in _evaluate_new(genomes, plan, store, baseline, limits, workers, screen):
+            for evaluation in _evaluate(new, plan, baseline, limits, workers, screen):
                 store.add(evaluation, plan.space)
                 progress.count(evaluation)
             asked += genomes
@@ -94,6 +97,7 @@ def run_plan(plan: Plan) -> SearchResult:
         evaluations=tuple(store.evaluations[genome] for genome in in_order),
         exhausted=len(asked) < settings.evaluations,
         workload=plan.workload,
+        retried=tuple(store.evaluations[genome] for genome in asked if genome in failed_before),
     )
 
 
@@ -130,21 +134,18 @@ def _screen(plan: Plan, baseline: Evaluation, before: Sequence[Evaluation]) -> S
     return Screen(baseline.configuration, baseline.metrics["error_percent"], plan.objectives, points)
 
 
-def _evaluate_new(
+def _evaluate(
     genomes: Sequence[Genome],
     plan: Plan,
-    store: Store,
     baseline: Evaluation,
     limits: tuple[Limit, ...],
     workers: Workers,
     screen: Screen | None,
 ) -> Iterator[Evaluation]:
-    """The genomes that the store lacks, in the order they finish. The baseline's own genome needs no second run."""
+    """In the order they finish. The baseline's own genome needs no second run."""
     jobs = []
     for genome in genomes:
         configuration = plan.space.decode(genome)
-        if genome in store.evaluations:
-            continue
         if configuration == baseline.configuration:
             broken = broken_rules(plan.platforms, plan.workload, configuration)
             yield judge(replace(baseline, genome=genome), limits, broken)
@@ -165,7 +166,7 @@ def _products(workload: Workload, configuration: Configuration) -> int:
 def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:
     if evaluation.status == "failed":
         return Outcome(evaluation.genome, None, math.inf)
-    # What a quarter of the split lets expect of a screened candidate guides the search as well.
+    # What a sample of the split lets expect of a screened candidate guides the search as well.
     values = minimised(objectives, evaluation.metrics) if evaluation.computed else None
     return Outcome(evaluation.genome, values, evaluation.violation)
 

@@ -86,6 +86,9 @@ def summary(result: SearchResult) -> str:
     lines = [f"study {result.study}: {', '.join(counts)}; {len(result.front)} on the front over {objectives}"]
     failures = Counter(reason for e in result.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
+    if result.retried:
+        mended = sum(evaluation.status != "failed" for evaluation in result.retried)
+        lines.append(f"  tried again: {len(result.retried)} that had failed, {mended} with success")
     infeasible = [evaluation for evaluation in result.evaluations if evaluation.status == "infeasible"]
     if infeasible:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)

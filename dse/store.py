@@ -2,8 +2,8 @@
 
 Parameters are readable values (bits, thresholds), trial values are the objectives as people read them, everything else
 is in the trial's user attributes. An ok evaluation is COMPLETE; an infeasible one is COMPLETE with a broken constraint
-if it was measured, PRUNED if no inference was spent; a failed one is FAIL. So `best_trials` and optuna-dashboard agree
-with our front.
+if it was measured, PRUNED if no inference was spent; a failed one is FAIL, and stays beside the success of a later try.
+So `best_trials` and optuna-dashboard agree with our front.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Store:
         for trial in trials:
             if "genome" in trial.user_attrs:
                 evaluation = _from_trial(trial)
-                self.evaluations.setdefault(evaluation.genome, evaluation)
+                before = self.evaluations.get(evaluation.genome)
+                if before is None or before.status == "failed":
+                    self.evaluations[evaluation.genome] = evaluation
 
     @property
     def name(self) -> str:
@@ -79,7 +81,12 @@ class Store:
         self.baseline = evaluation
 
     def add(self, evaluation: Evaluation, space: SearchSpace) -> None:
-        """Store at once, in one transaction. Raises StoreError; nothing stored before is lost."""
+        """Store at once, in one transaction; a success takes the place of a failure.
+
+        Raises StoreError; nothing stored before is lost.
+        """
+        if self.evaluations.get(evaluation.genome) == evaluation:
+            return  # it failed again, as before
         with _one_line_errors(self._url, len(self.evaluations)):
             self._study.add_trial(_to_trial(evaluation, space, self.objectives))
         self.evaluations[evaluation.genome] = evaluation
