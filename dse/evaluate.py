@@ -44,13 +44,15 @@ class Measurement(Protocol):
 class Measurer(Protocol):
     """Runs the quantized network. Opened once per process.
 
-    `sample` runs a quarter of the split; `measure` need not run that again where it is given.
+    `sample` runs a share of the split, larger at each of `stages`; `measure` need not run that again where it is given.
     """
 
     @property
     def workload(self) -> Workload: ...
     def __hash__(self) -> int: ...
-    def sample(self, configuration: Configuration) -> Sample: ...
+    @property
+    def stages(self) -> int: ...
+    def sample(self, configuration: Configuration, before: Any = None) -> Sample: ...
     def measure(self, configuration: Configuration, sample: Any = None) -> Measurement: ...
 
 
@@ -59,7 +61,7 @@ class Evaluation:
     """Everything known of one candidate.
 
     `metrics` holds every known metric, whatever the objectives; an infeasible candidate that was never run has only
-    those that need no inference, a failed one at most those. A screened one was run on a quarter of the split alone
+    those that need no inference, a failed one at most those. A screened one was run on a sample of the split alone
     and has its estimates. `violation` sums the gaps to the limits, each as a share of its bound: 0 if all are kept.
     """
 
@@ -114,7 +116,7 @@ def evaluate(
     """Price, run and judge one configuration. `limits` are absolute; `genome` is carried along, never looked at.
 
     What breaks a platform's rules, or a limit that needs no inference, is infeasible at once; with a `screen`, what a
-    quarter of the split leaves no chance is screened. One inference prices all platforms. An exception while measuring
+    sample of the split leaves no chance is screened. One inference prices all platforms. An exception while measuring
     makes the evaluation failed, with the exception as its reason.
     """
     workload, platforms = measurer.workload, platforms or {}
@@ -128,9 +130,10 @@ def evaluate(
     try:
         sample = None
         if screen is not None:
-            sample = measurer.sample(configuration)
-            if screened := _screened(priced, screen, sample, measurer, limits, platforms):
-                return screened
+            for stage in range(measurer.stages):
+                sample = measurer.sample(configuration, sample)
+                if screened := _screened(priced, screen, sample, stage, measurer, limits, platforms):
+                    return screened
         measurement = measurer.measure(configuration, sample)
         computed = dict(measurement.computed)
         metrics |= _measured_metrics(workload, measurement) | price(platforms, workload, configuration, computed)
@@ -163,13 +166,14 @@ def _screened(
     priced: Evaluation,
     screen: Screen,
     sample: Sample,
+    stage: int,
     measurer: Measurer,
     limits: Sequence[Limit],
     platforms: Mapping[str, Platform],
 ) -> Evaluation | None:
     """What the sample lets expect of a candidate that it leaves no chance; None where there is one."""
     computed = dict(sample.computed)
-    error, least_error = screen.error_percent(sample, baseline_sample(measurer, screen.baseline))
+    error, least_error = screen.error_percent(sample, baseline_sample(measurer, screen.baseline, stage))
     estimated = {
         **priced.metrics,
         ERROR: error,

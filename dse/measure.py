@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dse.corpora import Corpus, corpus_record, open_corpus
 from dse.device import CPU, require_gpu, require_same
 from dse.evaluate import MAX4, WHOLE
-from dse.part import QUARTERS, Part, batches, frames_at_once, joined, mean, quarter_errors_percent
+from dse.part import Part, batches, frames_at_once, joined, mean, quarter_errors_percent, stages
 from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
 from models.registry import preset
@@ -120,26 +121,34 @@ class Measurer:
         self.corpus, self.split, self.error = corpus, split, error
 
     @cached_property
-    def _quarter(self) -> Split:
-        return self.split.take(range(0, len(self.split), QUARTERS))
+    def _pieces(self) -> list[tuple[NDArray[np.int64], Split]]:
+        return [(chosen, self.split.take(chosen)) for chosen in stages(len(self.split))]
 
-    @cached_property
-    def _rest(self) -> Split:
-        return self.split.take(u for u in range(len(self.split)) if u % QUARTERS)
+    def _left(self, before: Part) -> list[tuple[NDArray[np.int64], Split]]:
+        return [piece for piece in self._pieces if piece[0][0] not in before.utterances]
 
-    def sample(self, configuration: Configuration) -> Part:
-        """The first quarter: every fourth utterance. Raises ValueError as `measure` does."""
-        return self._run(self._quarter, configuration)
+    @property
+    def stages(self) -> int:
+        """How many samples there are before the whole split."""
+        return len(self._pieces) - 1
+
+    def sample(self, configuration: Configuration, before: Part | None = None) -> Part:
+        """What `before` ran of the split, and one stage more. Raises ValueError as `measure` does."""
+        if before is None:
+            return self._run(*self._pieces[0], configuration)
+        return joined(before, self._run(*self._left(before)[0], configuration), self.workload)
 
     def measure(self, configuration: Configuration, sample: Part | None = None) -> Measurement:
         """What `sample` ran of the split is not run again.
 
         Raises ValueError where the configuration does not fit the network or its outputs are not finite.
         """
-        if sample is None or not len(self._rest):
-            whole = self._run(self.split, configuration)
+        if sample is None:
+            whole = self._run(np.arange(len(self.split)), self.split, configuration)
         else:
-            whole = joined(sample, self._run(self._rest, configuration), self.workload)
+            whole = sample
+            for piece in self._left(sample):
+                whole = joined(whole, self._run(*piece, configuration), self.workload)
         errors = whole.errors
         quarters = quarter_errors_percent(errors)
         return Measurement(
@@ -153,7 +162,7 @@ class Measurer:
             seconds=whole.seconds,
         )
 
-    def _run(self, split: Split, configuration: Configuration) -> Part:
+    def _run(self, utterances: NDArray[np.int64], split: Split, configuration: Configuration) -> Part:
         from dse.decode import errors_of
 
         start = time.perf_counter()
@@ -167,7 +176,9 @@ class Measurer:
             computed.append((len(features), fractions))
         phones, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
         errors = errors_of(phones, counts, split.segment_phones, split.segment_counts)
-        return Part(errors, mean(computed, self.workload), len(split.features), time.perf_counter() - start)
+        fractions = mean(computed, self.workload)
+        seconds = time.perf_counter() - start
+        return Part(utterances, len(self.split), errors, fractions, len(split.features), seconds)
 
 
 def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:

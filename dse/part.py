@@ -1,10 +1,11 @@
-"""A split run in parts: as many utterances at once as fit in memory, or a quarter of them first."""
+"""A split run in parts: as many utterances at once as fit in memory, and some of them first where it is screened."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from dse.phones import PhoneErrors
 
 QUARTERS = 4
+# Sixteenths of the split that have run after each stage of screening. Its utterances are taken by their number modulo
+# 16 in this order, so that all speakers take part early, and what runs before the whole comes near any first share.
+STAGES = (1, 4, 8)
+SIXTEENTHS = np.array([0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15])
+SMALLEST_SAMPLE = 20  # utterances; the spread of fewer tells too little to screen by
 BATCH_MIB = 256  # what a run may hold besides corpus and weights, so that memory does not grow with the split
 
 
@@ -23,10 +29,16 @@ BATCH_MIB = 256  # what a run may hold besides corpus and weights, so that memor
 class Part:
     """What a run over part of a split tells: errors of each of its utterances, computed fractions of its frames."""
 
+    utterances: NDArray[np.int64]  # their indices in the split
+    split_utterances: int  # how many the split has
     errors: PhoneErrors
     computed: dict[str, float]
     frames: int
     seconds: float
+
+    @property
+    def fraction(self) -> float:
+        return len(self.utterances) / self.split_utterances
 
     @property
     def utterance_errors(self) -> list[int]:
@@ -66,24 +78,32 @@ def mean(parts: Sequence[tuple[int, Mapping[str, float]]], workload: Workload) -
     }
 
 
-def joined(quarter: Part, rest: Part, workload: Workload) -> Part:
-    """Both in the order of the whole split."""
+def joined(one: Part, other: Part, workload: Workload) -> Part:
+    """Two parts of one split, utterances in the split's order."""
     from dse.phones import PhoneErrors
 
-    utterances = len(quarter.errors.reference_phones) + len(rest.errors.reference_phones)
-    in_quarter = np.arange(utterances) % QUARTERS == 0
+    utterances = np.concatenate((one.utterances, other.utterances))
+    order = np.argsort(utterances)
 
     def both(name: str) -> NDArray[np.int64]:
-        joined = np.empty(utterances, np.int64)
-        joined[in_quarter], joined[~in_quarter] = getattr(quarter.errors, name), getattr(rest.errors, name)
-        return joined
+        in_order: NDArray[np.int64] = np.concatenate([getattr(part.errors, name) for part in (one, other)])[order]
+        return in_order
 
     return Part(
+        utterances[order],
+        one.split_utterances,
         PhoneErrors(*(both(field.name) for field in fields(PhoneErrors))),
-        mean([(part.frames, part.computed) for part in (quarter, rest)], workload),
-        quarter.frames + rest.frames,
-        quarter.seconds + rest.seconds,
+        mean([(part.frames, part.computed) for part in (one, other)], workload),
+        one.frames + other.frames,
+        one.seconds + other.seconds,
     )
+
+
+def stages(utterances: int) -> list[NDArray[np.int64]]:
+    """The utterances that each stage of screening adds, and last those that are left; no stage where they are few."""
+    rank = np.argsort(SIXTEENTHS)[np.arange(utterances) % len(SIXTEENTHS)]
+    ends = [end for end in STAGES if (rank < end).sum() >= SMALLEST_SAMPLE]
+    return [np.flatnonzero((first <= rank) & (rank < last)) for first, last in pairwise([0, *ends, len(SIXTEENTHS)])]
 
 
 def _errors(errors: PhoneErrors) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
-"""Screening: a candidate runs on a quarter of the split first, and on the rest only where that leaves it a chance.
+"""Screening: a candidate runs on growing samples of the split first, and on the rest only where they leave it a chance.
 
-Its error on the whole split is estimated as the baseline's there plus their difference on the quarter, utterance by
-utterance, so that an easy quarter flatters nobody. It has no chance where even the least error that the quarter
-allows breaks a limit, or leaves it no better in any objective than a point of the front.
+Its error on the whole split is estimated as the baseline's there plus their difference on the sample, utterance by
+utterance, so that an easy sample flatters nobody. It has no chance where even the least error that the sample allows
+breaks a limit, or leaves it no better in any objective than a point of the front.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,15 +20,15 @@ from dse.objective import OBJECTIVES, Objective, full_objective, minimised
 from models.workload import Configuration
 
 ERROR = OBJECTIVES["error"].metric
-STANDARD_ERRORS = 3.0  # between the estimate of an error and the least that counts as possible
-MARGIN_FRACTION = 0.01  # of other metrics estimated on the quarter, eliminated operations for one
-SAMPLE_FRACTION = 0.25
-SMALLEST_SAMPLE = 20  # utterances; the spread of fewer tells too little
+STANDARD_ERRORS = 2.0  # between the estimate of an error and the least that counts as possible
+MARGIN_FRACTION = 0.01  # of other metrics estimated on the sample, eliminated operations for one
 
 
 class Sample(Protocol):
-    """What a run over the quarter tells: phone errors of each utterance, computed fractions."""
+    """What a run over a share of the split tells: phone errors of each of its utterances, computed fractions."""
 
+    @property
+    def fraction(self) -> float: ...
     @property
     def utterance_errors(self) -> Sequence[int]: ...
     @property
@@ -41,7 +41,7 @@ class Sample(Protocol):
 
 class Sampler(Protocol):
     def __hash__(self) -> int: ...
-    def sample(self, configuration: Configuration) -> Sample: ...
+    def sample(self, configuration: Configuration, before: Any = None) -> Sample: ...
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,8 @@ class Screen:
         """A candidate's error on the whole split: the estimate, and the least that is possible."""
         difference = np.subtract(sample.utterance_errors, baseline.utterance_errors)
         estimate = self.baseline_error_percent + 100.0 * float(difference.sum()) / sample.reference_phones
-        if len(difference) < SMALLEST_SAMPLE:
-            return estimate, -math.inf
         # Of a sum over a sample drawn without replacement. Source: Cochran, Sampling Techniques, 1977, section 2.6.
-        deviation = math.sqrt(len(difference) * (1.0 - SAMPLE_FRACTION)) * float(difference.std(ddof=1))
+        deviation = math.sqrt(len(difference) * (1.0 - sample.fraction)) * float(difference.std(ddof=1))
         return estimate, estimate - STANDARD_ERRORS * 100.0 * deviation / sample.reference_phones
 
     def reasons(
@@ -75,7 +73,7 @@ class Screen:
             if objective.metric not in at_best:
                 value = objective.minimised(estimated[objective.metric])
                 at_best[objective.metric] = objective.minimised(value - MARGIN_FRACTION * abs(value))
-        screened = f"screened: error at least {least_error:.4g} % by a quarter of the split"
+        screened = f"screened: error at least {least_error:.4g} % by a sample of the split"
         if broken := violations(limits, at_best):
             return tuple(f"{screened}; {violation.reason}" for violation in broken)
         values = minimised(self.objectives, at_best)
@@ -84,7 +82,8 @@ class Screen:
         return ()
 
 
-@lru_cache(maxsize=1)
-def baseline_sample(measurer: Sampler, baseline: Configuration) -> Sample:
-    """Run once a process."""
-    return measurer.sample(baseline)
+@lru_cache(maxsize=8)
+def baseline_sample(measurer: Sampler, baseline: Configuration, stage: int) -> Sample:
+    """The baseline's sample after `stage` others, run once a process."""
+    before = baseline_sample(measurer, baseline, stage - 1) if stage else None
+    return measurer.sample(baseline, before)

@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
         "--screening",
         choices=("on", "off"),
         default="on" if default.screening else "off",
-        help="run a quarter of the split first, and the rest only where that leaves a chance; default %(default)s",
+        help="run a sample of the split first, and the rest only where that leaves a chance; default %(default)s",
     )
     how.add_argument(
         "--device", default=default.device, help=f"of {', '.join(DEVICES)}: with the same results; default %(default)s"

@@ -49,6 +49,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Sample:
+    fraction: float
     utterance_errors: list[int]
     reference_phones: int
     computed: dict[str, float]
@@ -62,11 +63,14 @@ class Measurer:
     def __init__(self, task: Task | None = None) -> None:
         self.error = "whole" if task is None else task.error
 
-    def sample(self, configuration: Configuration) -> Sample:
-        """A hundred utterances of ten phones, whose errors scatter with no bearing on the configuration."""
+    stages = 2
+
+    def sample(self, configuration: Configuration, before: Sample | None = None) -> Sample:
+        """20, then 100 of 400 utterances of ten phones, whose errors scatter with no bearing on the configuration."""
+        utterances = 20 if before is None else 100
         error, computed = _answer(configuration)
-        errors = [round(error / 10 + (utterance * 37 % 100 - 49.5) / 50) for utterance in range(100)]
-        return Sample(errors, 1000, computed, 0.0025)
+        errors = [round(error / 10 + (utterance * 37 % 100 - 49.5) / 50) for utterance in range(utterances)]
+        return Sample(utterances / 400, errors, 10 * utterances, computed, 0.0025)
 
     def measure(self, configuration: Configuration, sample: Sample | None = None) -> Measurement:
         type(self).calls += 1
