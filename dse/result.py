@@ -22,8 +22,8 @@ class SearchResult:
     """Evaluations of a study and their front under `objectives`.
 
     `settings` is what the study was made with, as stored; `repriced` are the platforms that it was priced for
-    afterwards, by name; `retried` is what became of evaluations that had failed before this run. Evaluations come in the
-    order in which the searcher asked for them, as far as that is known.
+    afterwards, by name; `retried` is what became of evaluations that had failed before this run. Evaluations come in
+    the order in which the searcher asked for them, as far as that is known.
     """
 
     study: str
