@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -25,7 +26,8 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
     """The arguments, those of a `--settings FILE.toml` first, so that the command line's own win.
 
     Keys are options without the dashes, values as on the command line; lists are joined by commas, `true` is a flag.
-    Raises ValueError naming the file and the key, FileNotFoundError where there is no file.
+    Raises ValueError naming the file and the key, FileNotFoundError where there is no file, OSError where it cannot be
+    read.
     """
     finder = Parser(add_help=False, allow_abbrev=False)
     finder.add_argument(SETTINGS, type=Path)
@@ -36,6 +38,8 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise FileNotFoundError(f"no settings file at {path}") from None
+    except OSError as error:
+        raise OSError(f"settings file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"settings file {path} is not TOML: {error}") from error
     arguments = []
@@ -47,6 +51,25 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
         if value is not False:
             arguments += [option] if value is True else [f"{option}={text}"]
     return [*arguments, *argv]
+
+
+def require_folder(folder: Path) -> None:
+    """Raises ValueError where `folder` is not there and cannot be made, or not be written to.
+
+    Called before the work whose result goes there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ValueError(f"cannot write to the folder {folder}: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(f"cannot write to the folder {folder}: no permission to write in {there}")
+
+
+def require_file(file: Path) -> None:
+    """Raises ValueError where `file` cannot be written, before the work that makes it."""
+    if file.is_dir():
+        raise ValueError(f"cannot write the file {file}: it is a folder")
+    require_folder(file.parent)
 
 
 def names(text: str) -> tuple[str, ...]:

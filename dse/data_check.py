@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dse.command import Parser
+from dse.command import Parser, require_folder
 from dse.corpora import CORPORA, SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus, open_corpus
 from dse.data import Split, load_split
 from dse.errors import one_line_errors
@@ -32,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     check.add_argument("--skip-bad", action="store_true", help="damaged utterances are left out, not an error")
     check.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="of the picture (default: here)")
     options = parser.parse_args(argv)
+    require_folder(options.out)
     corpus = open_corpus(options.corpus, options.corpus_path, skip_bad=True)
     damaged = report_damage(corpus)
     if damaged:
@@ -42,6 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         print("no errors")
     splits = {name: load_split(corpus, name) for name in SPLITS}
     print_counts(splits)
+    options.out.mkdir(parents=True, exist_ok=True)
     picture = options.out / f"check-{corpus.name}.png"
     draw_utterance(splits["validation"], 0, picture)
     print(f"picture: {picture}")

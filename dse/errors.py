@@ -26,7 +26,13 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except (ValueError, OSError) as error:
-            print("error: " + " ".join(str(error).split()), file=sys.stderr)
+            print("error: " + " ".join(_text(error).split()), file=sys.stderr)
             return 2
 
     return wrapped
+
+
+def _text(error: ValueError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dse.command import Parser, names
+from dse.command import Parser, names, require_folder
 from dse.device import CPU, DEVICES, require_gpu, require_known
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
@@ -26,6 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     require_known(options.device)
     require_gpu(options.device)
+    require_folder(options.out or Path("studies"))
     result = load_result(options.storage, options.study)
     folder = Path("studies") / result.study
     feasible = result.count("ok")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.command import Parser
+from dse.command import Parser, require_file
 from dse.corpora import Corpus, corpus_record, open_corpus
 from dse.errors import one_line_errors
 from models.checkpoint import Checkpoint, content_hash, save
@@ -49,6 +49,7 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
     """
     import torch
 
+    _require_there(path, "network (final_architecture*.pkl)")
     with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
@@ -74,6 +75,7 @@ def read_dropout(path: Path, model: str) -> float:
     Raises ValueError naming the option that does not fit, FileNotFoundError where there is no file.
     """
     cfg = configparser.ConfigParser(interpolation=None)
+    _require_there(path, "cfg")
     try:
         cfg.read_string(path.read_text(encoding="utf-8"))
     except (configparser.Error, UnicodeDecodeError) as error:
@@ -102,6 +104,11 @@ def read_dropout(path: Path, model: str) -> float:
             "leave out --cfg and give --dropout"
         ) from None
     return dropout
+
+
+def _require_there(path: Path, what: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"no pytorch-kaldi {what} at {path}" + (", it is a folder" if path.is_dir() else ""))
 
 
 def _values(text: str) -> list[str]:
@@ -214,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out: Path = options.pop("out")
     corpus, corpus_path, skip_bad = (options.pop(name) for name in ("corpus", "corpus_path", "skip_bad"))
+    require_file(out)
     checkpoint = import_kaldi(**options)
     if corpus is not None:
         checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path, skip_bad))

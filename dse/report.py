@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     result = Parser(prog="python -m dse.report", description=__doc__)
     result.add_argument("what", choices=("models", "platforms", "accounting"))
-    result.add_argument("names", nargs="*", help="only these; default all")
+    result.add_argument("names", nargs="*", default=[], help="only these; default all")
     return result
 
 

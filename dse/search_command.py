@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from dse.command import SETTINGS, Parser, from_settings_file, integers, names
+from dse.command import SETTINGS, Parser, from_settings_file, integers, names, require_folder
 from dse.device import DEVICES, GPU
 from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(dry_run(plan))
         return 0
     folder = options.out or Path("studies") / plan.study
+    require_folder(folder)
     try:
         result = run_plan(plan)
     except KeyboardInterrupt:

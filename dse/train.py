@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dse.command import Parser
+from dse.command import Parser, require_file
 from dse.corpora import CORPORA, Corpus, corpus_record, open_corpus
 from dse.data import Split, load_split
 from dse.device import CPU, DEVICES, GPU, require_gpu, require_known
@@ -254,6 +254,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out = options.pop("out") or Path("studies") / f"{options['model']}-{options['preset']}.safetensors"
+    require_file(out)
     card = train(TrainSettings(**options), out)
     validation, test = card["float_error_percent"]["validation"], card["float_error_percent"]["test"]
     print(f"{out}: float PER validation {validation:.2f} %, test {test:.2f} %; {card['minutes']} minutes")
