@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -117,7 +118,7 @@ def evaluate(
 
     What breaks a platform's rules, or a limit that needs no inference, is infeasible at once; with a `screen`, what a
     sample of the split leaves no chance is screened. One inference prices all platforms. An exception while measuring
-    makes the evaluation failed, with the exception as its reason.
+    makes the evaluation failed, with the exception as its reason; one while pricing is a platform's bug and passes on.
     """
     workload, platforms = measurer.workload, platforms or {}
     metrics = size_metrics(workload, configuration)
@@ -131,16 +132,31 @@ def evaluate(
         sample = None
         if screen is not None:
             for stage in range(measurer.stages):
-                sample = measurer.sample(configuration, sample)
-                if screened := _screened(priced, screen, sample, stage, measurer, limits, platforms):
+                with _measuring():
+                    sample = measurer.sample(configuration, sample)
+                    baseline = baseline_sample(measurer, screen.baseline, stage)
+                if screened := _screened(priced, screen, sample, baseline, workload, limits, platforms):
                     return screened
-        measurement = measurer.measure(configuration, sample)
-        computed = dict(measurement.computed)
-        metrics |= _measured_metrics(workload, measurement) | price(platforms, workload, configuration, computed)
+        with _measuring():
+            measurement = measurer.measure(configuration, sample)
+            measured = _measured_metrics(workload, measurement)
+    except _MeasuringError as error:
+        return failed(configuration, str(error), genome, metrics)
+    computed = dict(measurement.computed)
+    metrics |= measured | price(platforms, workload, configuration, computed)
+    return judge(replace(priced, metrics=metrics, computed=computed, seconds=float(measurement.seconds)), limits)
+
+
+class _MeasuringError(Exception):
+    """The text of what broke a measurement."""
+
+
+@contextmanager
+def _measuring() -> Iterator[None]:
+    try:
+        yield
     except Exception as error:
-        return failed(configuration, f"{type(error).__name__}: {error}", genome, metrics)
-    measured = replace(priced, metrics=metrics, computed=computed, seconds=float(measurement.seconds))
-    return judge(measured, limits)
+        raise _MeasuringError(f"{type(error).__name__}: {error}") from error
 
 
 def judge(evaluation: Evaluation, limits: Sequence[Limit], broken: Sequence[Violation] = ()) -> Evaluation:
@@ -166,19 +182,19 @@ def _screened(
     priced: Evaluation,
     screen: Screen,
     sample: Sample,
-    stage: int,
-    measurer: Measurer,
+    baseline: Sample,
+    workload: Workload,
     limits: Sequence[Limit],
     platforms: Mapping[str, Platform],
 ) -> Evaluation | None:
     """What the sample lets expect of a candidate that it leaves no chance; None where there is one."""
     computed = dict(sample.computed)
-    error, least_error = screen.error_percent(sample, baseline_sample(measurer, screen.baseline, stage))
+    error, least_error = screen.error_percent(sample, baseline)
     estimated = {
         **priced.metrics,
         ERROR: error,
-        "eliminated_percent": eliminated_percent(measurer.workload, computed),
-        **price(platforms, measurer.workload, priced.configuration, computed),
+        "eliminated_percent": eliminated_percent(workload, computed),
+        **price(platforms, workload, priced.configuration, computed),
     }
     reasons = screen.reasons(priced.metrics, estimated, least_error, limits)
     if not reasons:

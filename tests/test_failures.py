@@ -1,11 +1,15 @@
 import fake_measurer
 import optuna
 import pytest
-from fake_measurer import counting
+from fake_measurer import WORKLOAD, counting
 
+from dse.evaluate import evaluate
 from dse.result import load_result
+from dse.screen import Screen
 from dse.search import SearchSettings, run_search
 from dse.show import summary
+from models.workload import Configuration
+from platforms import open_platform
 
 
 def settings(tmp_path, **changes):
@@ -65,3 +69,22 @@ def test_an_interrupted_retry_goes_on(whole, failing_first, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run_search(settings(tmp_path), counting(3)[0])
     assert run_search(settings(tmp_path), fake_measurer).evaluations[:40] == whole.evaluations
+
+
+def test_a_bug_of_a_platform_is_no_failed_candidate(monkeypatch):
+    platform = open_platform("edgedrnn")
+    measurer, configuration = fake_measurer.Measurer(), Configuration.uniform(WORKLOAD, 8)
+    platforms = {"edgedrnn": platform}
+    assert evaluate(configuration, measurer, platforms=platforms).status == "ok"
+    screen = Screen(configuration, 20.0, (), ())
+    monkeypatch.setattr(type(platform), "estimate", lambda *_: 1 / 0)
+    for given in (None, screen):
+        with pytest.raises(ZeroDivisionError):
+            evaluate(configuration, measurer, platforms=platforms, screen=given)
+
+
+def test_a_failing_sample_is_a_failed_candidate(monkeypatch):
+    configuration = Configuration.uniform(WORKLOAD, 8)
+    monkeypatch.setattr(fake_measurer.Measurer, "sample", lambda *_: 1 / 0)
+    failed = evaluate(configuration, fake_measurer.Measurer(), screen=Screen(configuration, 20.0, (), ()))
+    assert (failed.status, failed.reasons) == ("failed", ("ZeroDivisionError: division by zero",))
