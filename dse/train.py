@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -69,7 +68,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     from dse.decode import tune
     from models.checkpoint import Checkpoint, save
 
-    started = time.perf_counter()
+    state = TrainState(out.with_suffix(".state.safetensors"), settings)
     spec = preset(settings.model, settings.preset)
     corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
@@ -82,7 +81,6 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     network.input_mean.copy_(torch.from_numpy(data.features.mean(axis=0)))
     network.input_std.copy_(torch.from_numpy(data.features.std(axis=0)))
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
-    state = TrainState(out.with_suffix(".state.safetensors"), settings)
     history = state.resume(network, optimizer)
     for epoch in range(len(history), settings.epochs):
         errors = [h["validation_error_percent"] for h in history]
@@ -106,7 +104,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
         "float_error_percent": {
             split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
         },
-        "minutes": round((time.perf_counter() - started) / 60, 1),
+        "minutes": round(state.seconds / 60, 1),
         "settings": asdict(settings),
         "history": history,
     }

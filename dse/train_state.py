@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,19 @@ if TYPE_CHECKING:
 
 
 class TrainState:
-    """What a killed training goes on from: one safetensors file, replaced as a whole after every epoch."""
+    """What a killed training goes on from: one safetensors file, replaced as a whole after every epoch.
+
+    Made when the training starts or goes on: its clock runs from then.
+    """
 
     def __init__(self, path: Path, settings: TrainSettings) -> None:
         self.path, self.settings = path, settings
+        self._started_seconds = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the training so far, in this process and those before it."""
+        return time.perf_counter() - self._started_seconds
 
     def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
         """Load network and optimizer; returns the epochs done. Raises ValueError if made with other settings."""
@@ -47,6 +57,7 @@ class TrainState:
         groups = optimizer.state_dict()["param_groups"]
         groups[0]["lr"] = stored["next_learning_rate"]
         optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self._started_seconds -= stored.get("seconds", 0.0)
         history: list[dict[str, float]] = stored["history"]
         return history
 
@@ -64,6 +75,7 @@ class TrainState:
         state = {
             "settings": asdict(self.settings),
             "history": history,
+            "seconds": self.seconds,
             "next_learning_rate": optimizer.param_groups[0]["lr"],
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)

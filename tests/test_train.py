@@ -199,3 +199,19 @@ def test_training_stops_when_validation_no_longer_improves(tiny, tmp_path, monke
     monkeypatch.setattr(dse.train, "float_error", lambda *arguments: 50.0)
     card = dse.train.train(dataclasses.replace(SETTINGS, epochs=9), tmp_path / "x.safetensors")
     assert len(card["history"]) == 3
+
+
+def test_the_time_of_every_process_counts(tmp_path, monkeypatch):
+    import torch
+
+    network = models.sru.PRESETS["edge"].network()
+    optimizer = torch.optim.Adam(network.parameters())
+    now = [1000.0]
+    monkeypatch.setattr("dse.train_state.time.perf_counter", lambda: now[0])
+    for spent_seconds in (300, 360, 420):
+        now[0] += 10**6  # between two processes
+        state = dse.train.TrainState(tmp_path / "state.safetensors", SETTINGS)
+        state.resume(network, optimizer)
+        now[0] += spent_seconds
+        state.save(network, optimizer, [], is_best=True)
+    assert state.seconds == pytest.approx(300 + 360 + 420)
