@@ -12,6 +12,7 @@ import multiprocessing
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -45,10 +46,10 @@ PARTS = {
 class Case:
     """A network, its engine and the utterances: `evaluate(configuration)` is one candidate, decoded where it can be."""
 
-    def __init__(self, model: str, size: str, utterances: int) -> None:
+    def __init__(self, model: str, size: str, utterances: int, hidden: int | None = None) -> None:
         torch.set_num_threads(1)
         self.measurer: Measurer | None = None
-        if size == "edge":
+        if size == "edge" and hidden is None:
             self.measurer = open_measurer(Task(model, size, None, "synthetic", None))
             self.measurer.split = self.measurer.split.take(range(min(utterances, len(self.measurer.split))))
             self.engine, split = self.measurer.engine, self.measurer.split
@@ -57,6 +58,8 @@ class Case:
         else:
             torch.manual_seed(0)
             self.spec = preset(model, size)
+            if hidden is not None:
+                self.spec = replace(self.spec, hidden=hidden)
             self.offsets = np.arange(utterances + 1) * SECONDS * FRAMES_PER_SECOND
             rng = np.random.default_rng(0)
             self.features = rng.normal(size=(self.offsets[-1], self.spec.features)).astype(np.float32)
