@@ -18,17 +18,17 @@ from models.quantizer import QuantizedMatrix
 from models.workload import BASELINE_BITS
 
 
-@lru_cache(maxsize=1)
-def has_exact_int8() -> bool:
-    """Whether this machine's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
-    worst = torch.full((32, 64), -128, dtype=torch.int8)
-    mixed = torch.full((64, 32), -128, dtype=torch.int8)
-    mixed[::2] = 127
+@lru_cache(maxsize=4)
+def has_exact_int8(device: str | torch.device = "cpu") -> bool:
+    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
+    worst = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed[:, ::2] = 127
     try:
-        product = torch._int_mm(worst, mixed)
+        product = torch._int_mm(worst, mixed.t())
     except (RuntimeError, AttributeError):
         return False
-    return bool((product.double() == worst.double() @ mixed.double()).all())
+    return bool((product.double() == worst.double() @ mixed.t().double()).all())
 
 
 @dataclass(frozen=True, eq=False)

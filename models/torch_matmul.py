@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.engine import Bundle
+from models.matmul import has_exact_int8
 from models.workload import BASELINE_BITS
 
 # torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to,
 # and right operands that lie column by column are what every generation of GPUs has kernels for.
 # Source: aten/src/ATen/native/cuda/Blas.cpp; cuBLAS documentation, cublasLtMatmul
 LEAST_ROWS, ALIGNMENT = 32, 16
-
-
-@lru_cache(maxsize=4)
-def has_exact_int8(device: torch.device) -> bool:
-    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
-    worst = torch.full((LEAST_ROWS, 64), -128, dtype=torch.int8, device=device)
-    mixed = torch.full((LEAST_ROWS, 64), -128, dtype=torch.int8, device=device)
-    mixed[:, ::2] = 127
-    try:
-        product = torch._int_mm(worst, mixed.t())
-    except (RuntimeError, AttributeError):
-        return False
-    return bool((product.double() == worst.double() @ mixed.t().double()).all())
 
 
 class Matrix:
