@@ -85,7 +85,7 @@ def main() -> None:
     memory.axhline(BATCH_MIB, color="0.6", lw=1, ls="--", label="a batch's bound")
     memory.set(xlabel="thousand frames", ylabel="MiB above the peak of opening", title="Memory against frames")
     by_macs.set(xlabel="million multiply-accumulates a frame", ylabel="processor seconds an evaluation")
-    by_macs.set_title("Time against the network's size (dotted: the first point, scaled)")
+    by_macs.set_title("Time against network size (dotted: first point, scaled)")
     for panel in (by_frames, memory, by_macs):
         panel.set_ylim(bottom=0)
         panel.set_xlim(left=0)
