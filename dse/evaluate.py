@@ -196,7 +196,7 @@ def _screened(
         "eliminated_percent": eliminated_percent(workload, computed),
         **price(platforms, workload, priced.configuration, computed),
     }
-    reasons = screen.reasons(priced.metrics, estimated, least_error, limits)
+    reasons = screen.reasons(priced.metrics, estimated, least_error, sample.fraction, limits)
     if not reasons:
         return None
     judged = judge(replace(priced, metrics=estimated, computed=computed, seconds=float(sample.seconds)), limits)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from dse.phones import PhoneErrors
 
 QUARTERS = 4
-# Sixteenths of the split that have run after each stage of screening. Its utterances are taken by their number modulo
-# 16 in this order, so that all speakers take part early, and what runs before the whole comes near any first share.
-STAGES = (1, 4, 8)
-SIXTEENTHS = np.array([0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15])
+STAGES = (1 / 16, 1 / 4, 1 / 2)  # shares of the split that have run after each stage of screening
+# Utterances are taken in the order of the fractions of their index times this: every share is spread evenly over the
+# split and keeps no step with what repeats in it, such as the same kinds of sentence of every speaker.
+GOLDEN_RATIO = (1 + 5**0.5) / 2
 SMALLEST_SAMPLE = 20  # utterances; the spread of fewer tells too little to screen by
 BATCH_MIB = 256  # what a run may hold besides corpus and weights, so that memory does not grow with the split
 
@@ -101,9 +101,9 @@ def joined(one: Part, other: Part, workload: Workload) -> Part:
 
 def stages(utterances: int) -> list[NDArray[np.int64]]:
     """The utterances that each stage of screening adds, and last those that are left; no stage where they are few."""
-    rank = np.argsort(SIXTEENTHS)[np.arange(utterances) % len(SIXTEENTHS)]
-    ends = [end for end in STAGES if (rank < end).sum() >= SMALLEST_SAMPLE]
-    return [np.flatnonzero((first <= rank) & (rank < last)) for first, last in pairwise([0, *ends, len(SIXTEENTHS)])]
+    place = np.arange(utterances) * GOLDEN_RATIO % 1
+    ends = [end for end in STAGES if (place < end).sum() >= SMALLEST_SAMPLE]
+    return [np.flatnonzero((first <= place) & (place < last)) for first, last in pairwise([0, *ends, 1])]
 
 
 def _errors(errors: PhoneErrors) -> NDArray[np.int64]:
