@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dse.device import CPU
-from dse.evaluate import Evaluation
+from dse.evaluate import WHOLE, Evaluation
 from dse.objective import TEST_ERROR
 from dse.result import SearchResult
 from dse.store import differences
@@ -25,7 +25,8 @@ def with_test_error(
     settings = result.settings
     skip_bad = settings["content"].get("skipped", "") not in ("", NOTHING_SKIPPED)
     corpus = settings["corpus"]
-    task = Task(settings["model"], settings["preset"], checkpoint, corpus, corpus_path, skip_bad, device=device)
+    error = settings.get("error", WHOLE)
+    task = Task(settings["model"], settings["preset"], checkpoint, corpus, corpus_path, skip_bad, error, device)
     if different := differences(settings["content"], task_fingerprint(task)):
         raise ValueError(f"study '{result.study}' ran on another checkpoint or corpus: {'; '.join(different)}")
     measurer = open_measurer(task, "test")

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dse.device import CPU, require_gpu, require_known
@@ -54,7 +54,7 @@ class SearchSettings:
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
     skip: tuple[str, ...] = (SKIP_FIRST,)
     device: str = CPU
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    workers: int | None = None  # None: one a core, one alone on a GPU
     cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
     study: str | None = None
@@ -62,13 +62,19 @@ class SearchSettings:
     def __post_init__(self) -> None:
         at_least = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
         for name, least in at_least.items():
-            if (value := getattr(self, name)) < least:
+            if (value := getattr(self, name)) is not None and value < least:
                 raise ValueError(f"{name} {value} is too small; it is at least {least}")
         if self.error not in ERRORS:
             raise ValueError(f"error '{self.error}' is none of {', '.join(ERRORS)}")
         require_known(self.device)
         if self.screening and self.error != WHOLE:
             raise ValueError(f"screening estimates the error of the whole split; it cannot be with error {self.error}")
+
+    @property
+    def processes(self) -> int:
+        """How many evaluate at once."""
+        alone = self.device != CPU  # more of them share one GPU's memory, so only where asked for
+        return self.workers or (1 if alone else os.cpu_count() or 1)
 
 
 class MeasureModule(Protocol):

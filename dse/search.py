@@ -6,7 +6,8 @@
 or, for a platform, `SearchSettings(platforms=("silago",), objectives=("error", "speedup"))`.
 
 Running it again with the same settings continues where it stopped: the seed replays the search, and what is stored is
-not evaluated again. What failed is: a success takes the failure's place, and the search goes on as if it never was.
+not evaluated again. What failed is: a success takes the failure's place, and the search goes on from it anew; what was
+bred from the failure, and what was screened meanwhile, stays as it was judged.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def run_plan(plan: Plan) -> SearchResult:
 def _open_workers(plan: Plan) -> Workers:
     settings, measure = plan.settings, plan.measure
     if settings.cluster is None:
-        return open_workers(settings.workers, measure.open_measurer, plan.task)
+        return open_workers(settings.processes, measure.open_measurer, plan.task)
     from dse.cluster import Cluster, SameContent
 
     content = tuple(plan.identity["content"].items())

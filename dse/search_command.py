@@ -152,8 +152,6 @@ def _settings(options: argparse.Namespace) -> SearchSettings:
         "platforms": split_specs(options.platform),
         "screening": options.screening == "on",
     }
-    if options.workers is None and options.device == GPU:
-        read["workers"] = 1
     return SearchSettings(**as_they_are | read)
 
 

@@ -85,8 +85,9 @@ class Store:
 
         Raises StoreError; nothing stored before is lost.
         """
-        if self.evaluations.get(evaluation.genome) == evaluation:
-            return  # it failed again, as before
+        before = self.evaluations.get(evaluation.genome)
+        if before is not None and before.status == evaluation.status == "failed":
+            return  # it failed again; one record of that will do
         with _one_line_errors(self._url, len(self.evaluations)):
             self._study.add_trial(_to_trial(evaluation, space, self.objectives))
         self.evaluations[evaluation.genome] = evaluation
@@ -125,7 +126,7 @@ def load_study(url: str, name: str) -> Store:
 
 def hide_password(url: str) -> str:
     """The address of a storage as messages may tell it."""
-    return re.sub("(://[^/:@]*:).*@", r"\1***@", url)
+    return re.sub("([?&]password=)[^&]*", r"\1***", re.sub("(://[^/:@]*:).*@", r"\1***@", url))
 
 
 def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ Run by hand on an idle machine: python tests/bench_search.py [models...] [--seed
 A search is the command `python -m dse.search --objectives error,size,ops`, from its start to its written files, on all
 cores, with the corpus made before. Plain PyTorch evaluates a few of the same candidates in one process with one thread
 and decodes them as the search does; its time for all is extrapolated, and every ratio is to that. Hypervolumes are of
-the fronts over error, size and eliminated operations, between an ideal corner and the baseline at the limit on error.
+the fronts over error, size and eliminated operations, up to the baseline's size and 10 points over its error.
 Screened candidates are run on the whole split afterwards: `wrongly` counts those that belong on the front of all.
 """
 
@@ -22,11 +22,10 @@ from pathlib import Path
 import numpy as np
 from bench_evaluate import Case, timed
 from bench_evaluate_rivals import PlainFakeQuantized
-from pymoo.indicators.hv import HV
 
-from dse.evaluate import Evaluation
-from dse.objective import minimised
-from dse.pareto import front
+from dse.evaluate import Evaluation, judge
+from dse.objective import eliminated_percent
+from dse.pareto import front, hypervolume
 from dse.plan import SearchSettings, make_plan
 from dse.result import SearchResult, load_result
 from models.registry import MODELS
@@ -61,28 +60,22 @@ def plain_seconds(case: Case, configurations: Sequence[Configuration]) -> float:
     return float(np.mean([timed(evaluate, configuration)[0] for configuration in configurations]))
 
 
-def hypervolume(result: SearchResult) -> float:
-    """Share of the box between zero error, zero size, all eliminated and baseline error + 10 points, its size, none."""
-    points = np.array([minimised(result.objectives, e.metrics) for e in result.front])
-    worst = np.array([result.baseline.metrics["error_percent"] + 10, result.baseline.metrics["size_mib"], 0.0])
-    best = np.array([0.0, 0.0, -100.0])
-    return float(HV(ref_point=np.ones(3))((points - best) / (worst - best)))
+def volume(result: SearchResult) -> float:
+    """In points of error times MiB times percent, up to the baseline's size and 10 points over its error."""
+    baseline = result.baseline.metrics
+    reference = (baseline["error_percent"] + 10, baseline["size_mib"], 0.0)
+    return hypervolume(result.evaluations, result.objectives, reference)
 
 
 def wrongly_screened(case: Case, result: SearchResult) -> int:
-    out = [e for e in result.evaluations if e.status == "screened"]
-    limit = next(limit for limit in result.limits if limit.objective == "error").bound
     measured: list[Evaluation] = []
-    for evaluation in out:
+    for evaluation in (e for e in result.evaluations if e.status == "screened"):
         measurement = case.measurer.measure(evaluation.configuration)
-        kept = (
-            1
-            - sum(matvec.macs_per_frame * measurement.computed[matvec.name] for matvec in case.workload)
-            / case.workload.macs_per_frame
-        )
-        metrics = evaluation.metrics | {"error_percent": measurement.error_percent, "eliminated_percent": 100 * kept}
-        status = "ok" if measurement.error_percent <= limit else "infeasible"
-        measured.append(replace(evaluation, status=status, metrics=metrics))
+        metrics = evaluation.metrics | {
+            "error_percent": measurement.error_percent,
+            "eliminated_percent": eliminated_percent(case.workload, measurement.computed),
+        }
+        measured.append(judge(replace(evaluation, status="ok", metrics=metrics), result.limits))
     whole = {e.genome for e in front([*result.front, *measured], result.objectives)}
     return sum(e.genome in whole for e in measured)
 
@@ -99,12 +92,12 @@ def report(model: str, seeds: Sequence[int], evaluations: int) -> None:
             chosen = ran[:: max(1, len(ran) // PLAIN_CANDIDATES)][:PLAIN_CANDIDATES]
             plain = evaluations * plain_seconds(case, chosen)
             print(f"{model}: {evaluations} evaluations in plain PyTorch take {plain:.0f} s, one thread")
-        volumes = hypervolume(off), hypervolume(on)
+        volumes = volume(off), volume(on)
         screened = sum(e.status == "screened" for e in on.evaluations)
         print(
             f"  seed {seed}: whole {off_seconds:.0f} s ({off_busy:.0f} s of processors) {plain / off_seconds:.1f}x; "
             f"screened {on_seconds:.0f} s ({on_busy:.0f} s) {plain / on_seconds:.1f}x; "
-            f"hypervolume {volumes[0]:.4f} and {volumes[1]:.4f} ({100 * (volumes[1] / volumes[0] - 1):+.2f} %); "
+            f"hypervolume {volumes[0]:.1f} and {volumes[1]:.1f} ({100 * (volumes[1] / volumes[0] - 1):+.2f} %); "
             f"{screened} of {evaluations} screened, wrongly {wrongly_screened(case, on)}",
             flush=True,
         )

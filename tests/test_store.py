@@ -146,6 +146,14 @@ def test_addresses_without_a_password_are_told_as_they_are(url):
     assert hide_password(url) == url
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:se:cr@t@host/db", "postgresql:///db?user=me&password=se:cr@t", "m://h/d?password=cr@t&a=b"]
+)
+def test_passwords_are_hidden_wherever_they_stand(url):
+    assert "***" in hide_password(url)
+    assert "cr@t" not in hide_password(url)
+
+
 def test_a_damaged_record_is_one_line(url):
     store = open_study(url, "s", SETTINGS, OBJECTIVES)
     store.add(some_evaluations(1)[0], SPACE)
