@@ -84,8 +84,9 @@ def main() -> None:
     by_frames.set(xlabel="thousand frames", ylabel="processor seconds an evaluation", title="Time against frames")
     memory.axhline(BATCH_MIB, color="0.6", lw=1, ls="--", label="a batch's bound")
     memory.set(xlabel="thousand frames", ylabel="MiB above the peak of opening", title="Memory against frames")
-    by_macs.set(xlabel="million multiply-accumulates a frame", ylabel="processor seconds an evaluation")
-    by_macs.set_title("Time against network size (dotted: first point, scaled)")
+    by_macs.set(xlabel="million multiply-accumulates a frame", title="Time against the network's size")
+    by_macs.set_ylabel("processor seconds an evaluation")
+    figure.suptitle("dotted: the first point, scaled")
     for panel in (by_frames, memory, by_macs):
         panel.set_ylim(bottom=0)
         panel.set_xlim(left=0)

@@ -292,4 +292,4 @@ def test_a_device_changes_no_study_and_wants_one_process(monkeypatch):
     here, there = (make_plan(SearchSettings(device=device), fake_measurer) for device in ("cpu", "cuda"))
     assert here.study == there.study and there.task.device == "cuda"
     for argv, workers in ((["--device", "cuda"], 1), (["--device", "cuda", "--workers", "3"], 3), ([], os.cpu_count())):
-        assert settings_of(parser().parse_args(argv)).workers == workers
+        assert settings_of(parser().parse_args(argv)).processes == workers
