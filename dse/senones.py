@@ -68,7 +68,8 @@ class SenoneMap:
             raise ValueError(f"senone scores must be [frames, {len(self)}], not {list(logits.shape)}")
         if not np.isfinite(logits).all():
             raise ValueError("senone scores are not finite")
-        posteriors = np.exp(logits - logits.max(axis=1, keepdims=True))
+        posteriors = logits - logits.max(axis=1, keepdims=True)
+        np.exp(posteriors, out=posteriors)
         posteriors /= posteriors.sum(axis=1, keepdims=True)
         states = posteriors @ self.members.T.astype(np.float32)
         return np.log(np.maximum(states, np.float32(np.exp(LEAST_LOG_POSTERIOR))))
