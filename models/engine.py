@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from models.calibration import Calibration
 from models.delta import delta_gate
-from models.fixed_point import HIGH, LOW, ROUNDER
+from models.fixed_point import HIGH, LOW, ROUNDER, to_grid
 from models.matmul import PreparedMatrix, prepare, product
 from models.quantizer import QuantizedMatrix, code_range, quantize_matrix
-from models.workload import BASELINE_BITS, Configuration, Workload
+from models.workload import BASELINE_BITS, Configuration, Workload, is_float
 
 # Utterances are run in groups of about this many frames, so that a group's sums stay in the processor's cache.
 GROUP_FRAMES = 512
@@ -157,6 +157,43 @@ class Linear:
                 blocks.append([start, places[name], count])
             start += count
         return np.array(blocks)
+
+
+class Engine:
+    """A network in the integers that are deployed; each architecture gives what `run` calls."""
+
+    def __init__(
+        self,
+        workload: Workload,
+        weights: dict[str, NDArray[np.float32]],
+        matrices: Mapping[str, NDArray[np.float32]],
+        calibration: Calibration,
+    ) -> None:
+        self.weights, self.calibration = weights, calibration
+        self.linear = Linear(workload, matrices, calibration)
+
+    def run(
+        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """Logits float32 [N, outputs] and each matvec's computed fraction.
+
+        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1].
+        """
+        if is_float(configuration):
+            return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
+        bits = self.calibration.fraction_bits("features")
+        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
+        return self._run_fixed(inputs, offsets, configuration)
+
+    def _run_fixed(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """`run` on codes int16 [N, features] of the features' grid."""
+        raise NotImplementedError
+
+    def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits of the network before quantization."""
+        raise NotImplementedError
 
 
 @njit(cache=True, nogil=True)

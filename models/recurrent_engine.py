@@ -11,12 +11,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Bundle, Codes, Counter, Linear, groups, rescale
+from models.engine import Bundle, Codes, Counter, Engine, Linear, groups, rescale
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
 from models.matmul import product
 from models.quantizer import code_range
 from models.recurrent import NORM_EPSILON, rectified_bits
-from models.workload import BASELINE_BITS, Configuration, is_float
+from models.workload import BASELINE_BITS, Configuration
 
 if TYPE_CHECKING:
     from models.recurrent import Recurrent
@@ -25,40 +25,32 @@ if TYPE_CHECKING:
 PRE_BITS = PREACTIVATION_FRACTION_BITS
 
 
-class RecurrentEngine:
-    """run(features, offsets, configuration) -> logits and computed fractions, in the integers that are deployed.
+class RecurrentEngine(Engine):
+    """`run(features, offsets, configuration)` gives logits and computed fractions.
 
     Batch normalisation is folded into the input matrices and biases before they are quantized.
     """
 
     def __init__(self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
-        self.spec, self.weights, self.calibration = spec, weights, calibration
         matrices = {"output": weights["output"]}
-        self.bias = {}
+        self.spec, self.bias = spec, {}
         for layer in range(spec.layers):
             matrix, self.bias[layer] = fold_batch_norm(spec, weights, layer)
             recurrent = weights[f"recurrent.l{layer}"]
             for k, (inward, back) in enumerate(zip(spec.input_names(layer), spec.recurrent_names(layer), strict=True)):
                 rows = slice(k * spec.hidden, (k + 1) * spec.hidden)
                 matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
-        self.linear = Linear(spec.workload(), matrices, calibration)
+        super().__init__(spec.workload(), weights, matrices, calibration)
         if spec.rectified:
             for layer in range(spec.layers):
                 bits = rectified_bits(calibration, layer)
                 self.linear.own_bits |= {spec.input_names(layer)[-1]: bits, spec.recurrent_names(layer)[-1]: bits}
 
-    def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+    def _run_fixed(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """Logits float32 [N, outputs] and each matvec's computed fraction.
-
-        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1].
-        """
-        if is_float(configuration):
-            return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
         counter = Counter()
-        bits = self.calibration.fraction_bits("features")
-        x = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
+        x, bits = inputs, self.calibration.fraction_bits("features")
         for layer in range(self.spec.layers):
             pre = self._sequence(
                 self.spec.input_names(layer), x, bits, PRE_BITS, self.bias[layer], offsets, configuration, counter
@@ -82,14 +74,18 @@ class RecurrentEngine:
     ) -> NDArray[np.int16]:
         """Products of a whole sequence plus bias, int16 [N, rows] on a grid with `out_bits`."""
         out = np.empty((len(x), len(bias)), np.int16)
-        parts = np.split(bias, len(names))
-        own = [self.linear.own_bits.get(name, out_bits) for name in names]
-        codes = np.concatenate([to_grid(b, k) for b, k in zip(parts, own, strict=True)]).astype(np.float32)
+        codes = self.bias_codes(names, bias, out_bits)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - offsets[first]
             self.linear.to_grid(names, x[part], bits, out_bits, bounds, configuration, counter, codes, out[part])
         return out
+
+    def bias_codes(self, names: tuple[str, ...], bias: NDArray[np.float32], out_bits: int) -> NDArray[np.float32]:
+        """Whole codes [rows] of a bias in float, on the grid with `out_bits` or a matvec's own."""
+        own = [self.linear.own_bits.get(name, out_bits) for name in names]
+        parts = zip(np.split(bias, len(names)), own, strict=True)
+        return np.concatenate([to_grid(part, bits) for part, bits in parts]).astype(np.float32)
 
     def _recur(
         self,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.workload import Configuration, Workload
+from models.workload import Workload
+
+if TYPE_CHECKING:
+    from models.engine import Engine
 
 # name -> module that holds the sizes (a frozen dataclass, see ModelSpec) and PRESETS
 MODELS = {
@@ -18,14 +21,6 @@ MODELS = {
     "gru": "models.gru:Gru",
     "ligru": "models.ligru:Ligru",
 }
-
-
-class Engine(Protocol):
-    def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """Logits float32 [N, outputs] and each matvec's computed fraction."""
-        ...
 
 
 class ModelSpec(Protocol):

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Counter, Linear, groups
+from models.engine import Counter, Engine, groups
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
 from models.sru_scan import scan_fixed, scan_float
-from models.workload import Configuration, is_float
+from models.workload import Configuration
 
 if TYPE_CHECKING:
     from models.sru import Sru
@@ -21,8 +21,8 @@ ALPHA_FRACTION_BITS = 14
 Floats = NDArray[np.float32]
 
 
-class SruEngine:
-    """run(features, offsets, configuration) -> logits and computed fractions, in the integers that are deployed."""
+class SruEngine(Engine):
+    """`run(features, offsets, configuration)` gives logits and computed fractions."""
 
     def __init__(self, spec: Sru, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
         matrices = {"output": weights["output"]}
@@ -30,8 +30,8 @@ class SruEngine:
             matrices[f"l{layer}.input"] = weights[f"weights.l{layer}"]
             if spec.projected(layer):
                 matrices[f"l{layer}.projection"] = weights[f"projections.l{layer}"]
-        self.spec, self.weights, self.calibration = spec, weights, calibration
-        self.linear = Linear(spec.workload(), matrices, calibration)
+        super().__init__(spec.workload(), weights, matrices, calibration)
+        self.spec = spec
         # Fraction bits of what each layer, and then the output, reads.
         states = [calibration.fraction_bits(f"l{layer}.state") for layer in range(spec.layers)]
         self.x_bits = [calibration.fraction_bits("features"), *states]
@@ -42,19 +42,12 @@ class SruEngine:
         output_bits = calibration.fraction_bits("logits")
         self.output_bias = to_grid(weights["output_bias"], output_bits).astype(np.float32)
 
-    def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+    def _run_fixed(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """Logits float32 [N, outputs] and each matvec's computed fraction.
-
-        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1].
-        """
-        if is_float(configuration):
-            return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
         spec = self.spec
         counter = Counter()
-        logits = np.empty((len(features), spec.outputs), np.float32)
-        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
+        logits = np.empty((len(inputs), spec.outputs), np.float32)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - part.start

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.engine import Bundle, Counter, Linear
-from models.fixed_point import CODE_MAX, CODE_MIN, GATE_FRACTION_BITS, SIGMOID_REACH, sigmoid_table, to_grid
+from models.calibration import Calibration
+from models.engine import Bundle, Counter, Engine, Linear
+from models.fixed_point import to_float
 from models.quantizer import code_range
+from models.torch_fixed_point import clip_, gate_table, grid_
 from models.torch_matmul import Matrix
 from models.workload import BASELINE_BITS, Configuration
 
@@ -208,28 +212,38 @@ class Products:
         return result if self.bias is None else clip_(result.add_(self.bias))
 
 
-def clip_(x: Tensor) -> Tensor:
-    """Saturate to 16-bit codes, in place."""
-    return x.clamp_(CODE_MIN, CODE_MAX)
+class DeviceEngine(Engine):
+    """Stands before a compiled engine in the bases of a class: its integers, bit for bit, on `device`.
 
+    The float network runs where the compiled engine's does.
+    """
 
-def grid_(x: Tensor) -> Tensor:
-    """Saturate to 16-bit codes and round, half to even, in place."""
-    return clip_(x).round_()
+    def __init__(
+        self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
+    ) -> None:
+        super().__init__(spec, weights, calibration)  # type: ignore[call-arg]  # the compiled engine's
+        self.on_device = TorchLinear(self.linear, device)
+        self.table = self.on_device.tensor(gate_table())
 
+    def _run_fixed(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        network = partial(self._packed, configuration=configuration)
+        codes, computed = self.on_device.run(inputs, offsets, network)
+        return to_float(codes, self.calibration.fraction_bits("logits")), computed
 
-def look_up(table: Tensor, preactivation: Tensor) -> Tensor:
-    """Entries of a `gate_table` or `tanh_table` for whole preactivation codes, which are saturated in place."""
-    return table[preactivation.clamp_(-SIGMOID_REACH, SIGMOID_REACH).long()]
+    def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
+        """Output codes float32 [n, outputs] of a batch's packed input codes."""
+        raise NotImplementedError
 
-
-def gate_table() -> NDArray[np.float32]:
-    """The shared sigmoid as numbers in [0, 1], by preactivation code: entry -1, the last, is that of code -1."""
-    return np.roll(sigmoid_table().astype(np.float32) * np.float32(2.0**-GATE_FRACTION_BITS), -SIGMOID_REACH)
-
-
-def tanh_table(scale: float = 1.0) -> NDArray[np.int16]:
-    """[2 SIGMOID_REACH + 1] codes on the gate grid of tanh, times a candidate's scale; order as `gate_table`'s."""
-    twice = np.clip(2 * np.arange(-SIGMOID_REACH, SIGMOID_REACH + 1), -SIGMOID_REACH, SIGMOID_REACH) + SIGMOID_REACH
-    squashed = 2 * sigmoid_table()[twice].astype(np.int32) - 2**GATE_FRACTION_BITS
-    return np.roll(to_grid(squashed.astype(np.float32) * np.float32(scale), 0), -SIGMOID_REACH)
+    def products(
+        self,
+        names: tuple[str, ...],
+        bits: int,
+        out_bits: int,
+        configuration: Configuration,
+        bias: NDArray[np.float32] | None = None,
+    ) -> Products:
+        """`bias` [rows] in codes of the products' grids."""
+        steps = partial(self.linear.steps, out_bits=out_bits)
+        return Products(self.on_device, names, bits, configuration, steps, bias)

@@ -6,66 +6,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from models.calibration import Calibration
-from models.fixed_point import CODE_MAX, GATE_FRACTION_BITS, to_float, to_grid
-from models.recurrent import Recurrent
+from models.fixed_point import CODE_MAX, GATE_FRACTION_BITS
 from models.recurrent_engine import PRE_BITS, RecurrentEngine
-from models.torch_engine import Batch, Products, TorchLinear, clip_, gate_table, grid_, look_up, tanh_table
-from models.workload import Configuration, is_float
+from models.torch_engine import Batch, DeviceEngine
+from models.torch_fixed_point import clip_, grid_, look_up, tanh_table
+from models.workload import Configuration
 
 ONE = 2.0**GATE_FRACTION_BITS
 
 
-class TorchRecurrentEngine(RecurrentEngine):
-    """`run` as the compiled engine's, bit for bit, on `device`; the float network runs where that one's does."""
+class TorchRecurrentEngine(DeviceEngine, RecurrentEngine):
+    """`run` as the compiled engine's on any device."""
 
-    def __init__(
-        self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
-    ) -> None:
-        super().__init__(spec, weights, calibration)
-        self.on_device = TorchLinear(self.linear, device)
-        self.table = self.on_device.tensor(gate_table())
-
-    def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        if is_float(configuration):
-            return super().run(features, offsets, configuration)
-        in_bits, out_bits = (self.calibration.fraction_bits(site) for site in ("features", "logits"))
-
-        def network(x: Tensor, batch: Batch) -> Tensor:
-            bits = in_bits
-            for layer in range(self.spec.layers):
-                names = self.spec.input_names(layer)
-                products = self.products(names, bits, PRE_BITS, configuration, self.bias[layer])
-                cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
-                x, bits = recur(cell, products.sequence(x, batch), batch), cell.constants.h_bits
-            output = self.products(("output",), bits, out_bits, configuration, self.weights["output_bias"])
-            return output.sequence(x, batch)
-
-        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], in_bits)
-        codes, computed = self.on_device.run(inputs, offsets, network)
-        return to_float(codes, out_bits), computed
-
-    def products(
-        self,
-        names: tuple[str, ...],
-        bits: int,
-        out_bits: int,
-        configuration: Configuration,
-        bias: NDArray[np.float32] | None = None,
-    ) -> Products:
-        """`bias` [rows] in float."""
-        if bias is not None:
-            own = [self.linear.own_bits.get(name, out_bits) for name in names]
-            parts = zip(np.split(bias, len(names)), own, strict=True)
-            bias = np.concatenate([to_grid(part, k) for part, k in parts]).astype(np.float32)
-        return Products(
-            self.on_device, names, bits, configuration, lambda bundle: self.linear.steps(bundle, out_bits), bias
-        )
+    def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
+        bits, out_bits = (self.calibration.fraction_bits(site) for site in ("features", "logits"))
+        for layer in range(self.spec.layers):
+            names = self.spec.input_names(layer)
+            bias = self.bias_codes(names, self.bias[layer], PRE_BITS)
+            products = self.products(names, bits, PRE_BITS, configuration, bias)
+            cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
+            x, bits = recur(cell, products.sequence(x, batch), batch), cell.constants.h_bits
+        bias = self.bias_codes(("output",), self.weights["output_bias"], out_bits)
+        return self.products(("output",), bits, out_bits, configuration, bias).sequence(x, batch)
 
 
 def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:

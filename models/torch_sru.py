@@ -4,49 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from models.calibration import Calibration
-from models.fixed_point import to_float, to_grid
-from models.sru import Sru
 from models.sru_engine import ScanConstants, SruEngine
-from models.torch_engine import Batch, Products, TorchLinear, clip_, gate_table, grid_, look_up
-from models.workload import Configuration, is_float
+from models.torch_engine import Batch, DeviceEngine, Products
+from models.torch_fixed_point import clip_, grid_, look_up
+from models.workload import Configuration
 
 
-class TorchSruEngine(SruEngine):
-    """`run` as the compiled engine's, bit for bit, on `device`; the float network runs where that one's does."""
+class TorchSruEngine(DeviceEngine, SruEngine):
+    """`run` as the compiled engine's on any device."""
 
-    def __init__(
-        self, spec: Sru, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
-    ) -> None:
-        super().__init__(spec, weights, calibration)
-        self.on_device = TorchLinear(self.linear, device)
-        self.table = self.on_device.tensor(gate_table())
-
-    def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        if is_float(configuration):
-            return super().run(features, offsets, configuration)
-        out_bits = self.calibration.fraction_bits("logits")
-
-        def network(x: Tensor, batch: Batch) -> Tensor:
-            for layer in range(self.spec.layers):
-                x = self._packed_layer(layer, x, batch, configuration)
-            output = self._products("output", self.x_bits[-1], out_bits, configuration, self.output_bias)
-            return output.sequence(x, batch)
-
-        inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], self.x_bits[0])
-        codes, computed = self.on_device.run(inputs, offsets, network)
-        return to_float(codes, out_bits), computed
-
-    def _products(
-        self, name: str, bits: int, out_bits: int, configuration: Configuration, bias: NDArray[np.float32] | None = None
-    ) -> Products:
-        steps = lambda bundle: self.linear.steps(bundle, out_bits)  # noqa: E731
-        return Products(self.on_device, (name,), bits, configuration, steps, bias)
+    def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
+        for layer in range(self.spec.layers):
+            x = self._packed_layer(layer, x, batch, configuration)
+        bits = self.calibration.fraction_bits("logits")
+        return self.products(("output",), self.x_bits[-1], bits, configuration, self.output_bias).sequence(x, batch)
 
     def _packed_layer(self, layer: int, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
         """The layer's output codes float32 [n, 2 H] of its packed input codes."""
@@ -54,7 +27,7 @@ class TorchSruEngine(SruEngine):
         q, q_bits = x, c.x_bits
         if spec.projected(layer):
             q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
-            q = self._products(f"l{layer}.projection", c.x_bits, q_bits, configuration).sequence(x, batch)
+            q = self.products((f"l{layer}.projection",), c.x_bits, q_bits, configuration).sequence(x, batch)
         bias = np.zeros((spec.parts(layer), spec.width), np.float32)
         bias[1:3] = c.b
         steps = lambda bundle: bundle.unit * c.to_steps  # noqa: E731
