@@ -17,6 +17,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from dse.errors import first_line
 from dse.evaluate import Evaluation, Measurer, failed
 from dse.workers import Job, OpenMeasurer, evaluate_job
 
@@ -48,8 +49,7 @@ class Cluster:
         try:
             self._client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ValueError(f"no dask scheduler answers at {address}: {reason}") from error
+            raise ValueError(f"no dask scheduler answers at {address}: {first_line(error)}") from error
         try:
             self._client.wait_for_workers(1, timeout=PATIENCE_SECONDS)
         except TimeoutError:

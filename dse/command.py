@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,7 +46,7 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
     for key, value in table.items():
         if isinstance(value, dict):
             raise ValueError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        text = joined(value) if isinstance(value, list) else str(value)
         option = f"--{key.replace('_', '-')}"
         if value is not False:
             arguments += [option] if value is True else [f"{option}={text}"]
@@ -70,6 +70,11 @@ def require_file(file: Path) -> None:
     if file.is_dir():
         raise ValueError(f"cannot write the file {file}: it is a folder")
     require_folder(file.parent)
+
+
+def joined(items: Iterable[object]) -> str:
+    """As an option takes several."""
+    return ",".join(map(str, items))
 
 
 def names(text: str) -> tuple[str, ...]:

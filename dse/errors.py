@@ -36,3 +36,8 @@ def _text(error: ValueError | OSError) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def first_line(error: BaseException) -> str:
+    """Of an error's text, or its kind where it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]

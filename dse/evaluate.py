@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from dse.limits import Limit, Violation, violations
 from dse.objective import eliminated_percent, size_metrics
 from dse.pricing import broken_rules, price, without_inference
-from dse.screen import ERROR, Sample, Screen, baseline_sample
+from dse.screen import ERROR, Sample, Sampler, Screen, baseline_sample
 from dse.space import Genome
 from models.workload import Configuration, Workload
 from platforms import Platform
@@ -42,7 +42,7 @@ class Measurement(Protocol):
     def seconds(self) -> float: ...
 
 
-class Measurer(Protocol):
+class Measurer(Sampler, Protocol):
     """Runs the quantized network. Opened once per process.
 
     `sample` runs a share of the split, larger at each of `stages`; `measure` need not run that again where it is given.
@@ -50,10 +50,8 @@ class Measurer(Protocol):
 
     @property
     def workload(self) -> Workload: ...
-    def __hash__(self) -> int: ...
     @property
     def stages(self) -> int: ...
-    def sample(self, configuration: Configuration, before: Any = None) -> Sample: ...
     def measure(self, configuration: Configuration, sample: Any = None) -> Measurement: ...
 
 

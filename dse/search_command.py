@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
-from dse.command import SETTINGS, Parser, from_settings_file, integers, names, require_folder
+from dse.command import SETTINGS, Parser, from_settings_file, integers, joined, names, require_folder
 from dse.device import DEVICES, GPU
 from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.plan import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan
+from dse.preview import dry_run, listing
 from dse.pricing import split_specs
 from dse.search import run_plan
 from dse.searchers import SEARCHERS
 from dse.space import DEFAULT_DELTA
-from models.workload import BITS_PER_MIB, size_mib
 
 if TYPE_CHECKING:
     from dse.result import SearchResult
@@ -98,15 +96,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%); "
         "speedup=3 (at least); "
-        f"{_joined(DEFAULT_LIMITS)} unless error is limited otherwise; none for no limit",
+        f"{joined(DEFAULT_LIMITS)} unless error is limited otherwise; none for no limit",
     )
     for option, choices in (("--weight-bits", default.weight_bits), ("--activation-bits", default.activation_bits)):
-        what.add_argument(option, type=integers, default=choices, metavar="BITS", help=f"default {_joined(choices)}")
+        what.add_argument(option, type=integers, default=choices, metavar="BITS", help=f"default {joined(choices)}")
     what.add_argument(
         "--delta",
         type=integers,
         metavar="STEPS",
-        help=f"thresholds in steps of an 8-bit activation; default {_joined(DEFAULT_DELTA)} where an objective or "
+        help=f"thresholds in steps of an 8-bit activation; default {joined(DEFAULT_DELTA)} where an objective or "
         "limit gains from eliminated operations, else 0, which is none",
     )
     what.add_argument(
@@ -191,71 +189,3 @@ def _report_interrupted(plan: Plan) -> None:
         f"{hide_password(plan.settings.storage)}; the same command goes on from there",
         file=sys.stderr,
     )
-
-
-def dry_run(plan: Plan) -> str:
-    """Genes, size of the space and baseline, without inference."""
-    workload = plan.workload
-    genes = [
-        (gene.name, _joined(gene.choices), " ".join(dict.fromkeys(name for name, _ in gene.slots)))
-        for gene in plan.space.genes
-    ]
-    matvecs = [
-        (m.name, m.path, f"{m.rows} × {m.cols}", m.passes, f"{m.weights:,}", f"{m.macs_per_frame:,}") for m in workload
-    ]
-    size = size_mib(workload, plan.space.base)
-    return "\n".join(
-        (
-            f"study {plan.study}: {plan.settings.model} {plan.settings.preset} on {plan.settings.corpus}",
-            f"objectives {_joined(o.name for o in plan.objectives)}; limits {_joined(plan.limits) or 'none'}",
-            "",
-            tabulate(genes, ("gene", "choices", "matvecs")),
-            f"{len(genes)} genes, {plan.space.size:,} genomes",
-            "",
-            tabulate(
-                matvecs,
-                ("matvec", "path", "rows × cols", "passes", "weights", "MACs per frame"),
-                disable_numparse=True,
-                colalign=("left", "left", "right", "right", "right", "right"),
-            ),
-            f"16-bit baseline: {size:.3f} MiB ({size * BITS_PER_MIB / 8:,.0f} bytes), "
-            f"{workload.macs_per_frame:,} MACs per frame",
-            *(["", baseline_prices(plan)] if plan.platforms else []),
-        )
-    )
-
-
-def baseline_prices(plan: Plan) -> str:
-    """What each matvec of the baseline costs on each platform, and the frame in all."""
-    from dse.show import short_number
-
-    headers, columns = ["16-bit baseline"], [[*plan.workload.names, "elementwise", "frame"]]
-    for name, platform in plan.platforms.items():
-        estimate = platform.estimate(plan.workload, plan.space.base)
-        costs = [*estimate.per_matvec.values(), platform.elementwise_cost(plan.workload)]
-        headers += [f"{name}\ncycles", f"{name}\npJ"]
-        columns.append([short_number(cycles) for cycles in (*(c.cycles for c in costs), estimate.cycles_per_frame)])
-        columns.append([short_number(pj) for pj in (*(c.energy_pj for c in costs), estimate.energy_pj_per_frame)])
-    align = ("left",) + ("right",) * (len(headers) - 1)
-    return tabulate(zip(*columns, strict=True), headers, disable_numparse=True, colalign=align)
-
-
-def listing() -> str:
-    """Every name that an option takes."""
-    from dse.corpora import CORPORA
-    from models.registry import MODELS, presets
-    from platforms import PLATFORMS
-
-    rows = [
-        ("models", ", ".join(MODELS)),
-        *((f"presets of {model}", ", ".join(presets(model))) for model in MODELS),
-        ("corpora", ", ".join(CORPORA)),
-        ("objectives", ", ".join(OBJECTIVES)),
-        ("searchers", ", ".join(SEARCHERS)),
-        ("platforms", ", ".join(PLATFORMS)),
-    ]
-    return tabulate(rows, tablefmt="plain")
-
-
-def _joined(items: Iterable[object]) -> str:
-    return ",".join(map(str, items))

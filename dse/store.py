@@ -21,6 +21,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
+from dse.errors import first_line
 from dse.evaluate import Evaluation
 from dse.objective import Objective, objectives_named, values
 from dse.space import Genome, SearchSpace
@@ -200,7 +201,7 @@ def _one_line_errors(url: str, stored: int | None = None) -> Iterator[None]:
         ) from error
     except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-        reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+        reason = first_line(getattr(cause, "orig", None) or cause)
         doing = "open" if stored is None else "write to"
         kept = f"; the {stored} evaluations stored before are safe" if stored else ""
         raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}{kept}") from error
