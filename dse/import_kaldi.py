@@ -164,7 +164,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     """
     from dse.data import load_split
     from dse.decode import tune
-    from dse.train import first_decoder, frame_targets_of, references, run_float
+    from dse.float_network import first_decoder, frame_targets_of, references, run_float
 
     train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     _, outputs = frame_targets_of(corpus, train)

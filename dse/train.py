@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dse.command import Parser, require_file
-from dse.corpora import CORPORA, Corpus, corpus_record, open_corpus
+from dse.corpora import CORPORA, corpus_record, open_corpus
 from dse.data import Split, load_split
 from dse.device import CPU, DEVICES, GPU, require_gpu, require_known
 from dse.errors import one_line_errors
-from dse.senones import SenoneCorpus, phone_state_scores
+from dse.float_network import first_decoder, float_error, frame_targets_of, references, run_float
 from dse.train_state import TrainState
 from models.registry import MODELS, preset, spec_from_json
 
 if TYPE_CHECKING:
     import torch
 
-    from dse.decode import Decoder
 
 AUTO = "auto"  # a GPU where there is one
 PATIENCE = 6  # epochs without a better validation PER after which training stops
@@ -163,41 +162,6 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
-    """What every frame should be, int [N], and how many targets there are: senones where the corpus has them."""
-    from dse.decode import TARGETS
-    from dse.phones import frame_targets
-
-    if data.targets is not None and isinstance(corpus, SenoneCorpus):
-        return data.targets, len(corpus.senones)
-    return frame_targets(data.phones, data.states), TARGETS
-
-
-def first_decoder(data: Split) -> Decoder:
-    """Bigram and priors of a training split, not tuned yet."""
-    from dse.decode import estimate_decoder
-    from dse.phones import frame_targets
-
-    return estimate_decoder(data.segment_phones, data.segment_counts, frame_targets(data.phones, data.states))
-
-
-def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
-    """Phone-state scores float32 [N, 144] of the float network."""
-    import torch
-
-    network.eval()
-    with torch.no_grad():
-        device = next(network.parameters()).device
-        features, offsets = torch.tensor(split.features, device=device), torch.tensor(split.offsets, device=device)
-        logits: np.ndarray = network(features, offsets).cpu().numpy()
-    return phone_state_scores(corpus, logits)
-
-
-def float_error(network: Any, decoder: Decoder, corpus: Corpus, split: Split) -> float:
-    """PER in percent of the float network."""
-    return decoder.error(run_float(network, corpus, split), *references(split)).percent
-
-
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     """Loss and validation PER over the epochs as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -215,11 +179,6 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     loss.set_ylabel("training loss (nats a frame)")
     figure.legend(loc="upper right", bbox_to_anchor=(0.9, 0.95))
     figure.savefig(path, dpi=120)
-
-
-def references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a decoder needs of a split besides scores: frames per utterance, reference phones, phones per utterance."""
-    return split.lengths, split.segment_phones, split.segment_counts
 
 
 def _arguments(settings: TrainSettings) -> str:

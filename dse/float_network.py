@@ -1,0 +1,54 @@
+"""What a float network learns from a corpus and scores on it: its targets, its first decoder, its phone error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dse.corpora import Corpus
+from dse.data import Split
+from dse.senones import SenoneCorpus, phone_state_scores
+
+if TYPE_CHECKING:
+    from dse.decode import Decoder
+
+
+def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
+    """What every frame should be, int [N], and how many targets there are: senones where the corpus has them."""
+    from dse.decode import TARGETS
+    from dse.phones import frame_targets
+
+    if data.targets is not None and isinstance(corpus, SenoneCorpus):
+        return data.targets, len(corpus.senones)
+    return frame_targets(data.phones, data.states), TARGETS
+
+
+def first_decoder(data: Split) -> Decoder:
+    """Bigram and priors of a training split, not tuned yet."""
+    from dse.decode import estimate_decoder
+    from dse.phones import frame_targets
+
+    return estimate_decoder(data.segment_phones, data.segment_counts, frame_targets(data.phones, data.states))
+
+
+def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
+    """Phone-state scores float32 [N, 144] of the float network."""
+    import torch
+
+    network.eval()
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        features, offsets = torch.tensor(split.features, device=device), torch.tensor(split.offsets, device=device)
+        logits: np.ndarray = network(features, offsets).cpu().numpy()
+    return phone_state_scores(corpus, logits)
+
+
+def float_error(network: Any, decoder: Decoder, corpus: Corpus, split: Split) -> float:
+    """PER in percent of the float network."""
+    return decoder.error(run_float(network, corpus, split), *references(split)).percent
+
+
+def references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a decoder needs of a split besides scores: frames per utterance, reference phones, phones per utterance."""
+    return split.lengths, split.segment_phones, split.segment_counts
