@@ -56,7 +56,7 @@ def frames_at_once(workload: Workload) -> int:
     """
     rows: Counter[str] = Counter()
     for matvec in workload:
-        rows[matvec.name.partition(".")[0]] += matvec.rows
+        rows[matvec.layer] += matvec.rows
     return BATCH_MIB * 2**20 // (2 * max(rows.values()) + 6 * workload["output"].rows)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from models.workload import BASELINE_BITS, FLOAT_BITS, INTEGER_BITS, Configuration, MatVec, Setting, Workload
+from models.workload import BASELINE_BITS, FLOAT_BITS, INTEGER_BITS, Configuration, Setting, Workload
 
 DEFAULT_BITS = (2, 4, 8, 16)
 # Rezk et al., "Shrink and Eliminate", tried 8, 16 and 32 on 8-bit activations; the embedded networks want finer ones.
@@ -167,7 +167,7 @@ def search_space(
     for label, names in groups(workload, BIT_GROUPS).items():
         genes += _bit_genes(label, names, combinations)
     if thresholds != (0,):
-        first_input = f"{layer_of(workload.matvecs[0])}.input"
+        first_input = f"{workload.matvecs[0].layer}.input"
         for label, names in groups(workload, DELTA_GROUPS).items():
             if label != first_input:
                 genes.append(Gene(f"{label}.delta", thresholds, tuple((name, "delta") for name in names)))
@@ -207,17 +207,12 @@ def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str]) 
     return [Gene("candidate.skip", tuple(sorted({0, (len(slots) + 1) // 2, len(slots)})), slots)]
 
 
-def layer_of(matvec: MatVec) -> str:
-    """'l1' of 'l1.input'; 'output' of 'output'."""
-    return matvec.name.split(".")[0]
-
-
 def groups(workload: Workload, by_path: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
     """Matvec names by 'layer.group', in the workload's order. The output layer's group is just 'output'."""
     found: dict[str, tuple[str, ...]] = {}
     for matvec in workload:
         group = by_path[matvec.path]
-        label = group if matvec.path == "output" else f"{layer_of(matvec)}.{group}"
+        label = group if matvec.path == "output" else f"{matvec.layer}.{group}"
         found[label] = (*found.get(label, ()), matvec.name)
     return found
 

@@ -37,6 +37,11 @@ class MatVec:
             raise ValueError(f"matvec {self.name}: rows, cols and passes must be at least 1")
 
     @property
+    def layer(self) -> str:
+        """'l1' of 'l1.input'; 'output' of 'output'."""
+        return self.name.partition(".")[0]
+
+    @property
     def weights(self) -> int:
         return self.rows * self.cols
 

@@ -52,11 +52,11 @@ def family(workload: Workload) -> str:
 
 def gate_count(workload: Workload) -> int:
     """Recurrent matrices in the first layer; 0 for an SRU."""
-    return sum(_is_recurrent(m) and _layer(m) == "l0" for m in workload)
+    return sum(_is_recurrent(m) and m.layer == "l0" for m in workload)
 
 
 def layer_count(workload: Workload) -> int:
-    return len({_layer(m) for m in workload if m.path != "output"})
+    return len({m.layer for m in workload if m.path != "output"})
 
 
 def counted(workload: Workload) -> Workload:
@@ -82,7 +82,7 @@ def normaliser(workload: Workload) -> int:
     papers = counted(workload)
     if family(workload) != "sru" or layer_count(workload) > SRU_LAYERS:
         return papers.macs_per_frame
-    later = sum(m.macs_per_frame for m in papers if _layer(m) not in ("l0", "output"))
+    later = sum(m.macs_per_frame for m in papers if m.layer not in ("l0", "output"))
     missing = SRU_LAYERS - layer_count(workload)
     per_layer = later // max(layer_count(workload) - 1, 1)
     return papers.macs_per_frame + missing * per_layer + papers.elementwise_ops_per_frame
@@ -201,10 +201,6 @@ def _elementwise_share(workload: Workload) -> float:
 
 def _output(workload: Workload) -> MatVec:
     return next(m for m in workload if m.path == "output")
-
-
-def _layer(matvec: MatVec) -> str:
-    return matvec.name.partition(".")[0]
 
 
 def _is_recurrent(matvec: MatVec) -> bool:
