@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 from dse.limits import Limit, Violation, violations
 from dse.objective import eliminated_percent, size_metrics
 from dse.pricing import broken_rules, price, without_inference
-from dse.screen import ERROR, Sample, Sampler, Screen, baseline_sample
+from dse.screen import ERROR, Run, Sample, Sampler, Screen, baseline_sample
 from dse.space import Genome
 from models.workload import Configuration, Workload
 from platforms import Platform
@@ -21,7 +21,7 @@ WHOLE, MAX4 = ERRORS = ("whole", "max4")
 Status = Literal["ok", "infeasible", "screened", "failed"]
 
 
-class Measurement(Protocol):
+class Measurement(Run, Protocol):
     """What one inference over the validation split tells."""
 
     @property
@@ -34,12 +34,6 @@ class Measurement(Protocol):
     def deletions(self) -> int: ...
     @property
     def insertions(self) -> int: ...
-    @property
-    def reference_phones(self) -> int: ...
-    @property
-    def computed(self) -> Mapping[str, float]: ...
-    @property
-    def seconds(self) -> float: ...
 
 
 class Measurer(Sampler, Protocol):

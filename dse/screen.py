@@ -26,19 +26,24 @@ STANDARD_ERRORS = 2.0  # between the estimate of an error and the least to be re
 MARGIN_FRACTION, MARGIN_SAMPLE = 0.01, 0.25
 
 
-class Sample(Protocol):
-    """What a run over a share of the split tells: phone errors of each of its utterances, computed fractions."""
+class Run(Protocol):
+    """What any run of a candidate tells."""
 
-    @property
-    def fraction(self) -> float: ...
-    @property
-    def utterance_errors(self) -> Sequence[int]: ...
     @property
     def reference_phones(self) -> int: ...
     @property
     def computed(self) -> Mapping[str, float]: ...
     @property
     def seconds(self) -> float: ...
+
+
+class Sample(Run, Protocol):
+    """What a run over a share of the split tells: phone errors of each of its utterances, computed fractions."""
+
+    @property
+    def fraction(self) -> float: ...
+    @property
+    def utterance_errors(self) -> Sequence[int]: ...
 
 
 class Sampler(Protocol):
