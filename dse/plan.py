@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 from dse.device import CPU, require_gpu, require_known
 from dse.evaluate import ERRORS, WHOLE, Measurer
+from dse.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, search_space
 from dse.limits import Limit, parse_limits
 from dse.objective import Objective, full_objective, objectives_named
 from dse.pricing import common_bits, open_platforms, price, require
 from dse.pricing import identity as platform_identity
 from dse.searchers import searcher_named
-from dse.space import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SearchSpace, search_space
+from dse.space import SearchSpace
 from models.workload import Workload
 from platforms import Platform
 

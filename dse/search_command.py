@@ -13,13 +13,13 @@ from dse.command import SETTINGS, Parser, from_settings_file, integers, joined, 
 from dse.device import DEVICES, GPU
 from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
+from dse.genes import DEFAULT_DELTA
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.plan import DEFAULT_LIMITS, DEFAULT_STORAGE, Plan, SearchSettings, make_plan
 from dse.preview import dry_run, listing
 from dse.pricing import split_specs
 from dse.search import run_plan
 from dse.searchers import SEARCHERS
-from dse.space import DEFAULT_DELTA
 
 if TYPE_CHECKING:
     from dse.result import SearchResult

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 import platforms
 from dse.evaluate import evaluate
+from dse.genes import search_space
 from dse.limits import parse_limit
 from dse.objective import objectives_named, valid_objectives
 from dse.pricing import broken_rules, open_platforms, price, reprice, split_specs
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
 from dse.searchers import draw_new
-from dse.space import search_space
 from dse.store import StoreError
 from models.workload import Configuration, size_mib
 from platforms import PLATFORMS, open_platform

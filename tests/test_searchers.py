@@ -4,10 +4,10 @@ import pytest
 from fake_measurer import WORKLOAD, open_measurer
 
 from dse.evaluate import evaluate
+from dse.genes import search_space
 from dse.objective import minimised, objectives_named
 from dse.pareto import hypervolume
 from dse.searchers import SEARCHERS, Outcome, searcher_named
-from dse.space import search_space
 
 SPACE = search_space(WORKLOAD)
 TWO = objectives_named(["error", "size"])

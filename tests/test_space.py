@@ -3,7 +3,8 @@ from fake_measurer import WORKLOAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.space import delta_steps, search_space
+from dse.genes import search_space
+from dse.space import delta_steps
 from models.lstm import Lstm
 from models.registry import preset
 from models.workload import Configuration, MatVec, Workload

@@ -8,11 +8,11 @@ import sqlalchemy
 from fake_measurer import WORKLOAD, open_measurer
 
 from dse.evaluate import evaluate, failed
+from dse.genes import search_space
 from dse.limits import Limit
 from dse.objective import objectives_named
 from dse.pareto import front
 from dse.searchers import draw_new
-from dse.space import search_space
 from dse.store import StoreError, differences, hide_password, load_study, open_study
 
 SPACE = search_space(WORKLOAD)
