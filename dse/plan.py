@@ -48,7 +48,7 @@ class SearchSettings:
     evaluations: int = 300
     seed: int = 1
     population: int = 40
-    searcher: str = "nsga2"
+    searcher: str = "surrogate"
     screening: bool = False
     weight_bits: tuple[int, ...] = DEFAULT_BITS
     activation_bits: tuple[int, ...] = DEFAULT_BITS

@@ -1,11 +1,13 @@
-"""A whole search against plain PyTorch, with and without screening, and what screening does to the front.
+"""A whole search against plain PyTorch, by searcher, with and without screening, and what that does to the front.
 
-Run by hand on an idle machine: python tests/bench_search.py [models...] [--seeds 1,2,3] [--evaluations 300]
+Run by hand on an idle machine:
+    python tests/bench_search.py [models...] [--searchers surrogate,nsga2] [--seeds 1,2,3] [--evaluations 300]
 A search is the command `python -m dse.search --objectives error,size,ops`, from its start to its written files, on all
 cores, with the corpus made before. Plain PyTorch evaluates a few of the same candidates in one process with one thread
 and decodes them as the search does; its time for all is extrapolated, and every ratio is to that. Hypervolumes are of
 the fronts over error, size and eliminated operations, up to the baseline's size and 10 points over its error.
 Screened candidates are run on the whole split afterwards: `wrongly` counts those that belong on the front of all.
+A seed's last line tells after how many evaluations the first searcher has the hypervolume that the last one ends at.
 """
 
 import argparse
@@ -35,16 +37,21 @@ OBJECTIVES = ("error", "size", "ops")
 PLAIN_CANDIDATES = 4
 
 
-def search(model: str, seed: int, evaluations: int, screening: bool, folder: Path) -> tuple[SearchResult, float, float]:
+def search(
+    model: str, searcher: str, seed: int, evaluations: int, screening: bool, folder: Path
+) -> tuple[SearchResult, float, float]:
     """The result, seconds and processor seconds of the command."""
     storage = f"sqlite:///{folder}/dse.db"
     options = f"--model {model} --objectives {','.join(OBJECTIVES)} --seed {seed} --evaluations {evaluations}"
+    options += f" --searcher {searcher}"
     options += f" --screening {'on' if screening else 'off'} --storage {storage} --out {folder}/out"
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-m", "dse.search", *options.split()], check=True, stdout=subprocess.DEVNULL)
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    settings = SearchSettings(model=model, objectives=OBJECTIVES, seed=seed, screening=screening, storage=storage)
+    settings = SearchSettings(
+        model=model, searcher=searcher, objectives=OBJECTIVES, seed=seed, screening=screening, storage=storage
+    )
     return load_result(storage, make_plan(settings).study), seconds, busy
 
 
@@ -60,11 +67,11 @@ def plain_seconds(case: Case, configurations: Sequence[Configuration]) -> float:
     return float(np.mean([timed(evaluate, configuration)[0] for configuration in configurations]))
 
 
-def volume(result: SearchResult) -> float:
+def volume(result: SearchResult, evaluations: int | None = None) -> float:
     """In points of error times MiB times percent, up to the baseline's size and 10 points over its error."""
     baseline = result.baseline.metrics
     reference = (baseline["error_percent"] + 10, baseline["size_mib"], 0.0)
-    return hypervolume(result.evaluations, result.objectives, reference)
+    return hypervolume(result.evaluations[:evaluations], result.objectives, reference)
 
 
 def wrongly_screened(case: Case, result: SearchResult) -> int:
@@ -80,38 +87,48 @@ def wrongly_screened(case: Case, result: SearchResult) -> int:
     return sum(e.genome in whole for e in measured)
 
 
-def report(model: str, seeds: Sequence[int], evaluations: int) -> None:
+def report(model: str, searchers: Sequence[str], seeds: Sequence[int], evaluations: int) -> None:
     case = Case(model, "edge", 400)
     plain = None
     for seed in seeds:
-        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-            off, off_seconds, off_busy = search(model, seed, evaluations, False, Path(one))
-            on, on_seconds, on_busy = search(model, seed, evaluations, True, Path(other))
-        if plain is None:
-            ran = [e.configuration for e in off.evaluations if e.measured]
-            chosen = ran[:: max(1, len(ran) // PLAIN_CANDIDATES)][:PLAIN_CANDIDATES]
-            plain = evaluations * plain_seconds(case, chosen)
-            print(f"{model}: {evaluations} evaluations in plain PyTorch take {plain:.0f} s, one thread")
-        volumes = volume(off), volume(on)
-        screened = sum(e.status == "screened" for e in on.evaluations)
-        print(
-            f"  seed {seed}: whole {off_seconds:.0f} s ({off_busy:.0f} s of processors) {plain / off_seconds:.1f}x; "
-            f"screened {on_seconds:.0f} s ({on_busy:.0f} s) {plain / on_seconds:.1f}x; "
-            f"hypervolume {volumes[0]:.1f} and {volumes[1]:.1f} ({100 * (volumes[1] / volumes[0] - 1):+.2f} %); "
-            f"{screened} of {evaluations} screened, wrongly {wrongly_screened(case, on)}",
-            flush=True,
-        )
+        unscreened = []
+        for searcher in searchers:
+            with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+                off, off_seconds, off_busy = search(model, searcher, seed, evaluations, False, Path(one))
+                on, on_seconds, on_busy = search(model, searcher, seed, evaluations, True, Path(other))
+            if plain is None:
+                ran = [e.configuration for e in off.evaluations if e.measured]
+                chosen = ran[:: max(1, len(ran) // PLAIN_CANDIDATES)][:PLAIN_CANDIDATES]
+                plain = evaluations * plain_seconds(case, chosen)
+                print(f"{model}: {evaluations} evaluations in plain PyTorch take {plain:.0f} s, one thread")
+            volumes = volume(off), volume(on)
+            screened = sum(e.status == "screened" for e in on.evaluations)
+            print(
+                f"  seed {seed}, {searcher}: whole {off_seconds:.0f} s ({off_busy:.0f} s of processors) "
+                f"{plain / off_seconds:.1f}x; screened {on_seconds:.0f} s ({on_busy:.0f} s) {plain / on_seconds:.1f}x; "
+                f"hypervolume {volumes[0]:.1f} and {volumes[1]:.1f} ({100 * (volumes[1] / volumes[0] - 1):+.2f} %); "
+                f"{screened} of {evaluations} screened, wrongly {wrongly_screened(case, on)}",
+                flush=True,
+            )
+            unscreened.append(off)
+        if len(searchers) > 1:
+            aim = volume(unscreened[-1])
+            enough = [n for n in range(1, evaluations + 1) if volume(unscreened[0], n) >= aim]
+            after = f"after {enough[0]} evaluations" if enough else "never"
+            print(f"  seed {seed}: {searchers[0]} has {searchers[-1]}'s last hypervolume {after}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="*", default=list(MODELS), help=f"of {', '.join(MODELS)}")
+    parser.add_argument("--searchers", default="surrogate,nsga2", help="default %(default)s")
     parser.add_argument("--seeds", default="1", help="default %(default)s")
     parser.add_argument("--evaluations", type=int, default=300, help="default %(default)s")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores")
     for model in arguments.models:
-        report(model, [int(seed) for seed in arguments.seeds.split(",")], arguments.evaluations)
+        seeds = [int(seed) for seed in arguments.seeds.split(",")]
+        report(model, arguments.searchers.split(","), seeds, arguments.evaluations)
 
 
 if __name__ == "__main__":

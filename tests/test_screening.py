@@ -20,7 +20,13 @@ OBJECTIVES = objectives_named(("error", "size", "ops"))
 
 
 def settings(tmp_path, **changes):
-    given = {"evaluations": 80, "population": 12, "workers": 1, "storage": f"sqlite:///{tmp_path}/dse.db"}
+    given = {
+        "searcher": "nsga2",
+        "evaluations": 80,
+        "population": 12,
+        "workers": 1,
+        "storage": f"sqlite:///{tmp_path}/dse.db",
+    }
     return SearchSettings(**{**given, "objectives": ("error", "size", "ops"), "screening": True, **changes})
 
 

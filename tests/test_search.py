@@ -276,7 +276,7 @@ BAD = [
     (["--population", "1"], "population 1 is too small"),
     (["--workers", "0"], "workers 0 is too small"),
     (["--seed", "-1"], "seed -1 is too small"),
-    (["--searcher", "magic"], "searcher 'magic' is none of nsga2, random, optuna-tpe"),
+    (["--searcher", "magic"], "searcher 'magic' is none of surrogate, nsga2, random, optuna-tpe"),
     (["--checkpoint", "none.safetensors"], "no checkpoint at none.safetensors"),
     (["--storage", "nonsense"], "cannot open the storage nonsense"),
     (["--error", "worst"], "error 'worst' is none of whole, max4"),
@@ -329,7 +329,7 @@ def test_dry_run_shows_genes_and_runs_nothing(cli, tmp_path):
 def test_list_names_everything(cli):
     status, out, _ = cli("search", "--list")
     assert status == 0
-    for name in ("sru", "edge", "synthetic", "compression", "nsga2", "silago"):
+    for name in ("sru", "edge", "synthetic", "compression", "surrogate", "silago"):
         assert name in out
 
 

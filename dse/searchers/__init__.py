@@ -12,6 +12,7 @@ import numpy as np
 from dse.space import Genome, SearchSpace
 
 SEARCHERS = {
+    "surrogate": "dse.searchers.surrogate:Surrogate",
     "nsga2": "dse.searchers.nsga2:Nsga2",
     "random": "dse.searchers.random:Random",
     "optuna-tpe": "dse.searchers.optuna_tpe:OptunaTpe",

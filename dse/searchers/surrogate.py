@@ -1,0 +1,143 @@
+"""A linear surrogate of every objective proposes, the real evaluation disposes.
+
+Each objective is nearly a sum of what the single genes do, so that ridge regression on their choices, which has no
+settings to tune, tells well which neighbours of the front are worth an evaluation. A generation takes those that add
+most hypervolume to the front, one after another, as if the ones before had come out as predicted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from moocore import hypervolume, is_nondominated
+from numpy.typing import NDArray
+
+from dse.searchers import Outcome, draw_new
+from dse.space import Genome, SearchSpace
+
+NEIGHBOURS = 400  # drawn to choose a generation from
+CROSSED = 0.5  # share of the neighbours that take about half their genes from a second point of the front
+MOST_MOVED = 2  # genes of a neighbour that then move by one choice
+RIDGE = 0.5  # penalty on the effects of choices, of objectives in spans as below
+# In spans of the candidates that keep the limits, or nearly while few do: 0 at the best, 1 at the worst. How bad a bad
+# one is says little about good ones, so that values count up to a cut; hypervolume goes a little beyond the worst.
+CUT, REFERENCE = 2.0, 1.1
+# Predictions keep this many decimals: the last bits of a matrix solver differ from machine to machine.
+DECIMALS = 6
+
+Genes = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+
+class Surrogate:
+    """Begins with `start` and random genomes, `population` in all."""
+
+    def __init__(
+        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+    ) -> None:
+        self._space = space
+        self._rng = np.random.default_rng(seed)
+        self._choices = np.array([len(gene.choices) for gene in space.genes])
+        self._population = population
+        self._waiting = list(start)
+        self._seen: set[Genome] = set()
+        self._measured: list[Outcome] = []
+
+    def ask(self, n: int) -> list[Genome]:
+        if len(self._seen) < self._population or not self._measured:
+            genomes, self._waiting = self._waiting[:n], self._waiting[n:]
+        else:
+            parents = self._parents()
+            drawn = (self._space.canonical(self._neighbour(parents)) for _ in range(NEIGHBOURS))
+            pool = [genome for genome in dict.fromkeys(drawn) if genome not in self._seen]
+            genomes = [pool[i] for i in self._best(np.array(pool), n)] if pool else []
+        self._seen.update(genomes)
+        return genomes + draw_new(self._space, self._rng, self._seen, n - len(genomes))
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        self._measured += [outcome for outcome in outcomes if outcome.values is not None]
+
+    def _neighbour(self, parents: Genes) -> Genome:
+        one, other = parents[self._rng.integers(len(parents), size=2)]
+        if self._rng.uniform() < CROSSED:
+            one = np.where(self._rng.uniform(size=len(one)) < 0.5, one, other)
+        moved = one.copy()
+        for gene in self._rng.integers(len(one), size=self._rng.integers(1, MOST_MOVED + 1)):
+            moved[gene] = np.clip(moved[gene] + self._rng.choice([-1, 1]), 0, self._choices[gene] - 1)
+        return tuple(moved.tolist())
+
+    def _known(self) -> tuple[Genes, Values, Values]:
+        genomes = np.array([outcome.genome for outcome in self._measured])
+        values = np.array([outcome.values for outcome in self._measured], dtype=float)
+        return genomes, values, np.array([outcome.violation for outcome in self._measured])
+
+    def _parents(self) -> Genes:
+        """The front's genomes; where nothing keeps the limits, those that break them least."""
+        genomes, values, violation = self._known()
+        kept = np.flatnonzero(violation == 0)
+        if len(kept):
+            return genomes[kept[is_nondominated(values[kept], keep_weakly=True)]]
+        return genomes[np.argsort(violation, kind="stable")[: self._population]]
+
+    def _best(self, pool: Genes, n: int) -> list[int]:
+        """Which `n` of the pool to evaluate, best first."""
+        genomes, values, violation = self._known()
+        kept = violation == 0
+        if not kept.any():
+            return _order(self._predict(genomes, violation[:, None], pool)[:, 0], n)
+        front = values[kept][is_nondominated(values[kept])]
+        near = values[np.argsort(violation, kind="stable")[: max(int(kept.sum()), self._population // 2)]]
+        ideal, span = near.min(axis=0), np.ptp(near, axis=0)
+        span[span == 0] = 1.0
+        told = np.concatenate([np.minimum((values - ideal) / span, CUT), kept[:, None]], axis=1)
+        predicted = self._predict(genomes, told, pool)
+        expected, chance = predicted[:, :-1], np.clip(predicted[:, -1], 0.0, 1.0)
+        chosen = _greedy((front - ideal) / span, expected, chance, n)
+        left = [i for i in _order(expected.sum(axis=1), len(pool)) if i not in chosen]
+        return (chosen + left)[:n]
+
+    def _predict(self, genomes: Genes, told: Values, pool: Genes) -> Values:
+        """Ridge regression of `told` [known, columns] on the choices, at the pool's genomes."""
+        known, asked = self._features(genomes), self._features(pool)
+        mean_known, mean_told = known.mean(axis=0), told.mean(axis=0)
+        known, asked = known - mean_known, asked - mean_known
+        effects = np.linalg.solve(known.T @ known + RIDGE * np.eye(known.shape[1]), known.T @ (told - mean_told))
+        predicted: Values = np.round(mean_told + asked @ effects, DECIMALS)
+        return predicted
+
+    def _features(self, genomes: Genes) -> Values:
+        """[genomes, choices but each gene's first]: whether a gene is at that choice or a later one."""
+        steps = [genomes[:, [g]] >= np.arange(1, count) for g, count in enumerate(self._choices)]
+        return np.concatenate(steps, axis=1).astype(float)
+
+
+def _order(score: Values, n: int) -> list[int]:
+    order: list[int] = np.argsort(score, kind="stable")[:n].tolist()
+    return order
+
+
+def _greedy(front: Values, expected: Values, chance: Values, n: int) -> list[int]:
+    """Up to `n` points that add hypervolume to the front, the most first, each counted after those before it."""
+
+    def gain(i: int) -> float:
+        point = expected[i]
+        alone = float(np.prod(np.maximum(REFERENCE - point, 0.0)))
+        if not alone:
+            return 0.0
+        shared = float(hypervolume(np.maximum(front, point), ref=np.full(len(point), REFERENCE)))
+        return float(chance[i]) * round(alone - shared, DECIMALS)
+
+    # A gain only shrinks as points join, so that one worked out before is a bound: few are worked out anew.
+    bounds = np.array([gain(i) for i in range(len(expected))])
+    current = np.ones(len(expected), dtype=bool)
+    chosen: list[int] = []
+    while len(chosen) < n and bounds.max() > 0:
+        i = int(bounds.argmax())
+        if current[i]:
+            chosen.append(i)
+            front = np.vstack([front, expected[i]])
+            bounds[i], current[:] = 0.0, False
+        else:
+            bounds[i], current[i] = gain(i), True
+    return chosen
