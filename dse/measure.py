@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dse.corpora import Corpus, corpus_record, open_corpus
 from dse.device import CPU, require_gpu, require_same
 from dse.evaluate import MAX4, WHOLE
-from dse.part import Part, batches, frames_at_once, joined, mean, quarter_errors_percent, stages
+from dse.part import CACHE_MIB, Part, batches, frames_at_once, joined, mean, quarter_errors_percent, stages
 from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
 from models.registry import preset
@@ -34,7 +34,7 @@ class Task:
     """Everything a worker needs to open a measurer. `checkpoint` None is the shipped one.
 
     `error` is what a candidate's error is: of the whole split, or "max4", the worst of its four quarters. `device` is
-    where networks run; it decides nothing else.
+    where networks run, `cache_mib` what a process keeps of layers that candidates share; neither decides anything else.
     """
 
     model: str
@@ -45,6 +45,7 @@ class Task:
     skip_bad: bool = False
     error: str = WHOLE
     device: str = CPU
+    cache_mib: int = CACHE_MIB
 
     @property
     def checkpoint_path(self) -> Path:
@@ -103,6 +104,7 @@ class Measurer:
         split: Split,
         error: str = WHOLE,
         device: str = CPU,
+        cache_mib: int = CACHE_MIB,
     ) -> None:
         """Raises ValueError where `device` does not give the CPU's integers."""
         from dse.decode import Decoder
@@ -118,6 +120,8 @@ class Measurer:
             self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
             compiled = checkpoint.spec.engine(checkpoint.weights, calibration)
             require_same(self.engine, compiled, split, self.workload, device)
+        else:
+            self.engine.shared.limit = cache_mib * 2**20
         self.corpus, self.split, self.error = corpus, split, error
 
     @cached_property
@@ -170,7 +174,8 @@ class Measurer:
         for batch in batches(split.lengths, self.batch_frames):
             bounds = split.offsets[batch.start : batch.stop + 1]
             features = split.features[bounds[0] : bounds[-1]]
-            logits, fractions = self.engine.run(features, bounds - bounds[0], configuration)
+            part = int(utterances[0]), len(utterances), batch.start
+            logits, fractions = self.engine.run(features, bounds - bounds[0], configuration, part)
             scores = phone_state_scores(self.corpus, logits)
             decoded.append(self.decoder.decode(scores, split.lengths[batch]))
             computed.append((len(features), fractions))
@@ -211,7 +216,7 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
     if not checkpoint.decoder:
         raise ValueError(f"checkpoint {task.checkpoint_path} holds no decoder; import it again with --corpus")
     calibration = calibrate(checkpoint, load_split(corpus, "train", CALIBRATION_PER_SPEAKER))
-    return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error, task.device)
+    return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error, task.device, task.cache_mib)
 
 
 def _open(task: Task) -> Corpus:

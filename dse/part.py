@@ -23,6 +23,7 @@ STAGES = (1 / 16, 1 / 4, 1 / 2)  # shares of the split that have run after each 
 GOLDEN_RATIO = (1 + 5**0.5) / 2
 SMALLEST_SAMPLE = 20  # utterances; the spread of fewer tells too little to screen by
 BATCH_MIB = 256  # what a run may hold besides corpus and weights, so that memory does not grow with the split
+CACHE_MIB = 512  # of shared layers: 12 to 17 outputs of the embedded networks; twice as much spares little more
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from dse.evaluate import ERRORS, WHOLE, Measurer
 from dse.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, search_space
 from dse.limits import Limit, parse_limits
 from dse.objective import Objective, full_objective, objectives_named
+from dse.part import CACHE_MIB
 from dse.pricing import common_bits, open_platforms, price, require
 from dse.pricing import identity as platform_identity
 from dse.searchers import searcher_named
@@ -29,7 +30,7 @@ SMALLEST_POPULATION = 4
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What to search. All but evaluations, device, workers, cluster, storage and study make up the study's identity.
+    """What to search. What follows `skip`, and the number of evaluations, is not part of the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". Raises ValueError
     on numbers out of range and an unknown `error`.
@@ -55,13 +56,14 @@ class SearchSettings:
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
     skip: tuple[str, ...] = (SKIP_FIRST,)
     device: str = CPU
+    cache_mib: int = CACHE_MIB  # what a process keeps of layers that candidates share
     workers: int | None = None  # None: one a core, one alone on a GPU
     cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
     study: str | None = None
 
     def __post_init__(self) -> None:
-        at_least = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
+        at_least = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "cache_mib": 0, "workers": 1}
         for name, least in at_least.items():
             if (value := getattr(self, name)) is not None and value < least:
                 raise ValueError(f"{name} {value} is too small; it is at least {least}")
@@ -128,6 +130,7 @@ def make_plan(settings: SearchSettings, measure: MeasureModule | None = None) ->
         skip_bad=settings.skip_bad,
         error=settings.error,
         device=settings.device,
+        cache_mib=settings.cache_mib,
     )
     workload = chosen.task_workload(task)
     delta = settings.delta

@@ -129,6 +129,13 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--device", default=default.device, help=f"of {', '.join(DEVICES)}: with the same results; default %(default)s"
     )
+    how.add_argument(
+        "--cache-mib",
+        type=int,
+        default=default.cache_mib,
+        metavar="MIB",
+        help="memory that each process gives to outputs of layers that candidates share; default %(default)s",
+    )
     how.add_argument("--workers", type=int, help=f"processes; default: one a core, one alone with --device {GPU}")
     how.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a dask scheduler whose workers evaluate instead")
     where = result.add_argument_group("where it goes")

@@ -2,41 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
+from models.counter import Counter
 from models.delta import delta_gate
 from models.fixed_point import HIGH, LOW, ROUNDER, to_grid
 from models.matmul import PreparedMatrix, prepare, product
 from models.quantizer import QuantizedMatrix, code_range, quantize_matrix
+from models.shared_layers import Beginning, SharedLayers
 from models.workload import BASELINE_BITS, Configuration, Workload, is_float
 
 # Utterances are run in groups of about this many frames, so that a group's sums stay in the processor's cache.
 GROUP_FRAMES = 512
 
 Codes = NDArray[np.int8] | NDArray[np.int16]
-
-
-@dataclass(eq=False)
-class Counter:
-    """Elements of each matvec's input that were there, and that its delta gate sent."""
-
-    elements: dict[str, int] = field(default_factory=dict)
-    sent: dict[str, int] = field(default_factory=dict)
-
-    def add(self, matvec: str, elements: int, sent: int) -> None:
-        self.elements[matvec] = self.elements.get(matvec, 0) + elements
-        self.sent[matvec] = self.sent.get(matvec, 0) + sent
-
-    @property
-    def computed(self) -> dict[str, float]:
-        """Computed fraction per matvec."""
-        return {name: self.sent[name] / elements for name, elements in self.elements.items()}
+# Logits, what was counted, and outputs of the layers that are to be kept.
+FixedRun = tuple[NDArray[np.float32], Counter, dict[int, NDArray[np.int16]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,24 +158,34 @@ class Engine:
     ) -> None:
         self.weights, self.calibration = weights, calibration
         self.linear = Linear(workload, matrices, calibration)
+        self.shared = SharedLayers(workload)
 
     def run(
-        self, features: NDArray[np.float32], offsets: NDArray[np.int64], configuration: Configuration
+        self,
+        features: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        configuration: Configuration,
+        part: Hashable = None,
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
         """Logits float32 [N, outputs] and each matvec's computed fraction.
 
-        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1].
+        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1]. `part` is a name
+        for them: runs over the same part share the first layers in which their configurations agree, see `shared`.
         """
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.linear.workload.names, 1.0)
         bits = self.calibration.fraction_bits("features")
         inputs = to_grid((features - self.weights["input_mean"]) / self.weights["input_std"], bits)
-        return self._run_fixed(inputs, offsets, configuration)
+        begin = Beginning() if part is None else self.shared.begin(part, configuration)
+        logits, counter, outputs = self._run_fixed(inputs, offsets, configuration, begin)
+        for layer, codes in outputs.items():
+            self.shared.keep(part, configuration, layer, codes, counter)
+        return logits, counter.computed
 
     def _run_fixed(
-        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """`run` on codes int16 [N, features] of the features' grid."""
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
+    ) -> FixedRun:
+        """`run` on codes int16 [N, features] of the features' grid, from where `begin` says."""
         raise NotImplementedError
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -11,11 +11,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Bundle, Codes, Counter, Engine, Linear, groups, rescale
+from models.counter import Counter
+from models.engine import Bundle, Codes, Engine, FixedRun, Linear, groups, rescale
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
 from models.matmul import product
 from models.quantizer import code_range
 from models.recurrent import NORM_EPSILON, rectified_bits
+from models.shared_layers import Beginning
 from models.workload import BASELINE_BITS, Configuration
 
 if TYPE_CHECKING:
@@ -47,19 +49,23 @@ class RecurrentEngine(Engine):
                 self.linear.own_bits |= {spec.input_names(layer)[-1]: bits, spec.recurrent_names(layer)[-1]: bits}
 
     def _run_fixed(
-        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        counter = Counter()
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
+    ) -> FixedRun:
+        counter, outputs = begin.counter, {}
         x, bits = inputs, self.calibration.fraction_bits("features")
-        for layer in range(self.spec.layers):
+        if begin.codes is not None:
+            x, bits = begin.codes, self.calibration.fraction_bits(f"l{begin.layers - 1}.state")
+        for layer in range(begin.layers, self.spec.layers):
             pre = self._sequence(
                 self.spec.input_names(layer), x, bits, PRE_BITS, self.bias[layer], offsets, configuration, counter
             )
             x, bits = self._recur(layer, pre, offsets, configuration, counter)
+            if layer in begin.kept:
+                outputs[layer] = x
         out_bits = self.calibration.fraction_bits("logits")
         bias = self.weights["output_bias"]
         codes = self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter)
-        return to_float(codes, out_bits), counter.computed
+        return to_float(codes, out_bits), counter, outputs
 
     def _sequence(
         self,

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.engine import Counter, Engine, groups
+from models.counter import Counter
+from models.engine import Engine, FixedRun, groups
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
+from models.shared_layers import Beginning
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration
 
@@ -43,19 +45,22 @@ class SruEngine(Engine):
         self.output_bias = to_grid(weights["output_bias"], output_bits).astype(np.float32)
 
     def _run_fixed(
-        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
+    ) -> FixedRun:
         spec = self.spec
-        counter = Counter()
+        counter = begin.counter
+        outputs = {layer: np.empty((len(inputs), spec.width), np.int16) for layer in begin.kept}
         logits = np.empty((len(inputs), spec.outputs), np.float32)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - part.start
-            x = inputs[part]
-            for layer in range(spec.layers):
+            x = inputs[part] if begin.codes is None else begin.codes[part]
+            for layer in range(begin.layers, spec.layers):
                 x = self._layer(layer, x, bounds, configuration, counter)
+                if layer in outputs:
+                    outputs[layer][part] = x
             logits[part] = self._output(x, bounds, configuration, counter)
-        return logits, counter.computed
+        return logits, counter, outputs
 
     def _layer(
         self,

@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.calibration import Calibration
-from models.engine import Bundle, Counter, Engine, Linear
+from models.counter import Counter
+from models.engine import Bundle, Engine, FixedRun, Linear
 from models.fixed_point import to_float
 from models.quantizer import code_range
+from models.shared_layers import Beginning
 from models.torch_fixed_point import clip_, gate_table, grid_
 from models.torch_matmul import Matrix
 from models.workload import BASELINE_BITS, Configuration
@@ -76,8 +78,8 @@ class TorchLinear:
     @torch.inference_mode()
     def run(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], network: Callable[[Tensor, Batch], Tensor]
-    ) -> tuple[NDArray[np.int16], dict[str, float]]:
-        """Codes int16 [N, outputs] of all frames, and each matvec's computed fraction.
+    ) -> tuple[NDArray[np.int16], Counter]:
+        """Codes int16 [N, outputs] of all frames, and what was counted.
 
         `network` makes a batch's packed output codes of its packed input codes, float32 [n, ...] both. Until all of it
         is under way the device is asked for nothing: a GPU that is waited for at every step does little else.
@@ -92,7 +94,7 @@ class TorchLinear:
         for (names, elements, _), sent in zip(self._sent, sums, strict=True):
             for name in names:
                 counter.add(name, elements, sent)
-        return codes, counter.computed
+        return codes, counter
 
     def tell(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
         """Count elements of these matvecs' input, and those sent, a number on the device."""
@@ -215,7 +217,7 @@ class Products:
 class DeviceEngine(Engine):
     """Stands before a compiled engine in the bases of a class: its integers, bit for bit, on `device`.
 
-    The float network runs where the compiled engine's does.
+    The float network runs where the compiled engine's does. Layers are not shared between runs.
     """
 
     def __init__(
@@ -226,11 +228,11 @@ class DeviceEngine(Engine):
         self.table = self.on_device.tensor(gate_table())
 
     def _run_fixed(
-        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
+    ) -> FixedRun:
         network = partial(self._packed, configuration=configuration)
-        codes, computed = self.on_device.run(inputs, offsets, network)
-        return to_float(codes, self.calibration.fraction_bits("logits")), computed
+        codes, counter = self.on_device.run(inputs, offsets, network)
+        return to_float(codes, self.calibration.fraction_bits("logits")), counter, {}
 
     def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
         """Output codes float32 [n, outputs] of a batch's packed input codes."""

@@ -33,6 +33,7 @@ class Task:
     skip_bad: bool = False
     error: str = "whole"
     device: str = "cpu"
+    cache_mib: int = 0
 
 
 @dataclass(frozen=True)

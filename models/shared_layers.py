@@ -1,0 +1,75 @@
+"""Outputs of a network's first layers, kept for configurations that begin alike.
+
+A search tries neighbours of its front, so that many candidates agree in their first layers. An output is kept when its
+layers run with the same settings for the second time: most never come again, and keeping all would push out those that
+do. What was used longest ago makes room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.counter import Counter
+from models.workload import Configuration, Workload
+
+
+@dataclass(frozen=True, eq=False)
+class Beginning:
+    """Where a run begins: `layers` of them are known, the last of which gave `codes` int16 [N, width].
+
+    `kept` are the later layers whose outputs are worth keeping.
+    """
+
+    layers: int = 0
+    codes: NDArray[np.int16] | None = None
+    counter: Counter = field(default_factory=Counter)
+    kept: frozenset[int] = frozenset()
+
+
+class SharedLayers:
+    """At most `limit` bytes of outputs of all layers but the output layer, by what they depend on."""
+
+    def __init__(self, workload: Workload, limit: int = 0) -> None:
+        self.limit, self.bytes = limit, 0
+        layers = dict.fromkeys(matvec.layer for matvec in workload if matvec.path != "output")
+        self._names = [tuple(matvec.name for matvec in workload if matvec.layer == layer) for layer in layers]
+        self._held: dict[Hashable, tuple[NDArray[np.int16], Counter]] = {}  # least recently used first
+        self._met: set[int] = set()  # hashes of keys: a clash keeps an output in vain, no more
+
+    def begin(self, part: Hashable, configuration: Configuration) -> Beginning:
+        """Where the configuration's run over this part of the data begins."""
+        if not self.limit:
+            return Beginning()
+        keys = self._keys(part, configuration)
+        known = max((layer + 1 for layer, key in enumerate(keys) if key in self._held), default=0)
+        later = range(known, len(keys))
+        kept = frozenset(layer for layer in later if hash(keys[layer]) in self._met)
+        self._met.update(hash(keys[layer]) for layer in later)
+        if not known:
+            return Beginning(kept=kept)
+        codes, counter = self._held[keys[known - 1]] = self._held.pop(keys[known - 1])
+        return Beginning(known, codes, counter.of(tuple(counter.elements)), kept)
+
+    def keep(
+        self, part: Hashable, configuration: Configuration, layer: int, codes: NDArray[np.int16], counter: Counter
+    ) -> None:
+        """Codes must not be changed afterwards; `counter` has counted all layers up to this one."""
+        names = tuple(name for names in self._names[: layer + 1] for name in names)
+        self._held[self._keys(part, configuration)[layer]] = codes, counter.of(names)
+        self.bytes += codes.nbytes
+        while self.bytes > self.limit:
+            oldest, _ = self._held.pop(next(iter(self._held)))
+            self.bytes -= oldest.nbytes
+
+    def _keys(self, part: Hashable, configuration: Configuration) -> list[Hashable]:
+        """Of each layer, what its output depends on: the data, its settings and those of the layers before."""
+        keys, key = [], (part,)
+        for names in self._names:
+            settings = (configuration[name] for name in names)
+            key = (*key, tuple((setting.operand_bits, setting.delta) for setting in settings))  # type: ignore[assignment]
+            keys.append(key)
+        return list(keys)

@@ -1,0 +1,127 @@
+"""Runs that share layers give what runs of their own give, within the memory that they were given."""
+
+import numpy as np
+import pytest
+from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
+
+from dse.measure import Task, open_measurer
+from models.counter import Counter
+from models.registry import MODELS
+from models.shared_layers import SharedLayers
+from models.workload import Configuration, MatVec, Workload
+
+WORKLOAD = Workload(
+    "three",
+    (
+        MatVec("l0.input", 4, 3, "input"),
+        MatVec("l1.projection", 4, 4, "projection"),
+        MatVec("l1.input", 4, 4, "input"),
+        MatVec("l2.input", 4, 4, "input"),
+        MatVec("output", 5, 4, "output"),
+    ),
+    vector_weights=0,
+    elementwise_ops_per_frame=0,
+)
+EIGHT = Configuration.uniform(WORKLOAD, 8)
+
+
+def run(shared, configuration, part="a"):
+    """What a network would do: how many layers it did not need to run."""
+    begin = shared.begin(part, configuration)
+    counter = begin.counter
+    for matvec in WORKLOAD:
+        if int(matvec.layer[1:] if matvec.layer != "output" else 9) >= begin.layers:
+            counter.add(matvec.name, 10, 5)
+    assert counter.computed == dict.fromkeys(WORKLOAD.names, 0.5)
+    for layer in begin.kept:
+        shared.keep(part, configuration, layer, np.full(100, layer, np.int16), counter)
+    if begin.layers:
+        assert (begin.codes == begin.layers - 1).all()
+    return begin.layers
+
+
+def test_shares_from_the_third_time_on_as_far_as_settings_agree():
+    shared = SharedLayers(WORKLOAD, 10_000)
+    assert [run(shared, EIGHT) for _ in range(4)] == [0, 0, 3, 3]
+    assert run(shared, EIGHT.with_setting("output", weight_bits=4)) == 3
+    assert run(shared, EIGHT.with_setting("l2.input", delta=1)) == 2
+    assert run(shared, EIGHT.with_setting("l1.projection", act_bits=4)) == 1
+    assert run(shared, EIGHT.with_setting("l0.input", weight_bits=4)) == 0
+
+
+def test_parts_are_apart():
+    shared = SharedLayers(WORKLOAD, 10_000)
+    assert [run(shared, EIGHT, part) for part in ("a", "a", "b", "a", "b", "b")] == [0, 0, 0, 3, 0, 3]
+
+
+def test_what_was_used_longest_ago_makes_room():
+    shared = SharedLayers(WORKLOAD, 200 * 4)
+    assert [run(shared, EIGHT) for _ in range(2)] == [0, 0]  # keeps 3 outputs of 200 bytes
+    others = [EIGHT.with_setting("l2.input", weight_bits=bits) for bits in (2, 4)]
+    assert [run(shared, other) for other in others * 2] == [2, 2, 2, 2]  # keeps 2 more: the first layer makes room
+    assert shared.bytes == 800
+    assert run(shared, others[1]) == 3
+    assert run(shared, EIGHT.with_setting("l1.input", weight_bits=4)) == 0
+
+
+def test_no_memory_keeps_nothing():
+    shared = SharedLayers(WORKLOAD)
+    assert [run(shared, EIGHT) for _ in range(4)] == [0, 0, 0, 0]
+    tiny = SharedLayers(WORKLOAD, 100)
+    assert [run(tiny, EIGHT) for _ in range(4)] == [0, 0, 0, 0]
+    assert tiny.bytes == 0
+
+
+def test_counts_are_copies():
+    shared = SharedLayers(WORKLOAD, 10_000)
+    counter = Counter({"l0.input": 4}, {"l0.input": 2})
+    shared.keep("a", EIGHT, 0, np.zeros(3, np.int16), counter)
+    for _ in range(2):
+        begin = shared.begin("a", EIGHT)
+        assert begin.counter.computed == {"l0.input": 0.5}
+        begin.counter.add("l0.input", 4, 4)
+
+
+def neighbours(workload, count, seed):
+    """Configurations that differ from one before in a matvec or two."""
+    rng = np.random.default_rng(seed)
+    found = [Configuration.uniform(workload, 8, delta=1)]
+    for _ in range(count):
+        configuration = found[rng.integers(len(found))]
+        for name in rng.choice(workload.names, rng.integers(1, 3)).tolist():
+            changes = {"weight_bits": [4, 8, 16], "act_bits": [4, 8, 16], "delta": [0, 1, 3]}
+            field = rng.choice(list(changes)).item()
+            configuration = configuration.with_setting(name, **{field: rng.choice(changes[field]).item()})
+        found.append(configuration)
+    return found
+
+
+@pytest.mark.parametrize("outputs", [2, 50])
+def test_engines_give_the_same_bits(engines, outputs):  # noqa: F811
+    spec, engine, _ = engines
+    alone = spec.engine(engine.weights, engine.calibration)
+    features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)
+    engine.shared.limit = outputs * len(features) * 2 * spec.hidden * 2
+    for configuration in neighbours(spec.workload(), 40, seed=outputs):
+        logits, computed = engine.run(features, offsets, configuration, "a")
+        expected, expected_computed = alone.run(features, offsets, configuration)
+        assert logits.tobytes() == expected.tobytes()
+        assert computed == expected_computed
+        assert engine.shared.bytes <= engine.shared.limit
+    assert engine.shared.bytes > 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_measurements_are_the_same_with_and_without(model):
+    task = Task(model, "edge", None, "synthetic", None)
+    one, other = open_measurer(task), open_measurer(Task(**vars(task) | {"cache_mib": 0}))
+    for measurer in (one, other):
+        measurer.split = measurer.split.take(range(0, 400, 8))
+    base = Configuration.uniform(one.workload, 8, delta=2)
+    last = base.with_setting("output", weight_bits=4)
+    for configuration in (base, base, base, last):
+        told = [measurer.measure(configuration, measurer.sample(configuration)) for measurer in (one, other)]
+        told += [measurer.measure(configuration) for measurer in (one, other)]
+        assert all(vars(m) | {"seconds": 0} == vars(told[0]) | {"seconds": 0} for m in told)
+    assert one.engine.shared.bytes > 0
+    assert other.engine.shared.bytes == 0
