@@ -36,6 +36,7 @@ class RecurrentEngine(Engine):
     def __init__(self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
         matrices = {"output": weights["output"]}
         self.spec, self.bias = spec, {}
+        self._scratch: dict[str, NDArray[np.int16]] = {}
         for layer in range(spec.layers):
             matrix, self.bias[layer] = fold_batch_norm(spec, weights, layer)
             recurrent = weights[f"recurrent.l{layer}"]
@@ -56,16 +57,27 @@ class RecurrentEngine(Engine):
         if begin.codes is not None:
             x, bits = begin.codes, self.calibration.fraction_bits(f"l{begin.layers - 1}.state")
         for layer in range(begin.layers, self.spec.layers):
-            pre = self._sequence(
-                self.spec.input_names(layer), x, bits, PRE_BITS, self.bias[layer], offsets, configuration, counter
-            )
-            x, bits = self._recur(layer, pre, offsets, configuration, counter)
+            names, bias = self.spec.input_names(layer), self.bias[layer]
+            pre = self._room("preactivations", (len(x), len(bias)))
+            self._sequence(names, x, bits, PRE_BITS, bias, offsets, configuration, counter, pre)
+            shape = (len(x), self.spec.width)
             if layer in begin.kept:
-                outputs[layer] = x
+                out = outputs[layer] = self.shared.room(shape)
+            else:
+                out = self._room(f"output {layer % 2}", shape)  # the layer before is read meanwhile
+            x, bits = out, self._recur(layer, pre, offsets, configuration, counter, out)
         out_bits = self.calibration.fraction_bits("logits")
         bias = self.weights["output_bias"]
-        codes = self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter)
+        codes = np.empty((len(x), len(bias)), np.int16)
+        self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter, codes)
         return to_float(codes, out_bits), counter, outputs
+
+    def _room(self, name: str, shape: tuple[int, int]) -> NDArray[np.int16]:
+        """An array that lasts from run to run: new pages of memory cost more time than filling them."""
+        size = shape[0] * shape[1]
+        if name not in self._scratch or self._scratch[name].size < size:
+            self._scratch[name] = np.empty(size, np.int16)
+        return self._scratch[name][:size].reshape(shape)
 
     def _sequence(
         self,
@@ -77,15 +89,14 @@ class RecurrentEngine(Engine):
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
-    ) -> NDArray[np.int16]:
-        """Products of a whole sequence plus bias, int16 [N, rows] on a grid with `out_bits`."""
-        out = np.empty((len(x), len(bias)), np.int16)
+        out: NDArray[np.int16],
+    ) -> None:
+        """Products of a whole sequence plus bias into `out` [N, rows], on a grid with `out_bits`."""
         codes = self.bias_codes(names, bias, out_bits)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])
             bounds = offsets[first : last + 1] - offsets[first]
             self.linear.to_grid(names, x[part], bits, out_bits, bounds, configuration, counter, codes, out[part])
-        return out
 
     def bias_codes(self, names: tuple[str, ...], bias: NDArray[np.float32], out_bits: int) -> NDArray[np.float32]:
         """Whole codes [rows] of a bias in float, on the grid with `out_bits` or a matvec's own."""
@@ -100,17 +111,18 @@ class RecurrentEngine(Engine):
         offsets: NDArray[np.int64],
         configuration: Configuration,
         counter: Counter,
-    ) -> tuple[NDArray[np.int16], int]:
-        """The layer's output codes int16 [N, 2 H] and their fraction bits."""
+        out: NDArray[np.int16],
+    ) -> int:
+        """The layer's output codes into `out` [N, 2 H]; returns their fraction bits."""
         steps = step_frames(offsets.tobytes())
         rows = len(steps[0]) if steps else 0
         cell = self.spec.cell()(self.spec, layer, rows, self.calibration, self.weights)
         products = StepProducts(self.linear, cell.h_bits, rows, configuration, counter)
-        out = np.empty((len(pre), 2, self.spec.hidden), np.int16)
+        by_direction = out.reshape(len(out), 2, self.spec.hidden)
         for frames in steps:
-            scatter(cell.step(pre, frames, products), frames, out)
+            scatter(cell.step(pre, frames, products), frames, by_direction)
         products.count()
-        return out.reshape(len(pre), self.spec.width), cell.h_bits
+        return cell.h_bits
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch

@@ -38,32 +38,46 @@ class SharedLayers:
         layers = dict.fromkeys(matvec.layer for matvec in workload if matvec.path != "output")
         self._names = [tuple(matvec.name for matvec in workload if matvec.layer == layer) for layer in layers]
         self._held: dict[Hashable, tuple[NDArray[np.int16], Counter]] = {}  # least recently used first
+        self._read: NDArray[np.int16] | None = None  # what the run under way begins with
         self._met: set[int] = set()  # hashes of keys: a clash keeps an output in vain, no more
 
     def begin(self, part: Hashable, configuration: Configuration) -> Beginning:
         """Where the configuration's run over this part of the data begins."""
         if not self.limit:
             return Beginning()
+        self.bytes = sum(codes.nbytes for codes, _ in self._held.values())
         keys = self._keys(part, configuration)
         known = max((layer + 1 for layer, key in enumerate(keys) if key in self._held), default=0)
         later = range(known, len(keys))
         kept = frozenset(layer for layer in later if hash(keys[layer]) in self._met)
         self._met.update(hash(keys[layer]) for layer in later)
         if not known:
+            self._read = None
             return Beginning(kept=kept)
-        codes, counter = self._held[keys[known - 1]] = self._held.pop(keys[known - 1])
-        return Beginning(known, codes, counter.of(tuple(counter.elements)), kept)
+        self._read, counter = self._held[keys[known - 1]] = self._held.pop(keys[known - 1])
+        return Beginning(known, self._read, counter.of(tuple(counter.elements)), kept)
+
+    def room(self, shape: tuple[int, int]) -> NDArray[np.int16]:
+        """An array for an output to keep. Memory of what makes room for it is used again: new pages cost time."""
+        size = 2 * shape[0] * shape[1]
+        found = None
+        while self._held and self.bytes + size > self.limit:
+            codes, _ = self._held.pop(next(iter(self._held)))
+            self.bytes -= codes.nbytes
+            if codes.shape == shape and codes is not self._read:
+                found = codes
+        self.bytes += size
+        return np.empty(shape, np.int16) if found is None else found
 
     def keep(
         self, part: Hashable, configuration: Configuration, layer: int, codes: NDArray[np.int16], counter: Counter
     ) -> None:
-        """Codes must not be changed afterwards; `counter` has counted all layers up to this one."""
+        """Codes are a `room` and must not be changed afterwards; `counter` has counted all layers up to this one."""
+        if self.bytes > self.limit:  # too large beside the others of this run
+            self.bytes -= codes.nbytes
+            return
         names = tuple(name for names in self._names[: layer + 1] for name in names)
         self._held[self._keys(part, configuration)[layer]] = codes, counter.of(names)
-        self.bytes += codes.nbytes
-        while self.bytes > self.limit:
-            oldest, _ = self._held.pop(next(iter(self._held)))
-            self.bytes -= oldest.nbytes
 
     def _keys(self, part: Hashable, configuration: Configuration) -> list[Hashable]:
         """Of each layer, what its output depends on: the data, its settings and those of the layers before."""

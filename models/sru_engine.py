@@ -49,7 +49,7 @@ class SruEngine(Engine):
     ) -> FixedRun:
         spec = self.spec
         counter = begin.counter
-        outputs = {layer: np.empty((len(inputs), spec.width), np.int16) for layer in begin.kept}
+        outputs = {layer: self.shared.room((len(inputs), spec.width)) for layer in sorted(begin.kept)}
         logits = np.empty((len(inputs), spec.outputs), np.float32)
         for first, last in groups(offsets):
             part = slice(offsets[first], offsets[last])

@@ -34,7 +34,9 @@ def run(shared, configuration, part="a"):
             counter.add(matvec.name, 10, 5)
     assert counter.computed == dict.fromkeys(WORKLOAD.names, 0.5)
     for layer in begin.kept:
-        shared.keep(part, configuration, layer, np.full(100, layer, np.int16), counter)
+        codes = shared.room((20, 5))
+        codes[:] = layer
+        shared.keep(part, configuration, layer, codes, counter)
     if begin.layers:
         assert (begin.codes == begin.layers - 1).all()
     return begin.layers
