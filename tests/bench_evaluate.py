@@ -50,7 +50,7 @@ class Case:
         torch.set_num_threads(1)
         self.measurer: Measurer | None = None
         if size == "edge" and hidden is None:
-            self.measurer = open_measurer(Task(model, size, None, "synthetic", None))
+            self.measurer = open_measurer(Task(model, size, None, "synthetic", None, cache_mib=0))  # each run whole
             self.measurer.split = self.measurer.split.take(range(min(utterances, len(self.measurer.split))))
             self.engine, split = self.measurer.engine, self.measurer.split
             self.spec, self.weights = self.engine.spec, self.engine.weights
