@@ -1,4 +1,4 @@
-"""The search space: which slots of a configuration vary together, and over which choices."""
+"""The search space: genomes over genes, and the configurations that they stand for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.workload import FLOAT_BITS, Configuration, Setting
 DELTA_BITS = 8  # the activation width that delta choices are stated for
 
 Genome = tuple[int, ...]
-Effect = tuple[tuple[int, int], int]  # operand widths and threshold of a matvec
+Effect = tuple[int, int, int]  # of a matvec's setting
 Slot = tuple[str, str]  # (matvec name, field of its setting)
 Choice = int | str  # bits, steps, a count; "4x8" for both widths at once, weights x activations
 
@@ -119,8 +119,7 @@ class SearchSpace:
         key = tuple(genome[gene] for gene, _, _ in slots)
         if key not in known:
             fields = {field: _chosen(field, self.genes[gene].choices[genome[gene]], p) for gene, p, field in slots}
-            setting = _setting(base, fields)
-            known[key] = (setting.operand_bits, setting.delta)
+            known[key] = _setting(base, fields).effect
         return known[key]
 
     def uniform(self, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:

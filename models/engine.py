@@ -69,8 +69,7 @@ class Linear:
         """The matvecs `names`, which read one vector on a grid with `fraction_bits`, by equal settings."""
         alike: dict[tuple[int, int, int], list[str]] = {}
         for name in names:
-            setting = configuration[name]
-            alike.setdefault((*setting.operand_bits, setting.delta), []).append(name)
+            alike.setdefault(configuration[name].effect, []).append(name)
         result = []
         for (weight_bits, act_bits, delta), members in alike.items():
             matrix = self.matrix(tuple(members), weight_bits)
@@ -179,7 +178,7 @@ class Engine:
         begin = Beginning() if part is None else self.shared.begin(part, configuration)
         logits, counter, outputs = self._run_fixed(inputs, offsets, configuration, begin)
         for layer, codes in outputs.items():
-            self.shared.keep(part, configuration, layer, codes, counter)
+            self.shared.keep(begin.kept[layer], layer, codes, counter)
         return logits, counter.computed
 
     def _run_fixed(

@@ -7,7 +7,7 @@ do. What was used longest ago makes room.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,13 +21,13 @@ from models.workload import Configuration, Workload
 class Beginning:
     """Where a run begins: `layers` of them are known, the last of which gave `codes` int16 [N, width].
 
-    `kept` are the later layers whose outputs are worth keeping.
+    `kept` are the later layers whose outputs are worth keeping, with what `SharedLayers.keep` knows them by.
     """
 
     layers: int = 0
     codes: NDArray[np.int16] | None = None
     counter: Counter = field(default_factory=Counter)
-    kept: frozenset[int] = frozenset()
+    kept: Mapping[int, Hashable] = field(default_factory=dict)
 
 
 class SharedLayers:
@@ -48,9 +48,8 @@ class SharedLayers:
         self.bytes = sum(codes.nbytes for codes, _ in self._held.values())
         keys = self._keys(part, configuration)
         known = max((layer + 1 for layer, key in enumerate(keys) if key in self._held), default=0)
-        later = range(known, len(keys))
-        kept = frozenset(layer for layer in later if hash(keys[layer]) in self._met)
-        self._met.update(hash(keys[layer]) for layer in later)
+        kept = {layer: key for layer, key in enumerate(keys) if layer >= known and hash(key) in self._met}
+        self._met.update(map(hash, keys))
         if not known:
             self._read = None
             return Beginning(kept=kept)
@@ -69,21 +68,15 @@ class SharedLayers:
         self.bytes += size
         return np.empty(shape, np.int16) if found is None else found
 
-    def keep(
-        self, part: Hashable, configuration: Configuration, layer: int, codes: NDArray[np.int16], counter: Counter
-    ) -> None:
+    def keep(self, key: Hashable, layer: int, codes: NDArray[np.int16], counter: Counter) -> None:
         """Codes are a `room` and must not be changed afterwards; `counter` has counted all layers up to this one."""
         if self.bytes > self.limit:  # too large beside the others of this run
             self.bytes -= codes.nbytes
             return
         names = tuple(name for names in self._names[: layer + 1] for name in names)
-        self._held[self._keys(part, configuration)[layer]] = codes, counter.of(names)
+        self._held[key] = codes, counter.of(names)
 
     def _keys(self, part: Hashable, configuration: Configuration) -> list[Hashable]:
         """Of each layer, what its output depends on: the data, its settings and those of the layers before."""
-        keys, key = [], (part,)
-        for names in self._names:
-            settings = (configuration[name] for name in names)
-            key = (*key, tuple((setting.operand_bits, setting.delta) for setting in settings))  # type: ignore[assignment]
-            keys.append(key)
-        return list(keys)
+        effects = [tuple(configuration[name].effect for name in names) for names in self._names]
+        return [(part, *effects[: layer + 1]) for layer in range(len(effects))]

@@ -108,6 +108,11 @@ class Setting:
             raise ValueError(f"delta {self.delta} is negative; it counts integer steps, 0 or more")
 
     @property
+    def effect(self) -> tuple[int, int, int]:
+        """All that the matvec's result depends on: the widths it really runs with, and the threshold."""
+        return (*self.operand_bits, self.delta)
+
+    @property
     def operand_bits(self) -> tuple[int, int]:
         """(weight bits, activation bits) that the matvec really runs with."""
         return (BASELINE_BITS, BASELINE_BITS) if self.skip else (self.weight_bits, self.act_bits)

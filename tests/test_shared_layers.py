@@ -33,10 +33,10 @@ def run(shared, configuration, part="a"):
         if int(matvec.layer[1:] if matvec.layer != "output" else 9) >= begin.layers:
             counter.add(matvec.name, 10, 5)
     assert counter.computed == dict.fromkeys(WORKLOAD.names, 0.5)
-    for layer in begin.kept:
+    for layer, key in begin.kept.items():
         codes = shared.room((20, 5))
         codes[:] = layer
-        shared.keep(part, configuration, layer, codes, counter)
+        shared.keep(key, layer, codes, counter)
     if begin.layers:
         assert (begin.codes == begin.layers - 1).all()
     return begin.layers
@@ -77,7 +77,8 @@ def test_no_memory_keeps_nothing():
 def test_counts_are_copies():
     shared = SharedLayers(WORKLOAD, 10_000)
     counter = Counter({"l0.input": 4}, {"l0.input": 2})
-    shared.keep("a", EIGHT, 0, np.zeros(3, np.int16), counter)
+    shared.begin("a", EIGHT)
+    shared.keep(shared.begin("a", EIGHT).kept[0], 0, np.zeros(3, np.int16), counter)
     for _ in range(2):
         begin = shared.begin("a", EIGHT)
         assert begin.counter.computed == {"l0.input": 0.5}
