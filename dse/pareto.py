@@ -15,7 +15,7 @@ def front(evaluations: Sequence[Evaluation], objectives: Sequence[Objective]) ->
 
     Of several with equal objective values the smallest genome is kept.
     """
-    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+    from moocore import is_nondominated
 
     points: dict[tuple[float, ...], Evaluation] = {}
     for evaluation in sorted((e for e in evaluations if e.status == "ok"), key=lambda e: e.genome):
@@ -23,8 +23,7 @@ def front(evaluations: Sequence[Evaluation], objectives: Sequence[Objective]) ->
     if not points:
         return []
     values = np.array(list(points), dtype=float)
-    best = NonDominatedSorting().do(values, only_non_dominated_front=True)
-    chosen = sorted(tuple(row) for row in values[best].tolist())
+    chosen = sorted(tuple(row) for row in values[is_nondominated(values)].tolist())
     return [points[point] for point in chosen]
 
 
@@ -35,11 +34,11 @@ def hypervolume(
 
     In the product of the objectives' units. Points beyond the reference add nothing.
     """
-    from pymoo.indicators.hv import HV
+    from moocore import hypervolume as volume
 
     corner = np.array([o.minimised(value) for o, value in zip(objectives, reference, strict=True)])
     values = np.array([minimised(objectives, e.metrics) for e in front(evaluations, objectives)])
     if not len(values):
         return 0.0
     inside = values[(values < corner).all(axis=1)]
-    return float(HV(ref_point=corner)(inside)) if len(inside) else 0.0
+    return float(volume(inside, ref=corner)) if len(inside) else 0.0

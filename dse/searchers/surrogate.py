@@ -48,10 +48,7 @@ class Surrogate:
         if len(self._seen) < self._population or not self._measured:
             genomes, self._waiting = self._waiting[:n], self._waiting[n:]
         else:
-            parents = self._parents()
-            drawn = (self._space.canonical(self._neighbour(parents)) for _ in range(NEIGHBOURS))
-            pool = [genome for genome in dict.fromkeys(drawn) if genome not in self._seen]
-            genomes = [pool[i] for i in self._best(np.array(pool), n)] if pool else []
+            genomes = self._promising(n)
         self._seen.update(genomes)
         return genomes + draw_new(self._space, self._rng, self._seen, n - len(genomes))
 
@@ -67,35 +64,28 @@ class Surrogate:
             moved[gene] = np.clip(moved[gene] + self._rng.choice([-1, 1]), 0, self._choices[gene] - 1)
         return tuple(moved.tolist())
 
-    def _known(self) -> tuple[Genes, Values, Values]:
+    def _promising(self, n: int) -> list[Genome]:
+        """Up to `n` new neighbours of the front, best first; where nothing keeps the limits, of what breaks them least."""
         genomes = np.array([outcome.genome for outcome in self._measured])
         values = np.array([outcome.values for outcome in self._measured], dtype=float)
-        return genomes, values, np.array([outcome.violation for outcome in self._measured])
-
-    def _parents(self) -> Genes:
-        """The front's genomes; where nothing keeps the limits, those that break them least."""
-        genomes, values, violation = self._known()
-        kept = np.flatnonzero(violation == 0)
-        if len(kept):
-            return genomes[kept[is_nondominated(values[kept], keep_weakly=True)]]
-        return genomes[np.argsort(violation, kind="stable")[: self._population]]
-
-    def _best(self, pool: Genes, n: int) -> list[int]:
-        """Which `n` of the pool to evaluate, best first."""
-        genomes, values, violation = self._known()
-        kept = violation == 0
-        if not kept.any():
-            return _order(self._predict(genomes, violation[:, None], pool)[:, 0], n)
-        front = values[kept][is_nondominated(values[kept])]
-        near = values[np.argsort(violation, kind="stable")[: max(int(kept.sum()), self._population // 2)]]
-        ideal, span = near.min(axis=0), np.ptp(near, axis=0)
-        span[span == 0] = 1.0
-        told = np.concatenate([np.minimum((values - ideal) / span, CUT), kept[:, None]], axis=1)
-        predicted = self._predict(genomes, told, pool)
-        expected, chance = predicted[:, :-1], np.clip(predicted[:, -1], 0.0, 1.0)
-        chosen = _greedy((front - ideal) / span, expected, chance, n)
-        left = [i for i in _order(expected.sum(axis=1), len(pool)) if i not in chosen]
-        return (chosen + left)[:n]
+        violation = np.array([outcome.violation for outcome in self._measured])
+        nearest, kept = np.argsort(violation, kind="stable"), np.flatnonzero(violation == 0)
+        front = kept[is_nondominated(values[kept], keep_weakly=True)] if len(kept) else nearest[: self._population]
+        drawn = (self._space.canonical(self._neighbour(genomes[front])) for _ in range(NEIGHBOURS))
+        pool = [genome for genome in dict.fromkeys(drawn) if genome not in self._seen]
+        if not pool:
+            return []
+        if not len(kept):
+            order = _order(self._predict(genomes, violation[:, None], np.array(pool))[:, 0])
+        else:
+            near = values[nearest[: max(len(kept), self._population // 2)]]
+            ideal, span = near.min(axis=0), np.ptp(near, axis=0)
+            scaled = (values - ideal) / np.where(span > 0, span, 1.0)
+            told = np.column_stack([np.minimum(scaled, CUT), violation == 0])
+            predicted = self._predict(genomes, told, np.array(pool))
+            expected, chance = predicted[:, :-1], np.clip(predicted[:, -1], 0.0, 1.0)
+            order = list(dict.fromkeys(_greedy(scaled[front], expected, chance, n) + _order(expected.sum(axis=1))))
+        return [pool[i] for i in order[:n]]
 
     def _predict(self, genomes: Genes, told: Values, pool: Genes) -> Values:
         """Ridge regression of `told` [known, columns] on the choices, at the pool's genomes."""
@@ -112,8 +102,8 @@ class Surrogate:
         return np.concatenate(steps, axis=1).astype(float)
 
 
-def _order(score: Values, n: int) -> list[int]:
-    order: list[int] = np.argsort(score, kind="stable")[:n].tolist()
+def _order(score: Values) -> list[int]:
+    order: list[int] = np.argsort(score, kind="stable").tolist()
     return order
 
 
