@@ -65,7 +65,7 @@ class Surrogate:
         return tuple(moved.tolist())
 
     def _promising(self, n: int) -> list[Genome]:
-        """Up to `n` new neighbours of the front, best first; where nothing keeps the limits, of what breaks them least."""
+        """Up to `n` new neighbours of the front, best first; of what breaks limits least where nothing keeps them."""
         genomes = np.array([outcome.genome for outcome in self._measured])
         values = np.array([outcome.values for outcome in self._measured], dtype=float)
         violation = np.array([outcome.violation for outcome in self._measured])
