@@ -1,48 +1,60 @@
-"""What every quantized network shares: matrices quantized once, inputs quantized, gated and multiplied exactly."""
+"""What every quantized network shares: matrices quantized once, and matvecs opened for a configuration."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
 from models.counter import Counter
-from models.delta import delta_gate
-from models.fixed_point import HIGH, LOW, ROUNDER, to_grid
-from models.matmul import PreparedMatrix, prepare, product
+from models.fixed_point import to_grid
+from models.matmul import PackedMatrix, pack, padded
+from models.matvecs import GATE, Matvecs, run_sequences
 from models.quantizer import QuantizedMatrix, code_range, quantize_matrix
 from models.shared_layers import Beginning, SharedLayers
 from models.workload import BASELINE_BITS, Configuration, Workload, is_float
 
-# Utterances are run in groups of about this many frames, so that a group's sums stay in the processor's cache.
-GROUP_FRAMES = 512
-
-Codes = NDArray[np.int8] | NDArray[np.int16]
+# What `Linear.readers` takes besides a configuration: names, fraction bits, steps, bias.
+Reading = tuple[tuple[str, ...], int, NDArray[np.float32], NDArray[np.float32] | None]
 # Logits, what was counted, and outputs of the layers that are to be kept.
 FixedRun = tuple[NDArray[np.float32], Counter, dict[int, NDArray[np.int16]]]
 
 
 @dataclass(frozen=True, eq=False)
-class Bundle:
-    """Matvecs that read the same vector with the same settings: one gate, one product, stacked by rows."""
+class Readers:
+    """The matvecs `names`, which read one vector, opened for one configuration; `sent` [G] counts for their gates."""
 
     names: tuple[str, ...]
-    matrix: PreparedMatrix
-    act_bits: int
-    delta: int
-    divisor: float  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
-    unit: NDArray[np.float32]  # [rows] value of one unit of a sum
+    matvecs: Matvecs
+    sent: NDArray[np.int64] = field(init=False)
 
-    def quantize(self, x: NDArray[np.int16]) -> Codes:
-        """Codes [n, cols] of grid codes `x`; at 16 bits the grid's own. Always a new array."""
-        if self.act_bits == BASELINE_BITS:
-            return x.copy()
-        codes: NDArray[np.int8] = quantize_codes(x, np.float32(self.divisor), *code_range(self.act_bits))
-        return codes
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sent", np.zeros(len(self.matvecs.gates), np.int64))
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of results, padded."""
+        return len(self.matvecs.scale)
+
+    def run(
+        self,
+        x: NDArray[np.int16],
+        at: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        out: NDArray[np.int16],
+        to: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int16]:
+        """`run_sequences` with the counts kept here; results where the inputs are unless `to` says where else."""
+        run_sequences(self.matvecs, x, at, lengths, out, at if to is None else to, self.sent)
+        return out
+
+    def tell(self, counter: Counter, vectors: int) -> None:
+        """Count what was sent of `vectors` vectors."""
+        for name, product in zip(self.names, self.matvecs.products, strict=True):
+            counter.add(name, vectors * self.matvecs.cols, int(self.sent[product[GATE]]))
 
 
 class Linear:
@@ -52,97 +64,70 @@ class Linear:
         self, workload: Workload, matrices: Mapping[str, NDArray[np.float32]], calibration: Calibration
     ) -> None:
         self.workload, self.matrices, self.calibration = workload, matrices, calibration
-        self.own_bits: dict[str, int] = {}  # fraction bits of matvecs whose products go to a grid of their own
         self._quantized: dict[tuple[str, int], QuantizedMatrix] = {}
-        self._prepared: dict[tuple[tuple[str, ...], int], PreparedMatrix] = {}
+        self._packed: dict[tuple[str, int], PackedMatrix] = {}
 
-    def matrix(self, names: tuple[str, ...], bits: int) -> PreparedMatrix:
-        """Each matvec quantized once per bits, stacked once per set of names, then kept."""
-        for name in names:
-            if (name, bits) not in self._quantized:
-                self._quantized[name, bits] = quantize_matrix(self.matrices[name], bits)
-        if (names, bits) not in self._prepared:
-            self._prepared[names, bits] = prepare([self._quantized[name, bits] for name in names])
-        return self._prepared[names, bits]
+    def quantized(self, name: str, bits: int) -> QuantizedMatrix:
+        """A matvec's matrix, quantized once per bits."""
+        if (name, bits) not in self._quantized:
+            self._quantized[name, bits] = quantize_matrix(self.matrices[name], bits)
+        return self._quantized[name, bits]
 
-    def bundles(self, names: tuple[str, ...], fraction_bits: int, configuration: Configuration) -> list[Bundle]:
-        """The matvecs `names`, which read one vector on a grid with `fraction_bits`, by equal settings."""
-        alike: dict[tuple[int, int, int], list[str]] = {}
-        for name in names:
-            alike.setdefault(configuration[name].effect, []).append(name)
-        result = []
-        for (weight_bits, act_bits, delta), members in alike.items():
-            matrix = self.matrix(tuple(members), weight_bits)
-            step = 2.0**-fraction_bits
-            if act_bits != BASELINE_BITS:
-                step = self.calibration.scale(members[0], act_bits)
-            divisor = step * 2.0**fraction_bits
-            unit = matrix.scale * np.float32(step)
-            result.append(Bundle(tuple(members), matrix, act_bits, delta, divisor, unit))
-        return result
+    def packed(self, name: str, bits: int) -> PackedMatrix:
+        if (name, bits) not in self._packed:
+            self._packed[name, bits] = pack(self.quantized(name, bits))
+        return self._packed[name, bits]
 
-    def __call__(
-        self,
-        bundle: Bundle,
-        x: NDArray[np.int16],
-        offsets: NDArray[np.int64],
-        counter: Counter,
-    ) -> NDArray[np.int32 | np.float32]:
-        """Exact sums [n, rows] of a sequence's codes [n, cols], which are not changed; gated utterance by utterance."""
-        codes = bundle.quantize(x)
-        sent = delta_gate(codes, offsets, bundle.delta)
-        for name in bundle.names:
-            counter.add(name, codes.size, sent)
-        return product(codes, bundle.matrix)
+    def step(self, name: str, act_bits: int, fraction_bits: int) -> float:
+        """What one step of a matvec's activation is worth; at 16 bits that of the grid it reads."""
+        return 2.0**-fraction_bits if act_bits == BASELINE_BITS else self.calibration.scale(name, act_bits)
 
-    def to_grid(
+    def readers(
         self,
         names: tuple[str, ...],
-        x: NDArray[np.int16],
         fraction_bits: int,
-        out_bits: int,
-        offsets: NDArray[np.int64],
+        to_steps: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
         configuration: Configuration,
-        counter: Counter,
-        bias: NDArray[np.float32] | None = None,
-        out: NDArray[np.int16] | None = None,
-    ) -> NDArray[np.int16]:
-        """The products of all `names` with the sequence x, side by side [n, rows], on a grid with `out_bits`.
+    ) -> Readers:
+        """The matvecs `names`, which read one vector on a grid with `fraction_bits`.
 
-        `bias` [rows], codes of that grid, is added to the rounded products; `out` is where the result goes.
+        `to_steps` [all rows]: steps of a result's grid in 1; `bias` [all rows]: codes there to be added.
         """
-        bundles = self.bundles(names, fraction_bits, configuration)
-        rows = sum(len(self.matrices[name]) for name in names)
-        bias = np.zeros(rows, np.float32) if bias is None else bias
-        out = np.empty((len(x), rows), np.int16) if out is None else out
-        for bundle in bundles:
-            sums = self(bundle, x, offsets, counter)
-            rescale(sums, self.steps(bundle, out_bits), bias, self.columns(names, bundle), out)
-        return out
-
-    def steps(self, bundle: Bundle, out_bits: int) -> NDArray[np.float32]:
-        """[rows] what one unit of a sum is in steps of its matvec's grid: one with `out_bits`, or its own."""
-        powers = [
-            np.full(len(self.matrices[n]), 2.0 ** self.own_bits.get(n, out_bits), np.float32) for n in bundle.names
-        ]
-        return bundle.unit * np.concatenate(powers)
-
-    def columns(self, names: tuple[str, ...], bundle: Bundle) -> NDArray[np.int64]:
-        """Where blocks of a bundle's columns go when `names` stand side by side: rows of (from, to, count)."""
-        start, places = 0, {}
+        gates: dict[tuple[int, int], int] = {}
+        packed, divisors, products, weight, start, column = [], [], [], 0, 0, 0
+        scales, biases = [], []
+        first = 0
         for name in names:
-            places[name] = start
-            start += len(self.matrices[name])
-        blocks: list[list[int]] = []
-        start = 0
-        for name in bundle.names:
-            count = len(self.matrices[name])
-            if blocks and blocks[-1][1] + blocks[-1][2] == places[name]:
-                blocks[-1][2] += count
-            else:
-                blocks.append([start, places[name], count])
-            start += count
-        return np.array(blocks)
+            weight_bits, act_bits, delta = configuration[name].effect
+            step = self.step(name, act_bits, fraction_bits)
+            if (act_bits, delta) not in gates:
+                gates[act_bits, delta] = len(gates)
+                divisors.append(step * 2.0**fraction_bits)
+            matrix = self.packed(name, weight_bits)
+            rows = slice(first, first + matrix.rows)
+            fill = (0, len(matrix.scale) - matrix.rows)
+            scales.append(np.pad(matrix.scale[: matrix.rows] * np.float32(step) * to_steps[rows], fill))
+            biases.append(np.pad(np.zeros(matrix.rows, np.float32) if bias is None else bias[rows], fill))
+            columns = len(matrix.scale)
+            products.append((gates[act_bits, delta], len(matrix.weights), weight, start, column, columns))
+            weight, start, column = weight + matrix.weights.size, start + matrix.starts.size, column + columns
+            packed.append(matrix)
+            first = rows.stop
+        nothing = np.zeros(max(len(matrix.scale) for matrix in packed), np.int32)
+        cols = packed[0].cols
+        matvecs = Matvecs(
+            np.array([(1 + (bits == BASELINE_BITS), *code_range(bits), delta) for bits, delta in gates]),
+            np.array(divisors, np.float32),
+            np.array(products),
+            np.concatenate([matrix.weights.ravel() for matrix in packed]),
+            np.concatenate([*(matrix.starts.ravel() for matrix in packed), nothing]),
+            np.concatenate(scales),
+            np.concatenate(biases),
+            cols,
+            padded(cols),
+        )
+        return Readers(names, matvecs)
 
 
 class Engine:
@@ -192,42 +177,6 @@ class Engine:
         raise NotImplementedError
 
 
-@njit(cache=True, nogil=True)
-def quantize_codes(x, divisor, low, high):  # type: ignore[no-untyped-def]
-    """Signed codes int8 [n, D] of grid codes `x` int16: one float32 division by the step, half to even, saturating.
-
-    `divisor` float32 is the quantizer's step in steps of x's grid.
-    """
-    out = np.empty(x.shape, np.int8)
-    low, high = np.float32(low), np.float32(high)
-    for n in range(x.shape[0]):
-        row, codes = x[n], out[n]
-        for d in range(len(codes)):
-            codes[d] = np.int8((min(max(np.float32(row[d]) / divisor, low), high) + ROUNDER) - ROUNDER)
-    return out
-
-
-@njit(cache=True, nogil=True)
-def rescale(sums, scale, bias, columns, out):  # type: ignore[no-untyped-def]
-    """Exact sums [n, rows] as grid codes into `out` int16 [n, all rows]: blocks of columns, see `Linear.columns`.
-
-    One float32 product with `scale` [rows], half to even, saturating; then plus `bias` [all rows], saturating.
-    """
-    for k in range(len(columns)):
-        start, place, count = columns[k]
-        block_scale, block_bias = scale[start : start + count], bias[place : place + count]
-        for n in range(len(sums)):
-            row, codes = sums[n, start : start + count], out[n, place : place + count]
-            for m in range(len(codes)):
-                code = (min(max(np.float32(row[m]) * block_scale[m], LOW), HIGH) + ROUNDER) - ROUNDER
-                codes[m] = np.int16(min(max(code + block_bias[m], LOW), HIGH))
-
-
-def groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of utterances whose frames together reach GROUP_FRAMES."""
-    ranges, first = [], 0
-    for u in range(1, len(offsets)):
-        if offsets[u] - offsets[first] >= GROUP_FRAMES or u == len(offsets) - 1:
-            ranges.append((first, u))
-            first = u
-    return ranges
+def padded_rows(codes: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Codes [N, D] as compiled loops keep rows: D padded with zeros."""
+    return np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1])))

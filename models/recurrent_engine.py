@@ -1,30 +1,30 @@
-"""The quantized, delta-gated LSTM, GRU and LiGRU: integer products step by step, all utterances in one batch."""
+"""The quantized, delta-gated LSTM, GRU and LiGRU: a few utterances at a time through all layers, compiled."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.counter import Counter
-from models.engine import Bundle, Codes, Engine, FixedRun, Linear, groups, rescale
-from models.fixed_point import PREACTIVATION_FRACTION_BITS, ROUNDER, to_float, to_grid
-from models.matmul import product
-from models.quantizer import code_range
+from models.engine import Engine, FixedRun, Readers, Reading, padded_rows
+from models.fixed_point import PREACTIVATION_FRACTION_BITS, to_float, to_grid
+from models.matmul import padded
 from models.recurrent import NORM_EPSILON, rectified_bits
+from models.recurrent_cells import Cell
+from models.recurrent_layers import Sequences
 from models.shared_layers import Beginning
-from models.workload import BASELINE_BITS, Configuration
+from models.workload import Configuration
 
 if TYPE_CHECKING:
     from models.recurrent import Recurrent
     from models.recurrent_network import RecurrentNetwork
 
 PRE_BITS = PREACTIVATION_FRACTION_BITS
+# Rows enough, with both directions, for a step's products to be quick; few enough for the nearest caches.
+UTTERANCES_AT_ONCE = 12
 
 
 class RecurrentEngine(Engine):
@@ -35,94 +35,80 @@ class RecurrentEngine(Engine):
 
     def __init__(self, spec: Recurrent, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
         matrices = {"output": weights["output"]}
-        self.spec, self.bias = spec, {}
+        self.spec = spec
+        self.own_bits: dict[str, int] = {}  # fraction bits of matvecs whose results have a grid of their own
+        self.bias: dict[int, NDArray[np.float32]] = {}  # [all rows] codes of each layer's input products
         self._scratch: dict[str, NDArray[np.int16]] = {}
         for layer in range(spec.layers):
-            matrix, self.bias[layer] = fold_batch_norm(spec, weights, layer)
-            recurrent = weights[f"recurrent.l{layer}"]
-            for k, (inward, back) in enumerate(zip(spec.input_names(layer), spec.recurrent_names(layer), strict=True)):
-                rows = slice(k * spec.hidden, (k + 1) * spec.hidden)
-                matrices[inward], matrices[back] = matrix[rows], recurrent[rows]
+            inward, back = spec.input_names(layer), spec.recurrent_names(layer)
+            if spec.rectified:
+                self.own_bits |= dict.fromkeys((inward[-1], back[-1]), rectified_bits(calibration, layer))
+            matrix, bias = fold_batch_norm(spec, weights, layer)
+            matrices |= dict(zip(inward, np.split(matrix, len(inward)), strict=True))
+            matrices |= dict(zip(back, np.split(weights[f"recurrent.l{layer}"], len(back)), strict=True))
+            grids = [self.own_bits.get(name, PRE_BITS) for name in inward]
+            parts = zip(np.split(bias, len(inward)), grids, strict=True)
+            self.bias[layer] = np.concatenate([to_grid(part, bits) for part, bits in parts]).astype(np.float32)
+        self.output_bias = to_grid(weights["output_bias"], calibration.fraction_bits("logits")).astype(np.float32)
         super().__init__(spec.workload(), weights, matrices, calibration)
-        if spec.rectified:
-            for layer in range(spec.layers):
-                bits = rectified_bits(calibration, layer)
-                self.linear.own_bits |= {spec.input_names(layer)[-1]: bits, spec.recurrent_names(layer)[-1]: bits}
 
     def _run_fixed(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
     ) -> FixedRun:
-        counter, outputs = begin.counter, {}
-        x, bits = inputs, self.calibration.fraction_bits("features")
-        if begin.codes is not None:
-            x, bits = begin.codes, self.calibration.fraction_bits(f"l{begin.layers - 1}.state")
-        for layer in range(begin.layers, self.spec.layers):
-            names, bias = self.spec.input_names(layer), self.bias[layer]
-            pre = self._room("preactivations", (len(x), len(bias)))
-            self._sequence(names, x, bits, PRE_BITS, bias, offsets, configuration, counter, pre)
-            shape = (len(x), self.spec.width)
-            if layer in begin.kept:
-                out = outputs[layer] = self.shared.room(shape)
-            else:
-                out = self._room(f"output {layer % 2}", shape)  # the layer before is read meanwhile
-            x, bits = out, self._recur(layer, pre, offsets, configuration, counter, out)
-        out_bits = self.calibration.fraction_bits("logits")
-        bias = self.weights["output_bias"]
-        codes = np.empty((len(x), len(bias)), np.int16)
-        self._sequence(("output",), x, bits, out_bits, bias, offsets, configuration, counter, codes)
-        return to_float(codes, out_bits), counter, outputs
+        layers = [self._open(layer, configuration) for layer in range(begin.layers, self.spec.layers)]
+        last = self.linear.readers(*self.output_reading, configuration)
+        codes = np.empty((len(inputs), last.width), np.int16)
+        kept = {layer: self.shared.room((len(inputs), padded(self.spec.width))) for layer in begin.kept}
+        first = padded_rows(inputs) if begin.codes is None else begin.codes
+        for group in groups(offsets):
+            x, at, lengths = first, offsets[group], offsets[group + 1] - offsets[group]
+            local = lengths.cumsum() - lengths
+            frames = int(lengths.sum())
+            for layer, (inward, cell, recurrent) in enumerate(layers, begin.layers):
+                pre = inward.run(x, at, lengths, self._room("preactivations", frames, inward.width), local)
+                x, at = self._room(f"output {layer % 2}", frames, padded(self.spec.width)), local
+                if layer in kept:
+                    x, at = kept[layer], offsets[group]
+                cell.run(Sequences(pre, local, lengths, x, at), recurrent)
+            last.run(x, at, lengths, codes, offsets[group])
+        counter, vectors = begin.counter, len(inputs)
+        for inward, _, recurrent in layers:
+            inward.tell(counter, vectors)
+            for back in recurrent:
+                back.tell(counter, 2 * vectors)
+        last.tell(counter, vectors)
+        return to_float(codes[:, : self.spec.outputs], self.calibration.fraction_bits("logits")), counter, kept
 
-    def _room(self, name: str, shape: tuple[int, int]) -> NDArray[np.int16]:
-        """An array that lasts from run to run: new pages of memory cost more time than filling them."""
-        size = shape[0] * shape[1]
+    def _open(self, layer: int, configuration: Configuration) -> tuple[Readers, Cell, list[Readers]]:
+        """The layer's input matvecs, its cell and its recurrent matvecs."""
+        cell = self.spec.cell()(self.spec, layer, self.calibration, self.weights)
+        recurrent = [self.linear.readers(*reading, configuration) for reading in self.recurrent_readings(layer, cell)]
+        return self.linear.readers(*self.input_reading(layer), configuration), cell, recurrent
+
+    def input_reading(self, layer: int) -> Reading:
+        bits = self.calibration.fraction_bits(f"l{layer - 1}.state" if layer else "features")
+        names = self.spec.input_names(layer)
+        return names, bits, self._to_steps(names), self.bias[layer]
+
+    def recurrent_readings(self, layer: int, cell: Cell) -> list[Reading]:
+        """By the vectors that are read, in the order they are."""
+        return [(names, cell.h_bits, self._to_steps(names), bias) for names, bias in cell.reads()]
+
+    @property
+    def output_reading(self) -> Reading:
+        bits = self.calibration.fraction_bits(f"l{self.spec.layers - 1}.state")
+        steps = np.full(self.spec.outputs, 2.0 ** self.calibration.fraction_bits("logits"), np.float32)
+        return ("output",), bits, steps, self.output_bias
+
+    def _to_steps(self, names: tuple[str, ...]) -> NDArray[np.float32]:
+        return np.repeat([np.float32(2.0 ** self.own_bits.get(name, PRE_BITS)) for name in names], self.spec.hidden)
+
+    def _room(self, name: str, rows: int, width: int) -> NDArray[np.int16]:
+        """An array that lasts from group to group, zero where nothing is written."""
+        size = rows * width
         if name not in self._scratch or self._scratch[name].size < size:
-            self._scratch[name] = np.empty(size, np.int16)
-        return self._scratch[name][:size].reshape(shape)
-
-    def _sequence(
-        self,
-        names: tuple[str, ...],
-        x: NDArray[np.int16],
-        bits: int,
-        out_bits: int,
-        bias: NDArray[np.float32],
-        offsets: NDArray[np.int64],
-        configuration: Configuration,
-        counter: Counter,
-        out: NDArray[np.int16],
-    ) -> None:
-        """Products of a whole sequence plus bias into `out` [N, rows], on a grid with `out_bits`."""
-        codes = self.bias_codes(names, bias, out_bits)
-        for first, last in groups(offsets):
-            part = slice(offsets[first], offsets[last])
-            bounds = offsets[first : last + 1] - offsets[first]
-            self.linear.to_grid(names, x[part], bits, out_bits, bounds, configuration, counter, codes, out[part])
-
-    def bias_codes(self, names: tuple[str, ...], bias: NDArray[np.float32], out_bits: int) -> NDArray[np.float32]:
-        """Whole codes [rows] of a bias in float, on the grid with `out_bits` or a matvec's own."""
-        own = [self.linear.own_bits.get(name, out_bits) for name in names]
-        parts = zip(np.split(bias, len(names)), own, strict=True)
-        return np.concatenate([to_grid(part, bits) for part, bits in parts]).astype(np.float32)
-
-    def _recur(
-        self,
-        layer: int,
-        pre: NDArray[np.int16],
-        offsets: NDArray[np.int64],
-        configuration: Configuration,
-        counter: Counter,
-        out: NDArray[np.int16],
-    ) -> int:
-        """The layer's output codes into `out` [N, 2 H]; returns their fraction bits."""
-        steps = step_frames(offsets.tobytes())
-        rows = len(steps[0]) if steps else 0
-        cell = self.spec.cell()(self.spec, layer, rows, self.calibration, self.weights)
-        products = StepProducts(self.linear, cell.h_bits, rows, configuration, counter)
-        by_direction = out.reshape(len(out), 2, self.spec.hidden)
-        for frames in steps:
-            scatter(cell.step(pre, frames, products), frames, by_direction)
-        products.count()
-        return cell.h_bits
+            self._scratch[name] = np.zeros(size, np.int16)
+        return self._scratch[name][:size].reshape(rows, width)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
@@ -140,103 +126,11 @@ class RecurrentEngine(Engine):
         return network
 
 
-@dataclass(eq=False)
-class Gate:
-    """One bundle's delta gate over a batch of rows: the codes it holds, what it was shown and what it sent."""
-
-    bundle: Bundle
-    held: Codes  # [rows, cols]
-    scale: NDArray[np.float32]  # preactivation steps in one unit of a sum
-    columns: NDArray[np.int64]
-    elements: int = 0
-    sent: int = 0
-
-    def __call__(self, vectors: NDArray[np.int16], bias: NDArray[np.float32], out: NDArray[np.int16]) -> None:
-        running = self.held[: len(vectors)]
-        low, high = code_range(self.bundle.act_bits)
-        divisor = np.float32(self.bundle.divisor)
-        self.sent += gate_step(vectors, divisor, low, high, self.bundle.delta, running)
-        self.elements += vectors.size
-        rescale(product(running, self.bundle.matrix), self.scale, bias, self.columns, out)
-
-
-class StepProducts:
-    """Recurrent products one step at a time: `(names, vectors)` -> U times vectors on the preactivation grid.
-
-    Each set of matvecs with equal settings has its own delta gate, whose held codes last from step to step.
-    """
-
-    def __init__(self, linear: Linear, bits: int, rows: int, configuration: Configuration, counter: Counter) -> None:
-        self.linear, self.bits, self.rows = linear, bits, rows
-        self.configuration, self.counter = configuration, counter
-        self._gates: dict[tuple[str, ...], tuple[list[Gate], NDArray[np.float32], NDArray[np.int16]]] = {}
-
-    def __call__(self, names: tuple[str, ...], vectors: NDArray[np.int16]) -> NDArray[np.int16]:
-        """int16 [rows, outputs] of vectors int16 [rows, H], the first rows of the batch; good until the next call."""
-        if names not in self._gates:
-            self._gates[names] = self._open(names, vectors.shape[1])
-        gates, bias, out = self._gates[names]
-        for gate in gates:
-            gate(vectors, bias, out)
-        return out[: len(vectors)]
-
-    def count(self) -> None:
-        """Tell the counter, once all steps are run."""
-        for gates, _, _ in self._gates.values():
-            for gate in gates:
-                for name in gate.bundle.names:
-                    self.counter.add(name, gate.elements, gate.sent)
-
-    def _open(self, names: tuple[str, ...], cols: int) -> tuple[list[Gate], NDArray[np.float32], NDArray[np.int16]]:
-        gates = []
-        for bundle in self.linear.bundles(names, self.bits, self.configuration):
-            held: Codes = np.zeros((self.rows, cols), np.int8)
-            if bundle.act_bits == BASELINE_BITS:
-                held = held.astype(np.int16)
-            scale = self.linear.steps(bundle, PRE_BITS)
-            gates.append(Gate(bundle, held, scale, self.linear.columns(names, bundle)))
-        outputs = sum(len(self.linear.matrices[name]) for name in names)
-        return gates, np.zeros(outputs, np.float32), np.empty((self.rows, outputs), np.int16)
-
-
-@lru_cache(maxsize=4)
-def step_frames(offsets: bytes) -> list[NDArray[np.int64]]:
-    """Frames [rows] of every step; `offsets` are those of `run`, as bytes.
-
-    Rows are (utterance, direction), longest utterance first, so that the rows that still run come first.
-    """
-    bounds = np.frombuffer(offsets, np.int64)
-    lengths = np.diff(bounds)
-    order = np.argsort(-lengths, kind="stable")
-    active = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
-    starts, ends = bounds[order], bounds[order + 1] - 1
-    return [np.stack([starts[:k] + t, ends[:k] - t], axis=1).ravel() for t, k in enumerate(active)]
-
-
-@njit(cache=True, nogil=True)
-def gate_step(vectors, divisor, low, high, threshold, held):  # type: ignore[no-untyped-def]
-    """Quantize vectors int16 [rows, D] and update the held codes in place where they moved; returns how many did."""
-    sent = 0
-    low, high = np.float32(low), np.float32(high)
-    for row in range(len(vectors)):
-        values, codes = vectors[row], held[row]
-        count = 0
-        for d in range(len(values)):
-            code = np.int32((min(max(np.float32(values[d]) / divisor, low), high) + ROUNDER) - ROUNDER)
-            move = abs(code - np.int32(codes[d])) > threshold
-            codes[d] = code if move else codes[d]
-            count += move
-        sent += count
-    return sent
-
-
-@njit(cache=True, nogil=True)
-def scatter(h, frames, out):  # type: ignore[no-untyped-def]
-    """Rows of h [rows, H] to their frames of `out` [N, 2, H]; rows are forward and backward in turn."""
-    for row in range(len(h)):
-        values, to = h[row], out[frames[row], row % 2]
-        for i in range(len(values)):
-            to[i] = values[i]
+def groups(offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Utterances that run together, longest first: as many rows as a step's products need to be quick."""
+    lengths = np.diff(offsets)
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+    return [order[k : k + UTTERANCES_AT_ONCE] for k in range(0, len(order), UTTERANCES_AT_ONCE)]
 
 
 def fold_batch_norm(

@@ -66,7 +66,7 @@ class SharedLayers:
             if codes.shape == shape and codes is not self._read:
                 found = codes
         self.bytes += size
-        return np.empty(shape, np.int16) if found is None else found
+        return np.zeros(shape, np.int16) if found is None else found
 
     def keep(self, key: Hashable, layer: int, codes: NDArray[np.int16], counter: Counter) -> None:
         """Codes are a `room` and must not be changed afterwards; `counter` has counted all layers up to this one."""

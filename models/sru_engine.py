@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import Calibration
-from models.counter import Counter
-from models.engine import Engine, FixedRun, groups
+from models.engine import Engine, FixedRun, Readers, Reading, padded_rows
 from models.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, sigmoid_table, to_float, to_grid
+from models.lanes import LANES
+from models.matmul import padded
 from models.shared_layers import Beginning
 from models.sru_scan import scan_fixed, scan_float
 from models.workload import Configuration
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from models.sru import Sru
 
 ALPHA_FRACTION_BITS = 14
+GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the nearest caches
 Floats = NDArray[np.float32]
 
 
@@ -48,49 +50,51 @@ class SruEngine(Engine):
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
     ) -> FixedRun:
         spec = self.spec
-        counter = begin.counter
-        outputs = {layer: self.shared.room((len(inputs), spec.width)) for layer in sorted(begin.kept)}
-        logits = np.empty((len(inputs), spec.outputs), np.float32)
-        for first, last in groups(offsets):
-            part = slice(offsets[first], offsets[last])
-            bounds = offsets[first : last + 1] - part.start
-            x = inputs[part] if begin.codes is None else begin.codes[part]
-            for layer in range(begin.layers, spec.layers):
-                x = self._layer(layer, x, bounds, configuration, counter)
-                if layer in outputs:
-                    outputs[layer][part] = x
-            logits[part] = self._output(x, bounds, configuration, counter)
-        return logits, counter, outputs
+        layers = [self._open(layer, configuration) for layer in range(begin.layers, spec.layers)]
+        last = self.linear.readers(*self.output_reading, configuration)
+        codes = np.empty((len(inputs), last.width), np.int16)
+        width = padded(spec.width)
+        kept = {layer: self.shared.room((len(inputs), width)) for layer in begin.kept}
+        first = padded_rows(inputs) if begin.codes is None else begin.codes
+        for a, b in groups(offsets):
+            part = slice(offsets[a], offsets[b])
+            bounds = offsets[a : b + 1] - part.start
+            at, lengths, frames = bounds[:-1], np.diff(bounds), int(bounds[-1])
+            x = first[part]
+            for layer, (projection, inward) in enumerate(layers, begin.layers):
+                q = x if projection is None else projection.run(x, at, lengths, room(frames, projection.width))
+                u = inward.run(q, at, lengths, room(frames + 1, inward.width))
+                out = kept[layer][part] if layer in kept else room(frames, width)
+                c = self.constants[layer]
+                highway = spec.parts(layer) == 4
+                scan_fixed(u, x, c.x_scale, c.v, c.v_scale, sigmoid_table(), bounds, out, spec.hidden, highway)
+                x = out
+            last.run(x, at, lengths, codes[part])
+        for projection, inward in layers:
+            for readers in (projection, inward):
+                if readers is not None:
+                    readers.tell(begin.counter, len(inputs))
+        last.tell(begin.counter, len(inputs))
+        return to_float(codes[:, : spec.outputs], self.calibration.fraction_bits("logits")), begin.counter, kept
 
-    def _layer(
-        self,
-        layer: int,
-        x: NDArray[np.int16],
-        offsets: NDArray[np.int64],
-        configuration: Configuration,
-        counter: Counter,
-    ) -> NDArray[np.int16]:
-        """The layer's output codes int16 [n, 2 H]."""
-        c = self.constants[layer]
-        q, q_bits = x, c.x_bits
+    def _open(self, layer: int, configuration: Configuration) -> tuple[Readers | None, Readers]:
+        projection, inward = self.readings(layer)
+        opened = None if projection is None else self.linear.readers(*projection, configuration)
+        return opened, self.linear.readers(*inward, configuration)
+
+    def readings(self, layer: int) -> tuple[Reading | None, Reading]:
+        """The layer's projection, where it has one, and its input matvec."""
+        c, projection, bits = self.constants[layer], None, self.x_bits[layer]
         if self.spec.projected(layer):
             q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
-            name = f"l{layer}.projection"
-            q = self.linear.to_grid((name,), x, c.x_bits, q_bits, offsets, configuration, counter)
-        (bundle,) = self.linear.bundles((f"l{layer}.input",), q_bits, configuration)
-        sums = self.linear(bundle, q, offsets, counter)
-        out = np.empty((len(x), self.spec.width), np.int16)
-        scan_fixed(sums, bundle.unit * c.to_steps, x, c.x_scale, c.v, c.v_scale, c.b, sigmoid_table(), offsets, out)
-        return out
+            steps = np.full(self.spec.projection, 2.0**q_bits, np.float32)
+            projection, bits = ((f"l{layer}.projection",), bits, steps, None), q_bits
+        return projection, ((f"l{layer}.input",), bits, c.to_steps, c.bias)
 
-    def _output(
-        self, x: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, counter: Counter
-    ) -> NDArray[np.float32]:
-        bits = self.calibration.fraction_bits("logits")
-        codes = self.linear.to_grid(
-            ("output",), x, self.x_bits[-1], bits, offsets, configuration, counter, self.output_bias
-        )
-        return to_float(codes, bits)
+    @property
+    def output_reading(self) -> Reading:
+        steps = np.full(self.spec.outputs, 2.0 ** self.calibration.fraction_bits("logits"), np.float32)
+        return ("output",), self.x_bits[-1], steps, self.output_bias
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA
@@ -107,14 +111,13 @@ class SruEngine(Engine):
 
 @dataclass(frozen=True, eq=False)
 class ScanConstants:
-    """What `scan_fixed` reads of one layer besides the products; see there."""
+    """What one layer's input matvec and `scan_fixed` read besides codes; see there."""
 
-    x_bits: int  # fraction bits of the layer's input
-    to_steps: NDArray[np.float32]  # [k D] steps in one unit of a product's grid
-    x_scale: NDArray[np.float32]
+    to_steps: NDArray[np.float32]  # [k D] steps in 1 of a product's grid
+    bias: NDArray[np.float32]  # [k D] b in the blocks of u1 and u2
+    x_scale: np.float32
     v: NDArray[np.float32]
     v_scale: np.float32
-    b: NDArray[np.float32]
 
     @classmethod
     def of(cls, spec: Sru, layer: int, x_bits: int, bits: int, v: Floats, b: Floats) -> ScanConstants:
@@ -122,14 +125,30 @@ class ScanConstants:
         from models.sru import ALPHA
 
         v_bits = fraction_bits(float(np.abs(v).max()))
+        gates = slice(spec.width, 3 * spec.width)
         to_steps = np.full(spec.parts(layer) * spec.width, 2.0**bits, np.float32)
-        to_steps[spec.width : 3 * spec.width] = 2.0**PREACTIVATION_FRACTION_BITS
+        to_steps[gates] = 2.0**PREACTIVATION_FRACTION_BITS
+        bias = np.zeros_like(to_steps)
+        bias[gates] = to_grid(b, PREACTIVATION_FRACTION_BITS).ravel()
         alpha = float(to_grid(np.array(ALPHA), ALPHA_FRACTION_BITS)) * 2.0**-ALPHA_FRACTION_BITS
         return cls(
-            x_bits=x_bits,
             to_steps=to_steps,
-            x_scale=np.full(spec.inputs(layer), alpha * 2.0 ** (bits - x_bits), np.float32),
-            v=to_grid(v, v_bits).astype(np.float32),
+            bias=bias,
+            x_scale=np.float32(alpha * 2.0 ** (bits - x_bits)),
+            v=np.pad(to_grid(v, v_bits).astype(np.float32), ((0, 0), (0, LANES))),
             v_scale=np.float32(2.0 ** (PREACTIVATION_FRACTION_BITS - v_bits - bits)),
-            b=to_grid(b, PREACTIVATION_FRACTION_BITS).astype(np.float32),
         )
+
+
+def groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Ranges of utterances whose frames together reach GROUP_FRAMES."""
+    ranges, first = [], 0
+    for u in range(1, len(offsets)):
+        if offsets[u] - offsets[first] >= GROUP_FRAMES or u == len(offsets) - 1:
+            ranges.append((first, u))
+            first = u
+    return ranges
+
+
+def room(rows: int, width: int) -> NDArray[np.int16]:
+    return np.empty((rows, width), np.int16)

@@ -13,6 +13,7 @@ from numba import njit
 
 from models.compiled import clip, grid, look_up
 from models.fixed_point import GATE_FRACTION_BITS, SIGMOID_REACH
+from models.lanes import LANES, load, store
 
 GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
 REACH = np.float32(SIGMOID_REACH)
@@ -89,71 +90,45 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
     return du, dhighway, dv, db
 
 
-@njit(nogil=True, cache=True)
-def _table_index(sums, scale, v, v_scale, b, state, index):  # type: ignore[no-untyped-def]
-    for i in range(len(index)):
-        pre = clip(grid(np.float32(sums[i]) * scale[i]) + b[i])
-        pre = clip(pre + grid(v[i] * state[i] * v_scale))
-        index[i] = np.int32(min(max(pre, -REACH), REACH)) + SIGMOID_REACH
-
-
-@njit(nogil=True, cache=True)
-def _update(sums, scale, through, forget, reset, state, row):  # type: ignore[no-untyped-def]
-    for i in range(len(row)):
-        u0 = grid(np.float32(sums[i]) * scale[i])
-        after = clip(u0 + grid(forget[i] * clip(state[i] - u0) * GATE_STEP))
-        row[i] = np.int16(clip(through[i] + grid(reset[i] * clip(after - through[i]) * GATE_STEP)))
-        state[i] = after
-
-
-@njit(nogil=True, cache=True)
-def _rescale(codes, scale, out):  # type: ignore[no-untyped-def]
-    for i in range(len(out)):
-        out[i] = grid(np.float32(codes[i]) * scale[i])
-
-
 @njit(cache=True, nogil=True)
-def scan_fixed(u, u_scale, x, x_scale, v, v_scale, b, table, offsets, out):  # type: ignore[no-untyped-def]
-    """h into `out` int16 [N, D], on the layer's state grid; every step one float32 operation, rounded to a grid.
+def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, highway):  # type: ignore[no-untyped-def]
+    """h of utterances bounded by `offsets` into `out` int16 [N, 2 H, padded], on the layer's state grid; H = half.
 
-    u: exact sums [N, k D] (int32, or float32 where 16-bit operands took part); u_scale float32 [k D]: what one sum is
-    worth in steps of its grid (state grid for u0 and u3, preactivation grid for u1 and u2). x: int16 codes [N, D] of
-    the layer's input, added as it is where k = 3, with x_scale [D] = alpha in steps of the state grid; unused where
-    k = 4. v: codes float32 [2, D], v_scale what v's code times a state code is worth in preactivation steps. b: codes
-    float32 [2, D] on the preactivation grid. table: the shared sigmoid.
+    u: codes int16 [N + 1, k 2 H, padded], u0 and u3 on the state grid, u1 and u2 with their bias on the preactivation
+    grid. x: codes int16 [N, 2 H, padded] of the layer's input, which times x_scale, alpha in steps of the state grid,
+    is the highway; unused where u3 is (`highway`). v: codes float32 [2, 2 H + LANES], v_scale what v's code times a
+    state code is worth in preactivation steps. table: the shared sigmoid.
 
-    The steps are split into short loops over contiguous rows, and the table look-ups stand alone, so that the
-    arithmetic vectorises; views that do not change from step to step are made once.
+    Every step is one float32 operation, rounded to a grid. Lanes past H hold what comes after it, and their results go
+    nowhere: backward's overwrite forward's, and out is zeroed past both.
     """
-    frames, width = out.shape
-    half = width // 2
-    highway = u.shape[1] == 4 * width
-    parts = u.reshape(frames, u.shape[1] // width, 2, half)
-    rows = out.reshape(frames, 2, half)
-    same = rows if highway else x.reshape(frames, 2, half)
-    state = np.empty(half, np.float32)
-    forget_index = np.empty(half, np.int32)
-    reset_index = np.empty(half, np.int32)
-    forget = np.empty(half, np.float32)
-    reset = np.empty(half, np.float32)
-    through = np.empty(half, np.float32)
-    for d in range(2):
-        j, m = d * half, (d + 1) * half
-        scale = u_scale[j:m]
-        forget_scale, reset_scale = u_scale[width + j : width + m], u_scale[2 * width + j : 2 * width + m]
-        through_scale = u_scale[3 * width + j : 3 * width + m] if highway else x_scale[j:m]
-        forget_v, reset_v, forget_b, reset_b = v[0, j:m], v[1, j:m], b[0, j:m], b[1, j:m]
+    width, stride = 2 * half, u.shape[1]
+    lanes = -(-half // LANES) * LANES
+    state = np.empty(lanes, np.float32)
+    index, gates = np.empty(2 * lanes, np.uint16), np.empty(2 * lanes, np.float32)
+    for direction in range(2):
+        shift = direction * half
         for utterance in range(len(offsets) - 1):
             start, end = offsets[utterance], offsets[utterance + 1]
             state[:] = 0
             for step in range(end - start):
-                n = start + step if d == 0 else end - 1 - step
-                _table_index(parts[n, 1, d], forget_scale, forget_v, v_scale, forget_b, state, forget_index)
-                _table_index(parts[n, 2, d], reset_scale, reset_v, v_scale, reset_b, state, reset_index)
-                look_up(table, forget_index, forget)
-                look_up(table, reset_index, reset)
-                if highway:
-                    _rescale(parts[n, 3, d], through_scale, through)
-                else:
-                    _rescale(same[n, d], through_scale, through)
-                _update(parts[n, 0, d], scale, through, forget, reset, state, rows[n, d])
+                n = start + step if direction == 0 else end - 1 - step
+                for i in range(0, lanes, LANES):
+                    before = load(state, i)
+                    for gate in range(2):
+                        through_v = grid(load(v, gate * v.shape[1] + shift + i) * before * v_scale)
+                        x_gate = clip(load(u, n * stride + (1 + gate) * width + shift + i) + through_v)
+                        store(index, gate * lanes + i, min(max(x_gate, -REACH), REACH) + REACH)
+                look_up(table, index, gates)
+                for i in range(0, lanes, LANES):
+                    u0 = load(u, n * stride + shift + i)
+                    after = clip(u0 + grid(load(gates, i) * clip(load(state, i) - u0) * GATE_STEP))
+                    if highway:
+                        through = load(u, n * stride + 3 * width + shift + i)
+                    else:
+                        through = grid(load(x, n * x.shape[1] + shift + i) * x_scale)
+                    output = clip(through + grid(load(gates, lanes + i) * clip(after - through) * GATE_STEP))
+                    store(state, i, after)
+                    store(out, n * out.shape[1] + shift + i, output)
+    if out.shape[1] > width:
+        out[:, width:] = 0

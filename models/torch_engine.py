@@ -20,20 +20,18 @@ from torch import Tensor
 
 from models.calibration import Calibration
 from models.counter import Counter
-from models.engine import Bundle, Engine, FixedRun, Linear
+from models.engine import Engine, FixedRun, Linear, Reading
 from models.fixed_point import to_float
 from models.quantizer import code_range
 from models.shared_layers import Beginning
 from models.torch_fixed_point import clip_, gate_table, grid_
-from models.torch_matmul import Matrix
+from models.torch_matmul import Bundle, Matrix, bundles
 from models.workload import BASELINE_BITS, Configuration
 
 # Utterances are run in batches of about this many frames, which the largest preset needs about 4 GB for.
 FRAMES_PER_BATCH = 2**16
 PRODUCT_FRAMES = 2**13  # products of a longer sequence are taken in parts: 16-bit operands need 48 bytes an output
 MATRICES_BYTES = 2**30  # matrices kept on the device; past that they are laid out anew
-
-UnitSteps = Callable[[Bundle], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +99,7 @@ class TorchLinear:
         self._sent.append((names, elements, sent))
 
     def matrix(self, bundle: Bundle) -> Matrix:
-        key = (bundle.names, bundle.matrix.bits, bundle.act_bits == BASELINE_BITS)
+        key = (bundle.names, bundle.weight_bits, bundle.act_bits == BASELINE_BITS)
         if key not in self._matrices:
             if sum(matrix.size_bytes for matrix in self._matrices.values()) > MATRICES_BYTES:
                 self._matrices.clear()
@@ -116,8 +114,8 @@ class TorchLinear:
 class Products:
     """The matvecs `names`, which read one vector: quantized, gated, multiplied and put on their grids, side by side.
 
-    Sets of matvecs with equal settings are the first dimension of what is quantized and gated, B. `steps` gives the
-    float32 [rows] that one unit of a set's sums is in steps of its grid, `bias` [all rows] codes to be added there.
+    Sets of matvecs with equal settings are the first dimension of what is quantized and gated, B. `to_steps` and `bias`
+    are those of `Linear.readers`.
     """
 
     def __init__(
@@ -125,16 +123,16 @@ class Products:
         owner: TorchLinear,
         names: tuple[str, ...],
         fraction_bits: int,
+        to_steps: NDArray[np.float32],
+        bias: NDArray[np.float32] | None,
         configuration: Configuration,
-        steps: UnitSteps,
-        bias: NDArray[np.float32] | None = None,
     ) -> None:
-        self.owner, linear = owner, owner.linear
-        self.bundles = linear.bundles(names, fraction_bits, configuration)
+        self.owner = owner
+        self.bundles = bundles(owner.linear, names, fraction_bits, configuration)
         self.matrices = [owner.matrix(bundle) for bundle in self.bundles]
-        self.scales = [owner.tensor(steps(bundle)) for bundle in self.bundles]
-        self.columns = [linear.columns(names, bundle).tolist() for bundle in self.bundles]
-        self.outputs = sum(matrix.rows for matrix in self.matrices)
+        self.scales = [owner.tensor(bundle.unit * to_steps[bundle.places]) for bundle in self.bundles]
+        self.columns = [blocks(bundle.places) for bundle in self.bundles]
+        self.outputs = len(to_steps)
         self.bias = None if bias is None else owner.tensor(bias)
 
         def each(values: list[float]) -> Tensor:
@@ -238,14 +236,12 @@ class DeviceEngine(Engine):
         """Output codes float32 [n, outputs] of a batch's packed input codes."""
         raise NotImplementedError
 
-    def products(
-        self,
-        names: tuple[str, ...],
-        bits: int,
-        out_bits: int,
-        configuration: Configuration,
-        bias: NDArray[np.float32] | None = None,
-    ) -> Products:
-        """`bias` [rows] in codes of the products' grids."""
-        steps = partial(self.linear.steps, out_bits=out_bits)
-        return Products(self.on_device, names, bits, configuration, steps, bias)
+    def products(self, reading: Reading, configuration: Configuration) -> Products:
+        return Products(self.on_device, *reading, configuration)
+
+
+def blocks(places: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Runs of columns that stay together: (from, to, how many)."""
+    starts = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
+    counts = np.diff(starts, append=len(places))
+    return [(int(start), int(places[start]), int(count)) for start, count in zip(starts, counts, strict=True)]

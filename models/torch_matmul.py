@@ -2,18 +2,74 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from models.engine import Bundle
-from models.matmul import has_exact_int8
-from models.workload import BASELINE_BITS
+from models.engine import Linear
+from models.workload import BASELINE_BITS, Configuration
 
 # torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to,
 # and right operands that lie column by column are what every generation of GPUs has kernels for.
 # Source: aten/src/ATen/native/cuda/Blas.cpp; cuBLAS documentation, cublasLtMatmul
 LEAST_ROWS, ALIGNMENT = 32, 16
+
+
+@lru_cache(maxsize=4)
+def has_exact_int8(device: str | torch.device = "cpu") -> bool:
+    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
+    worst = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed[:, ::2] = 127
+    try:
+        product = torch._int_mm(worst, mixed.t())
+    except (RuntimeError, AttributeError):
+        return False
+    return bool((product.double() == worst.double() @ mixed.t().double()).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Matvecs that read the same vector with the same settings: one gate, one product, stacked by rows."""
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int16]  # [rows, cols] of the weights
+    weight_bits: int
+    act_bits: int
+    delta: int
+    divisor: float  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
+    unit: NDArray[np.float32]  # [rows] value of one unit of a sum
+    places: NDArray[np.int64]  # [rows] where results go when all matvecs of the vector stand side by side
+
+
+def bundles(linear: Linear, names: tuple[str, ...], fraction_bits: int, configuration: Configuration) -> list[Bundle]:
+    """The matvecs `names`, which read one vector on a grid with `fraction_bits`, by equal settings."""
+    alike: dict[tuple[int, int, int], list[str]] = {}
+    ends = np.cumsum([len(linear.matrices[name]) for name in names])
+    places = dict(zip(names, np.split(np.arange(ends[-1]), ends[:-1]), strict=True))
+    for name in names:
+        alike.setdefault(configuration[name].effect, []).append(name)
+    result = []
+    for (weight_bits, act_bits, delta), members in alike.items():
+        matrices = [linear.quantized(name, weight_bits) for name in members]
+        step = linear.step(members[0], act_bits, fraction_bits)
+        result.append(
+            Bundle(
+                tuple(members),
+                np.concatenate([matrix.codes for matrix in matrices]),
+                weight_bits,
+                act_bits,
+                delta,
+                step * 2.0**fraction_bits,
+                np.concatenate([matrix.scale for matrix in matrices]) * np.float32(step),
+                np.concatenate([places[name] for name in members]),
+            )
+        )
+    return result
 
 
 class Matrix:
@@ -25,8 +81,10 @@ class Matrix:
     """
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
-        parts = [part.numpy() for part in bundle.matrix.parts]
-        self.cols, self.rows = parts[0].shape
+        weights = bundle.codes.astype(np.int32)
+        high = (weights + 128) >> 8  # a 16-bit code's high and low byte both fit int8
+        parts = [high, weights - 256 * high] if bundle.weight_bits == BASELINE_BITS else [weights]
+        self.rows, self.cols = weights.shape
         wide = bundle.act_bits == BASELINE_BITS
         act_bytes, self.dtype = (2, torch.int16) if wide else (1, torch.int8)
         self.room_cols = _aligned(self.cols * act_bytes) // act_bytes
@@ -35,12 +93,12 @@ class Matrix:
         places: list[float] = []
         for byte in range(act_bytes):  # the low one first, as it lies in memory
             for k, part in enumerate(parts):
-                codes[len(places) * self.rows :][: self.rows, : self.cols, byte] = part.T
+                codes[len(places) * self.rows :][: self.rows, : self.cols, byte] = part
                 places.append(256.0 ** (byte + len(parts) - 1 - k))
         self.codes = torch.from_numpy(codes.reshape(len(codes), -1)).to(device).t()
         self.places = torch.tensor(places, dtype=torch.float64, device=device)[:, None]
         # the low byte's shift is paid back with the row sums
-        self.start = torch.from_numpy(bundle.matrix.row_sums * (128.0 if wide else 0.0)).to(device)
+        self.start = torch.from_numpy(weights.sum(axis=1) * (128.0 if wide else 0.0)).to(device)
 
     @property
     def size_bytes(self) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.fixed_point import CODE_MAX, GATE_FRACTION_BITS
-from models.recurrent_engine import PRE_BITS, RecurrentEngine
+from models.recurrent_engine import RecurrentEngine
 from models.torch_engine import Batch, DeviceEngine
 from models.torch_fixed_point import clip_, grid_, look_up, tanh_table
 from models.workload import Configuration
@@ -21,15 +21,11 @@ class TorchRecurrentEngine(DeviceEngine, RecurrentEngine):
     """`run` as the compiled engine's on any device."""
 
     def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
-        bits, out_bits = (self.calibration.fraction_bits(site) for site in ("features", "logits"))
         for layer in range(self.spec.layers):
-            names = self.spec.input_names(layer)
-            bias = self.bias_codes(names, self.bias[layer], PRE_BITS)
-            products = self.products(names, bits, PRE_BITS, configuration, bias)
+            products = self.products(self.input_reading(layer), configuration)
             cell = CELLS[self.spec.name](self, layer, 2 * batch.sizes[0], configuration)
-            x, bits = recur(cell, products.sequence(x, batch), batch), cell.constants.h_bits
-        bias = self.bias_codes(("output",), self.weights["output_bias"], out_bits)
-        return self.products(("output",), bits, out_bits, configuration, bias).sequence(x, batch)
+            x = recur(cell, products.sequence(x, batch), batch)
+        return self.products(self.output_reading, configuration).sequence(x, batch)
 
 
 def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
@@ -49,18 +45,13 @@ class Steps:
         self.engine, self.table = engine, engine.table
         spec = engine.spec
         self.hidden, self.scale = spec.hidden, spec.candidate_scale
-        # compiled cells are opened for no rows: what they work out of the calibration is all that is read
-        self.constants: Any = spec.cell()(spec, layer, 0, engine.calibration, engine.weights)
+        self.constants: Any = spec.cell()(spec, layer, engine.calibration, engine.weights)
         self.h = torch.zeros(rows, spec.hidden, device=engine.on_device.device)
         self.recur = [
-            engine.products(names, self.constants.h_bits, PRE_BITS, configuration).start(rows)
-            for names in self.apart(spec.recurrent_names(layer))
+            engine.products(reading, configuration).start(rows)
+            for reading in engine.recurrent_readings(layer, self.constants)
         ]
         self.prepare()
-
-    def apart(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
-        """The recurrent matvecs by what they read, in the order they run."""
-        return [names]
 
     def prepare(self) -> None:
         """What a model needs besides h."""
@@ -103,20 +94,16 @@ class LstmSteps(Steps):
 
 
 class GruSteps(Steps):
-    def apart(self, names: tuple[str, ...]) -> list[tuple[str, ...]]:
-        return [names[:2], names[2:]]
-
     def prepare(self) -> None:
         self.candidate = grid_(self.tanh(float(self.constants.to_state), self.scale))
-        self.bias = self.engine.on_device.tensor(self.constants.bias) if self.constants.after else None
 
     def step(self, pre: Tensor) -> Tensor:
         h, split = self.h[: len(pre)], 2 * self.hidden
         z, r = look_up(self.table, self.recur[0].step(h).add_(pre[:, :split])).split(self.hidden, dim=1)
-        if self.bias is None:
+        if not self.constants.after:
             back = self.recur[1].step((r * h).round_())
         else:
-            back = (r * clip_(self.recur[1].step(h).add_(self.bias))).round_()
+            back = (r * self.recur[1].step(h)).round_()
         self.h = self.blend(z, look_up(self.candidate, back.add_(pre[:, split:])), h)
         return self.h
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.sru_engine import ScanConstants, SruEngine
-from models.torch_engine import Batch, DeviceEngine, Products
+from models.torch_engine import Batch, DeviceEngine
 from models.torch_fixed_point import clip_, grid_, look_up
 from models.workload import Configuration
 
@@ -18,22 +18,18 @@ class TorchSruEngine(DeviceEngine, SruEngine):
     def _packed(self, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
         for layer in range(self.spec.layers):
             x = self._packed_layer(layer, x, batch, configuration)
-        bits = self.calibration.fraction_bits("logits")
-        return self.products(("output",), self.x_bits[-1], bits, configuration, self.output_bias).sequence(x, batch)
+        return self.products(self.output_reading, configuration).sequence(x, batch)
 
     def _packed_layer(self, layer: int, x: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
         """The layer's output codes float32 [n, 2 H] of its packed input codes."""
         c, spec, n = self.constants[layer], self.spec, len(x)
-        q, q_bits = x, c.x_bits
-        if spec.projected(layer):
-            q_bits = self.calibration.fraction_bits(f"l{layer}.projected")
-            q = self.products((f"l{layer}.projection",), c.x_bits, q_bits, configuration).sequence(x, batch)
-        bias = np.zeros((spec.parts(layer), spec.width), np.float32)
-        bias[1:3] = c.b
-        steps = lambda bundle: bundle.unit * c.to_steps  # noqa: E731
-        products = Products(self.on_device, (f"l{layer}.input",), q_bits, configuration, steps, bias.ravel())
-        u = products.sequence(q, batch).view(n, spec.parts(layer), 2, spec.hidden)
-        through = u[:, 3] if spec.parts(layer) == 4 else grid_(x * self.on_device.tensor(c.x_scale)).view_as(u[:, 0])
+        projection, inward = self.readings(layer)
+        q = x if projection is None else self.products(projection, configuration).sequence(x, batch)
+        u = self.products(inward, configuration).sequence(q, batch).view(n, spec.parts(layer), 2, spec.hidden)
+        if spec.parts(layer) == 4:
+            through = u[:, 3]
+        else:
+            through = grid_(x * self.on_device.tensor(np.array(c.x_scale))).view_as(u[:, 0])
         u, through = both_ways(u, batch), both_ways(through, batch)
         states, reset = self._scan(u, c, batch)
         h = clip_(through + (reset * clip_(states - through)).round_())
@@ -41,7 +37,7 @@ class TorchSruEngine(DeviceEngine, SruEngine):
 
     def _scan(self, u: Tensor, c: ScanConstants, batch: Batch) -> tuple[Tensor, Tensor]:
         """States and reset gates [n, 2, H] of u [n, parts, 2, H], each direction's frames in its own order."""
-        v = self.on_device.tensor(c.v * c.v_scale).view(2, 2, -1)
+        v = self.on_device.tensor(c.v[:, : self.spec.width] * c.v_scale).view(2, 2, -1)
         state = torch.zeros_like(u[: batch.sizes[0], 0])
         states, resets = [], []
         for candidate, gates in zip(u[:, 0].split(batch.sizes), u[:, 1:3].split(batch.sizes), strict=True):

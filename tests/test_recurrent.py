@@ -246,6 +246,16 @@ def test_engine_equals_the_plain_simulation_bit_for_bit(case, weight_bits, act_b
         assert computed[matvec.name] == counts[matvec.name] / (len(features) * matvec.cols * matvec.passes)
 
 
+@pytest.mark.parametrize("utterances", [1, 2, 3])
+def test_grouping_of_utterances_changes_nothing(case, monkeypatch, utterances):
+    network, features, _, engine = case
+    configuration = Configuration.uniform(network.spec.workload(), 8, delta=3)
+    expected, expected_computed = engine.run(features, OFFSETS, configuration)
+    monkeypatch.setattr("models.recurrent_engine.UTTERANCES_AT_ONCE", utterances)
+    logits, computed = engine.run(features, OFFSETS, configuration)
+    assert (logits == expected).all() and computed == expected_computed
+
+
 def test_training_reaches_every_parameter(case):
     network = case[0].train()
     network(torch.from_numpy(case[1]), torch.from_numpy(OFFSETS)).square().sum().backward()

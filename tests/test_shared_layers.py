@@ -6,6 +6,7 @@ from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  
 
 from dse.measure import Task, open_measurer
 from models.counter import Counter
+from models.matmul import padded
 from models.registry import MODELS
 from models.shared_layers import SharedLayers
 from models.workload import Configuration, MatVec, Workload
@@ -104,7 +105,7 @@ def test_engines_give_the_same_bits(engines, outputs):  # noqa: F811
     spec, engine, _ = engines
     alone = spec.engine(engine.weights, engine.calibration)
     features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)
-    engine.shared.limit = outputs * len(features) * 2 * spec.hidden * 2
+    engine.shared.limit = outputs * len(features) * padded(spec.width) * 2
     for configuration in neighbours(spec.workload(), 40, seed=outputs):
         logits, computed = engine.run(features, offsets, configuration, "a")
         expected, expected_computed = alone.run(features, offsets, configuration)

@@ -188,7 +188,7 @@ def test_grouping_of_utterances_changes_nothing(small, monkeypatch):
     _, features, _, engine = small
     configuration = Configuration.uniform(SMALL.workload(), 4, 4, 1)
     whole = engine.run(features, OFFSETS, configuration)
-    monkeypatch.setattr("models.engine.GROUP_FRAMES", 5)
+    monkeypatch.setattr("models.sru_engine.GROUP_FRAMES", 5)
     split = engine.run(features, OFFSETS, configuration)
     assert (whole[0] == split[0]).all() and whole[1] == split[1]
 

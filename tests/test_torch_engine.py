@@ -20,12 +20,11 @@ from dse.search_command import parser
 from models import torch_engine, torch_matmul
 from models.calibration import Calibration, Recorder
 from models.checkpoint import load
-from models.engine import Bundle, Linear
+from models.engine import Linear
 from models.gru import Gru
 from models.ligru import Ligru
 from models.lstm import Lstm
-from models.matmul import prepare
-from models.quantizer import WEIGHT_CODE_MAX, Histogram, QuantizedMatrix, code_range
+from models.quantizer import WEIGHT_CODE_MAX, Histogram, code_range
 from models.sru import Sru
 from models.workload import Configuration, Setting
 
@@ -163,9 +162,9 @@ def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
         linear = Linear(spec.workload(), {"output": np.ones((1, 1), np.float32)}, calibration)
         owner = torch_engine.TorchLinear(linear, device)
         configuration = Configuration((("output", Setting(8, 8)),))
-        products = torch_engine.Products(owner, ("output",), 0, configuration, lambda bundle: bundle.unit)
-        (bundle,) = products.bundles
-        assert (products._quantize(codes)[0].cpu().numpy() == bundle.quantize(every)).all()
+        products = torch_engine.Products(owner, ("output",), 0, np.ones(1, np.float32), None, configuration)
+        quotient = every.astype(np.float32) / np.float32(divisor)
+        assert (products._quantize(codes)[0].cpu().numpy() == np.rint(np.clip(quotient, -128, 127))).all()
 
 
 def test_float_goes_to_the_float_network(engines):
@@ -190,8 +189,8 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
     weights = rng.choice([-reach, reach], (rows, cols)) if extreme else rng.integers(-reach, reach + 1, (rows, cols))
     low, high = code_range(act_bits)
     codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
-    matrix = prepare([QuantizedMatrix(weights.astype(np.int16), np.ones(rows, np.float32), weight_bits)])
-    bundle = Bundle(("x",), matrix, act_bits, 0, 1.0, np.ones(rows, np.float32))
+    ones, places = np.ones(rows, np.float32), np.arange(rows)
+    bundle = torch_matmul.Bundle(("x",), weights.astype(np.int16), weight_bits, act_bits, 0, 1.0, ones, places)
     on_device = torch_matmul.Matrix(bundle, torch.device(device))
     room = on_device.room(n)
     for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below

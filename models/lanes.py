@@ -1,0 +1,192 @@
+"""Sixteen float32 numbers at once, for compiled loops: what a wide register holds, with plain arithmetic.
+
+Loops over `Lanes` need neither checks for overlapping arrays nor a loop for the rest, which for rows of a hundred
+elements cost more than their arithmetic; so arrays are padded to whole lanes. Arrays are read and written by flat
+index, unchecked. Every operation is one IEEE float32 operation, never fused with another.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, models, overload, register_model
+
+LANES = 16
+FLOAT = ir.VectorType(ir.FloatType(), LANES)
+INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
+
+
+class LanesType(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="Lanes")
+
+
+lanes_type = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, FLOAT)
+
+
+def in_line(function: Any) -> Any:
+    """Code that a compiled loop holds in place of a call; numba gives the typing context."""
+    return intrinsic(function)
+
+
+def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: Any) -> Any:
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), to.as_pointer())
+
+
+@in_line
+def load(typing_context, array, index):  # type: ignore[no-untyped-def]
+    """Sixteen numbers of an int16, int32 or float32 array from a flat index on."""
+    element = array.dtype.bitwidth
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = FLOAT if array.dtype == types.float32 else ir.VectorType(ir.IntType(element), LANES)
+        value = builder.load(_pointer(context, builder, array, arguments[0], arguments[1], kind), align=element // 8)
+        return value if array.dtype == types.float32 else builder.sitofp(value, FLOAT)
+
+    return lanes_type(array, types.intp), codegen
+
+
+@in_line
+def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+    """Whole numbers into an int16 or uint8 array, which must hold them, or any into a float32 array."""
+    element = array.dtype.bitwidth
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_, index_, lanes = arguments
+        kind = FLOAT
+        if array.dtype != types.float32:
+            kind = ir.VectorType(ir.IntType(element), LANES)
+            lanes = builder.trunc(builder.fptosi(lanes, INT32), kind)
+        builder.store(lanes, _pointer(context, builder, array, array_, index_, kind), align=element // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes_type), codegen
+
+
+@in_line
+def splat(typing_context, number):  # type: ignore[no-untyped-def]
+    """One float32 in all lanes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        undefined = ir.Constant(FLOAT, ir.Undefined)
+        first = builder.insert_element(undefined, arguments[0], ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(first, undefined, ir.Constant(INT32, [0] * LANES))
+
+    return lanes_type(types.float32), codegen
+
+
+def _binary(emit: Any) -> Any:
+    @in_line
+    def operation(typing_context, left, right):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return emit(builder, *arguments)
+
+        return lanes_type(lanes_type, lanes_type), codegen
+
+    return operation
+
+
+def _select(order: str) -> Any:
+    def emit(builder: Any, a: Any, b: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(order, a, b), a, b)
+
+    return emit
+
+
+_operations = {
+    operator.add: _binary(lambda builder, a, b: builder.fadd(a, b)),
+    operator.sub: _binary(lambda builder, a, b: builder.fsub(a, b)),
+    operator.mul: _binary(lambda builder, a, b: builder.fmul(a, b)),
+    operator.truediv: _binary(lambda builder, a, b: builder.fdiv(a, b)),
+    min: _binary(_select("<")),
+    max: _binary(_select(">")),
+}
+
+
+def _register(function: Any, operation: Any) -> None:
+    @overload(function)
+    def implementation(left, right):  # type: ignore[no-untyped-def]
+        if left is lanes_type and right is lanes_type:
+            return lambda left, right: operation(left, right)
+        if left is lanes_type and right == types.float32:
+            return lambda left, right: operation(left, splat(right))
+        if left == types.float32 and right is lanes_type:
+            return lambda left, right: operation(splat(left), right)
+        return None
+
+
+for _function, _operation in _operations.items():
+    _register(_function, _operation)
+
+
+@in_line
+def exceeds(typing_context, left, right):  # type: ignore[no-untyped-def]
+    """1 where left is greater than right, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.uitofp(builder.fcmp_ordered(">", *arguments), FLOAT)
+
+    return lanes_type(lanes_type, lanes_type), codegen
+
+
+@in_line
+def total(typing_context, value):  # type: ignore[no-untyped-def]
+    """The sum of all lanes, which must be exact in any order."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (lanes,) = arguments
+        for shift in (8, 4, 2, 1):
+            places = ir.Constant(INT32, [(lane + shift) % LANES for lane in range(LANES)])
+            lanes = builder.fadd(lanes, builder.shuffle_vector(lanes, lanes, places))
+        return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(lanes_type), codegen
+
+
+@in_line
+def store_bytes(typing_context, array, above, below, value):  # type: ignore[no-untyped-def]
+    """High bytes plus 128 and low bytes of 16-bit codes into a uint8 array at two places: value = 256 high + low."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_, above_, below_, lanes = arguments
+        codes = builder.fptosi(lanes, INT32)
+        eight, offset = (ir.Constant(INT32, [number] * LANES) for number in (8, 128))
+        kind = ir.VectorType(ir.IntType(8), LANES)
+        for place, part in ((above_, builder.add(builder.ashr(codes, eight), offset)), (below_, codes)):
+            builder.store(builder.trunc(part, kind), _pointer(context, builder, array, array_, place, kind), align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, lanes_type), codegen
+
+
+def _load_sum(weights: tuple[int, ...]) -> Any:
+    """Exact sums of int32 arrays of `weights` parts, `stride` apart, rounded to float32 once."""
+
+    @in_line
+    def load_sum(typing_context, parts, index, stride):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array, index_, stride_ = arguments
+            kind, result = ir.VectorType(ir.IntType(32), LANES), ir.Constant(INT64, [0] * LANES)
+            for weight in weights:
+                part = builder.load(_pointer(context, builder, parts, array, index_, kind), align=4)
+                scaled = builder.mul(builder.sext(part, INT64), ir.Constant(INT64, [weight] * LANES))
+                result, index_ = builder.add(result, scaled), builder.add(index_, stride_)
+            return builder.sitofp(result, FLOAT)
+
+        return lanes_type(parts, types.intp, types.intp), codegen
+
+    return load_sum
+
+
+load_two_bytes = _load_sum((256, 1))
+load_four_bytes = _load_sum((65536, 256, 256, 1))

@@ -1,0 +1,138 @@
+"""Matvecs that read one vector against plain Python: quantizer, delta gate and its invariants, exact sums, grids."""
+
+import itertools
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.calibration import Calibration
+from models.engine import Linear, padded_rows
+from models.matmul import padded
+from models.matvecs import make_room, run_step
+from models.quantizer import Histogram, code_range
+from models.workload import Configuration, MatVec, Setting, Workload
+
+BITS = 6  # fraction bits of what is read
+
+
+def opened(seed, rows, cols, chosen):
+    """The matvecs m0, m1, ... of random matrices with the settings `chosen`, and what makes their results."""
+    rng = np.random.default_rng(seed)
+    names = tuple(f"m{k}" for k in range(len(chosen)))
+    workload = Workload("test", tuple(MatVec(name, rows, cols, "input") for name in names), 0, 0)
+    matrices = {name: rng.normal(size=(rows, cols)).astype(np.float32) for name in names}
+    scales = {(name, bits): float(np.float32(rng.uniform(0.02, 3))) for name in names[:1] for bits in (2, 4, 8)}
+    scales |= {(name, bits): scales["m0", bits] for name in names for bits in (2, 4, 8)}  # they read the same vector
+    linear = Linear(workload, matrices, Calibration(dict.fromkeys(names, Histogram.of(np.ones(1))), {}, scales))
+    to_steps = (2.0 ** rng.integers(0, 9, rows * len(names))).astype(np.float32)
+    bias = rng.integers(-2000, 2000, len(to_steps)).astype(np.float32)
+    configuration = Configuration(tuple(zip(names, (Setting(*s) for s in chosen), strict=True)))
+    return linear, linear.readers(names, BITS, to_steps, bias, configuration), to_steps, bias, configuration
+
+
+def plain(linear, name, setting, x, to_steps, bias):
+    """One matvec over one utterance x int16 [T, cols]: results [T, rows], how much was sent, the held codes."""
+    weight_bits, act_bits, delta = setting.effect
+    matrix = linear.quantized(name, weight_bits)
+    step = np.float32(2.0**-BITS if act_bits == 16 else linear.calibration.scale(name, act_bits))
+    held, sent, results, helds = np.zeros(x.shape[1], np.int64), 0, [], []
+    for row in x:
+        codes = row.astype(np.int64)
+        if act_bits < 16:
+            quotient = row.astype(np.float32) / np.float32(float(step) * 2.0**BITS)
+            codes = np.rint(np.clip(quotient, *code_range(act_bits))).astype(np.int64)
+        moved = np.abs(codes - held) > delta
+        held, sent = np.where(moved, codes, held), sent + int(moved.sum())
+        assert np.abs(held - codes).max() <= delta
+        sums = (held @ matrix.codes.T.astype(np.int64)).astype(np.float32)
+        results.append(np.rint(np.clip(sums * (matrix.scale * step * to_steps), -(2**15), 2**15 - 1)))
+        helds.append(held)
+    return np.clip(np.array(results) + bias, -(2**15), 2**15 - 1), sent
+
+
+settings_of = st.lists(
+    st.tuples(st.sampled_from([2, 4, 8, 16]), st.sampled_from([2, 4, 8, 16]), st.sampled_from([0, 1, 2, 50, 3000])),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    rows=st.integers(1, 40),
+    cols=st.integers(1, 70),
+    lengths=st.lists(st.sampled_from([0, 1, 2, 5, 70, 130]), min_size=1, max_size=4),
+    chosen=settings_of,
+    loud=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_sequences_equal_the_plain_ones(seed, rows, cols, lengths, chosen, loud):
+    linear, readers, to_steps, bias, configuration = opened(seed, rows, cols, chosen)
+    rng = np.random.default_rng(seed + 1)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    # slow enough for gates to hold some of it
+    x = rng.normal(size=(offsets[-1], cols)).cumsum(axis=0) * (2000 if loud else 30)
+    x = np.clip(np.rint(x), -(2**15), 2**15 - 1).astype(np.int16)
+    order = rng.permutation(len(lengths))
+    ends = np.diff(offsets)[order].cumsum()
+    to = ends - np.diff(offsets)[order]
+    out = np.full((offsets[-1], readers.width), 7, np.int16)
+    readers.run(padded_rows(x), offsets[order], np.diff(offsets)[order], out, to)
+    for m, (name, setting) in enumerate(configuration):
+        block, total = slice(m * rows, (m + 1) * rows), 0
+        column = m * padded(rows)
+        for place, u in zip(to, order, strict=True):
+            if not lengths[u]:
+                continue
+            utterance = x[offsets[u] : offsets[u + 1]]
+            expected, sent = plain(linear, name, setting, utterance, to_steps[block], bias[block])
+            assert (out[place : place + lengths[u], column : column + rows] == expected).all()
+            assert not out[place : place + lengths[u], column + rows : column + padded(rows)].any()
+            total += sent
+        gate = readers.matvecs.products[m, 0]
+        assert readers.sent[gate] == total
+
+
+@given(seed=st.integers(0, 2**32 - 1), cols=st.integers(1, 40), rows=st.integers(1, 40), chosen=settings_of)
+@settings(max_examples=40, deadline=None)
+def test_steps_equal_sequences(seed, cols, rows, chosen):
+    """Vectors of several utterances side by side, step by step; the shorter ones end first."""
+    _, readers, _, _, _ = opened(seed, rows, cols, chosen)
+    _, stepwise, _, _, _ = opened(seed, rows, cols, chosen)
+    lengths = np.array([9, 9, 4, 1])
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    x = np.random.default_rng(seed).integers(-3000, 3000, (offsets[-1], cols)).astype(np.int16)
+    x = padded_rows(x)
+    out = readers.run(x, offsets[:-1], lengths, np.empty((len(x), readers.width), np.int16))
+    matvecs = stepwise.matvecs
+    room = make_room(matvecs, len(lengths))
+    held = np.zeros(len(matvecs.gates) * room.rows * matvecs.width, np.int16)
+    for t in range(9):
+        count = int((lengths > t).sum())
+        frames = offsets[:count] + t
+        run_step(matvecs, room, np.pad(x[frames], ((0, room.rows - count), (0, 0))).ravel(), held, count, stepwise.sent)
+        for _, _, _, _, column, columns in matvecs.products:
+            plane = room.values[column // columns * room.plane :][: count * columns].reshape(count, columns)
+            block = slice(column, column + columns)
+            codes = np.rint(np.clip(plane * matvecs.scale[block], -(2**15), 2**15 - 1)) + matvecs.bias[block]
+            assert (np.clip(codes, -(2**15), 2**15 - 1) == out[frames, block]).all()
+    assert (stepwise.sent == readers.sent).all()
+
+
+def sent_of(x, delta):
+    _, readers, _, _, _ = opened(0, 1, x.shape[1], [(8, 16, delta)])
+    readers.run(padded_rows(x), np.array([0]), np.array([len(x)]), np.empty((len(x), readers.width), np.int16))
+    return int(readers.sent[0])
+
+
+def test_threshold_zero_counts_only_changes():
+    assert sent_of(np.array([[0, 5], [3, 5], [3, 5], [3, -5]], np.int16), 0) == 3
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_a_larger_threshold_on_a_rising_ramp_never_sends_more(seed):
+    ramp = np.cumsum(np.random.default_rng(seed).integers(0, 5, (30, 4)), axis=0).astype(np.int16)
+    sent = [sent_of(ramp, threshold) for threshold in range(20)]
+    assert all(after <= before for before, after in itertools.pairwise(sent))
