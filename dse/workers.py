@@ -108,22 +108,29 @@ class Processes:
         free = list(range(len(self._executors)))
         running: dict[Future[Evaluation], tuple[Job, int]] = {}
         deaths: Counter[Job] = Counter()
-        while waiting or running:
+
+        def submit() -> None:
             while waiting and free:
                 job, worker = waiting.popleft(), free.pop()
                 running[self._submit(job, worker)] = (job, worker)
+
+        submit()
+        while running:
+            ended = []
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, worker = running.pop(future)
                 free.append(worker)
                 try:
-                    yield future.result()
+                    ended.append(future.result())
                 except BrokenProcessPool:
                     deaths[job] += 1
                     if deaths[job] < DEATHS_BEFORE_FAILED:
                         waiting.appendleft(job)
                     else:
                         reason = f"its worker process died {deaths[job]} times (killed, or out of memory)"
-                        yield failed(job.configuration, reason, job.genome)
+                        ended.append(failed(job.configuration, reason, job.genome))
+            submit()  # before the caller stores what ended, which takes it a while
+            yield from ended
 
     def _submit(self, job: Job, worker: int) -> Future[Evaluation]:
         try:

@@ -42,14 +42,24 @@ class Recorder:
     def __init__(self, matvecs: tuple[str, ...]) -> None:
         self.values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in matvecs}
         self.peaks: dict[str, float] = {}
+        self._shown: tuple[object, NDArray[np.float32], float] = (None, np.empty(0, np.float32), 0.0)
 
     def __call__(self, name: str, value: object) -> None:
-        array = np.asarray(value, np.float32)
-        self.peaks[name] = max(self.peaks.get(name, 0.0), float(np.abs(array).max(initial=0.0)))
+        if value is not self._shown[0]:  # matvecs that read one vector show it one after another
+            array = np.array(value, np.float32)
+            self._shown = value, array, float(np.abs(array).max(initial=0.0))
+        _, array, peak = self._shown
+        self.peaks[name] = max(self.peaks.get(name, 0.0), peak)
         if name in self.values:
-            self.values[name].append(array.copy())
+            self.values[name].append(array)
 
     def calibration(self) -> Calibration:
         """Raises ValueError if the network's values are not finite."""
-        histograms = {name: Histogram.of(np.concatenate([v.ravel() for v in vs])) for name, vs in self.values.items()}
+        made: dict[tuple[int, ...], Histogram] = {}
+        histograms = {}
+        for name, arrays in self.values.items():
+            same = tuple(map(id, arrays))
+            if same not in made:
+                made[same] = Histogram.of(np.concatenate([array.ravel() for array in arrays]))
+            histograms[name] = made[same]
         return Calibration(histograms, dict(self.peaks))

@@ -139,18 +139,23 @@ def exceeds(typing_context, left, right):  # type: ignore[no-untyped-def]
     return lanes_type(lanes_type, lanes_type), codegen
 
 
-@in_line
-def total(typing_context, value):  # type: ignore[no-untyped-def]
-    """The sum of all lanes, which must be exact in any order."""
+def _reduction(combine: Any) -> Any:
+    @in_line
+    def reduction(typing_context, value):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            (lanes,) = arguments
+            for shift in (8, 4, 2, 1):
+                places = ir.Constant(INT32, [(lane + shift) % LANES for lane in range(LANES)])
+                lanes = combine(builder, lanes, builder.shuffle_vector(lanes, lanes, places))
+            return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (lanes,) = arguments
-        for shift in (8, 4, 2, 1):
-            places = ir.Constant(INT32, [(lane + shift) % LANES for lane in range(LANES)])
-            lanes = builder.fadd(lanes, builder.shuffle_vector(lanes, lanes, places))
-        return builder.extract_element(lanes, ir.Constant(ir.IntType(32), 0))
+        return types.float32(lanes_type), codegen
 
-    return types.float32(lanes_type), codegen
+    return reduction
+
+
+total = _reduction(lambda builder, a, b: builder.fadd(a, b))  # must be exact in any order
+greatest = _reduction(_select(">"))
 
 
 @in_line
