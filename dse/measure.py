@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from dse.data import Split
     from models.calibration import Calibration
     from models.checkpoint import Checkpoint
-
-# Calibration reads the first utterances of every training speaker: all speakers, about 2 minutes of speech here.
-CALIBRATION_PER_SPEAKER = 2
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,8 @@ def task_workload(task: Task) -> Workload:
 
 def task_fingerprint(task: Task) -> dict[str, str]:
     """Content identity of what a measurement depends on besides the configuration."""
+    from dse.calibrate import CALIBRATION_PER_SPEAKER
+
     corpus = _open(task)
     record = corpus_record(corpus)
     told = {key: str(value) for key, value in record.items() if key != "name"}  # notes, skipped and repaired utterances
@@ -186,37 +187,31 @@ class Measurer:
         return Part(utterances, len(self.split), errors, fractions, len(split.features), seconds)
 
 
-def calibrate(checkpoint: Checkpoint, split: Split) -> Calibration:
-    """Ranges of the float network on training utterances."""
-    import torch
-
-    from models.calibration import Recorder
-
-    network = checkpoint.network()
-    recorder = Recorder(checkpoint.spec.workload().names)
-    with torch.no_grad():
-        network(torch.tensor(split.features), torch.tensor(split.offsets), recorder)
-    return recorder.calibration()
-
-
 def open_measurer(task: Task, split: str = "validation") -> Measurer:
     """Load, calibrate on training data and hold `split`. One thread: searches run one measurer per core.
 
     Raises ValueError or FileNotFoundError, in one line, for anything missing or damaged.
     """
-    import torch
-
+    from dse.calibrate import calibration_of
     from dse.data import load_split
 
     require_gpu(task.device)
-    torch.set_num_threads(1)
+    one_thread()
     task_workload(task)
     corpus = _open(task)
     checkpoint = load(task.checkpoint_path)
     if not checkpoint.decoder:
         raise ValueError(f"checkpoint {task.checkpoint_path} holds no decoder; import it again with --corpus")
-    calibration = calibrate(checkpoint, load_split(corpus, "train", CALIBRATION_PER_SPEAKER))
+    calibration = calibration_of(checkpoint, task.checkpoint_path, corpus)
     return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error, task.device, task.cache_mib)
+
+
+def one_thread() -> None:
+    """Searches run one measurer per core. A search on the CPU may never need torch, which takes a while to load."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    else:
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _open(task: Task) -> Corpus:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,26 @@ class Calibration:
             self._scales[matvec, bits] = self.histograms[matvec].scale(bits)
         return self._scales[matvec, bits]
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as named arrays; matvecs that read one vector share a histogram."""
+        distinct = {id(histogram): histogram for histogram in self.histograms.values()}
+        of = [list(distinct).index(id(histogram)) for histogram in self.histograms.values()]
+        return {
+            "matvecs": np.array(list(self.histograms)),
+            "histogram": np.array(of),
+            "histogram_peaks": np.array([histogram.peak for histogram in distinct.values()]),
+            "counts": np.array([histogram.counts for histogram in distinct.values()]),
+            "sites": np.array(list(self.peaks)),
+            "peaks": np.array(list(self.peaks.values())),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Calibration:
+        """The inverse of `to_arrays`. Raises KeyError if an array is missing."""
+        made = [Histogram(float(p), c) for p, c in zip(arrays["histogram_peaks"], arrays["counts"], strict=True)]
+        histograms = {str(n): made[int(k)] for n, k in zip(arrays["matvecs"], arrays["histogram"], strict=True)}
+        return cls(histograms, {str(n): float(p) for n, p in zip(arrays["sites"], arrays["peaks"], strict=True)})
+
     def fraction_bits(self, site: str) -> int:
         """Fraction bits of a fixed-point site's 16-bit grid."""
         return fraction_bits(HEADROOM * self.peaks[site])
@@ -46,7 +67,7 @@ class Recorder:
 
     def __call__(self, name: str, value: object) -> None:
         if value is not self._shown[0]:  # matvecs that read one vector show it one after another
-            array = np.array(value, np.float32)
+            array = np.asarray(value, np.float32).copy()
             self._shown = value, array, float(np.abs(array).max(initial=0.0))
         _, array, peak = self._shown
         self.peaks[name] = max(self.peaks.get(name, 0.0), peak)

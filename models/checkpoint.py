@@ -96,14 +96,14 @@ def load(path: Path) -> Checkpoint:
         if part not in parts:
             raise ValueError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
         parts[part][rest] = tensor
-    _check_shapes(path, spec.network().arrays(), parts["network"])
+    _check_shapes(path, spec.shapes(), parts["network"])
     return Checkpoint(spec, parts["network"], parts["decoder"], card)
 
 
-def _check_shapes(path: Path, wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> None:
+def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray]) -> None:
     for name in sorted(wanted.keys() | found.keys()):
         have = found[name].shape if name in found else "missing"
-        want = wanted[name].shape if name in wanted else "absent"
+        want = wanted.get(name, "absent")
         if have != want:
             raise ValueError(f"checkpoint {path}: network.{name} is {have}, should be {want}")
         if not np.isfinite(found[name]).all():

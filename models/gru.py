@@ -32,6 +32,10 @@ class Gru(Recurrent):
     # add bias and recurrent product, activate (3 gates x 3); reset: product; h: subtract, multiply, add
     gate_ops: ClassVar[int] = 13
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        added = {f"recurrent_bias.l{layer}": (self.hidden,) for layer in range(self.layers)}
+        return super().shapes() | (added if self.reset_after else {})
+
     def step(
         self,
         pre: Tensor,

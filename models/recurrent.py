@@ -108,6 +108,17 @@ class Recurrent:
         """The fixed-point step; each model's own."""
         raise NotImplementedError
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Parameters and buffers of the network."""
+        shapes: dict[str, tuple[int, ...]] = {"input_mean": (self.features,), "input_std": (self.features,)}
+        rows = len(self.gates) * self.hidden
+        vectors = ("bias", *(("norm_scale", "norm_mean", "norm_var") if self.batch_norm else ()))
+        for layer in range(self.layers):
+            shapes[f"input.l{layer}"] = (rows, self.inputs(layer))
+            shapes[f"recurrent.l{layer}"] = (rows, self.hidden)
+            shapes |= {f"{vector}.l{layer}": (rows,) for vector in vectors}
+        return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
+
     def network(self) -> RecurrentNetwork:
         """The float network, trainable."""
         from models.recurrent_network import RecurrentNetwork

@@ -24,7 +24,7 @@ MODELS = {
 
 
 class ModelSpec(Protocol):
-    """A network's sizes. `workload` and `to_json` load no torch."""
+    """A network's sizes. Only `network` and what runs it load torch."""
 
     @property
     def name(self) -> str: ...
@@ -33,6 +33,10 @@ class ModelSpec(Protocol):
     def outputs(self) -> int: ...
 
     def workload(self) -> Workload: ...
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The network's parameters and buffers; loads no torch."""
+        ...
 
     def network(self) -> Any:
         """The float network, a torch module: forward(features, offsets, trace=None) -> logits."""

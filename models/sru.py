@@ -77,6 +77,17 @@ class Sru:
         vectors = self.layers * 4 * self.width + self.outputs  # v_f, v_r, b_f, b_r; output bias
         return Workload(self.name, tuple(matvecs), vectors, elementwise + self.outputs)
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Parameters and buffers of the network."""
+        shapes: dict[str, tuple[int, ...]] = {"input_mean": (self.features,), "input_std": (self.features,)}
+        for layer in range(self.layers):
+            cols = self.inputs(layer)
+            if self.projected(layer):
+                shapes[f"projections.l{layer}"], cols = (self.projection, cols), self.projection
+            shapes[f"weights.l{layer}"] = (self.parts(layer) * self.width, cols)
+            shapes |= dict.fromkeys((f"v.l{layer}", f"b.l{layer}"), (2, self.width))
+        return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
+
     def network(self) -> SruNetwork:
         """The float network, trainable."""
         from models.sru_network import SruNetwork
