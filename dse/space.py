@@ -10,6 +10,7 @@ from typing import Any
 
 from models.workload import FLOAT_BITS, Configuration, Setting
 
+MOST_KNOWN = 2**16  # what becomes of a gene's choice beside those that it meets, remembered
 DELTA_BITS = 8  # the activation width that delta choices are stated for
 
 Genome = tuple[int, ...]
@@ -86,15 +87,32 @@ class SearchSpace:
         """The smallest genome with the same effect: equal operand widths and equal thresholds in every matvec."""
         smallest = list(genome)
         for position, index in enumerate(genome):
-            touched = self._touched[position]
-            effect = [self._effect(matvec, smallest) for matvec in touched]
-            for lower in range(index):
-                smallest[position] = lower
-                if all(self._effect(m, smallest) == known for m, known in zip(touched, effect, strict=True)):
-                    break
-            else:
-                smallest[position] = index
+            if not index:
+                continue
+            related, known = self._related[position]
+            key = tuple([smallest[gene] for gene in related])
+            if key not in known:
+                if len(known) == MOST_KNOWN:
+                    known.clear()
+                known[key] = self._smallest(position, smallest)
+            smallest[position] = known[key]
         return tuple(smallest)
+
+    def _smallest(self, position: int, genome: Sequence[int]) -> int:
+        """The smallest choice of one gene that leaves all matvecs as they are."""
+        trial, touched = list(genome), self._touched[position]
+        effect = [self._effect(matvec, trial) for matvec in touched]
+        for lower in range(genome[position]):
+            trial[position] = lower
+            if all(self._effect(m, trial) == known for m, known in zip(touched, effect, strict=True)):
+                return lower
+        return genome[position]
+
+    @cached_property
+    def _related(self) -> list[tuple[list[int], dict[Genome, int]]]:
+        """Of every gene those that meet it in a matvec, itself included, and smallest choices found before."""
+        meet = [sorted({gene for m in touched for gene, _, _ in self._matvecs[m][1]}) for touched in self._touched]
+        return [(related, {}) for related in meet]
 
     @cached_property
     def _matvecs(self) -> list[tuple[Setting, list[tuple[int, int, str]], dict[Genome, Effect]]]:
