@@ -8,11 +8,12 @@ import os
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from multiprocessing import connection
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -22,11 +23,13 @@ from dse.limits import Limit
 from dse.pricing import open_platforms
 from dse.screen import Screen, baseline_sample
 from dse.space import Genome
+from models.shared_layers import beginnings
 from models.workload import Configuration
 from platforms import Platform
 
 OpenMeasurer = Callable[[Any], Measurer]
 DEATHS_BEFORE_FAILED = 2
+JOBS_AHEAD = 3  # of which a free worker takes one; with more, the last of a generation would no longer be the shortest
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Processes:
         self._task = task
         self._executors = [_new_executor() for _ in range(count)]
         self._opened = False
+        self._begun: list[set[Hashable]] = [set() for _ in range(count)]  # first layers that each worker has run
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +115,8 @@ class Processes:
 
         def submit() -> None:
             while waiting and free:
-                job, worker = waiting.popleft(), free.pop()
+                worker = free.pop()
+                job = self._take(waiting, worker)
                 running[self._submit(job, worker)] = (job, worker)
 
         submit()
@@ -132,12 +137,28 @@ class Processes:
             submit()  # before the caller stores what ended, which takes it a while
             yield from ended
 
+    def _take(self, waiting: deque[Job], worker: int) -> Job:
+        """Of the next few jobs the one whose first layers this worker has run, and the others have not."""
+        ahead = [beginnings(job.configuration) for job in islice(waiting, JOBS_AHEAD)]
+
+        def gain(place: int) -> int:
+            known = [sum(beginning in begun for beginning in ahead[place]) for begun in self._begun]
+            own = known.pop(worker)
+            return own - max(known, default=0)
+
+        place = max(range(len(ahead)), key=gain)  # the first of equals: the longest
+        self._begun[worker].update(ahead[place])
+        job = waiting[place]
+        del waiting[place]
+        return job
+
     def _submit(self, job: Job, worker: int) -> Future[Evaluation]:
         try:
             return self._executors[worker].submit(evaluate_job, self._open_measurer, self._task, job)
         except BrokenProcessPool:
             self._executors[worker].shutdown()
             self._executors[worker] = _new_executor()
+            self._begun[worker] = set()
             return self._executors[worker].submit(evaluate_job, self._open_measurer, self._task, job)
 
 

@@ -46,7 +46,7 @@ class SharedLayers:
         if not self.limit:
             return Beginning()
         self.bytes = sum(codes.nbytes for codes, _ in self._held.values())
-        keys = self._keys(part, configuration)
+        keys: list[Hashable] = [(part, beginning) for beginning in beginnings(configuration)]
         known = max((layer + 1 for layer, key in enumerate(keys) if key in self._held), default=0)
         kept = {layer: key for layer, key in enumerate(keys) if layer >= known and hash(key) in self._met}
         self._met.update(map(hash, keys))
@@ -76,7 +76,11 @@ class SharedLayers:
         names = tuple(name for names in self._names[: layer + 1] for name in names)
         self._held[key] = codes, counter.of(names)
 
-    def _keys(self, part: Hashable, configuration: Configuration) -> list[Hashable]:
-        """Of each layer, what its output depends on: the data, its settings and those of the layers before."""
-        effects = [tuple(configuration[name].effect for name in names) for names in self._names]
-        return [(part, *effects[: layer + 1]) for layer in range(len(effects))]
+
+def beginnings(configuration: Configuration) -> list[Hashable]:
+    """Of every layer but the last, what its output depends on: its settings and those of the layers before."""
+    layers: dict[str, list[Hashable]] = {}
+    for name, setting in configuration:
+        layers.setdefault(name.partition(".")[0], []).append(setting.effect)
+    settings = [tuple(effects) for effects in layers.values()]
+    return [tuple(settings[: layer + 1]) for layer in range(len(settings) - 1)]

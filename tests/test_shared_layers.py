@@ -1,10 +1,13 @@
 """Runs that share layers give what runs of their own give, within the memory that they were given."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
 
 from dse.measure import Task, open_measurer
+from dse.workers import Job, Processes
 from models.counter import Counter
 from models.matmul import padded
 from models.registry import MODELS
@@ -84,6 +87,19 @@ def test_counts_are_copies():
         begin = shared.begin("a", EIGHT)
         assert begin.counter.computed == {"l0.input": 0.5}
         begin.counter.add("l0.input", 4, 4)
+
+
+def test_a_worker_takes_what_begins_like_its_own():
+    workers = Processes(2, open_measurer, None)
+    other = EIGHT.with_setting("l0.input", weight_bits=4)
+    changed = [c.with_setting("output", act_bits=bits) for bits in (2, 4) for c in (EIGHT, other)]
+    waiting = deque(Job((k,), configuration, ()) for k, configuration in enumerate([EIGHT, other, *changed]))
+    taken = [workers._take(waiting, worker).genome[0] for worker in (0, 1, 1, 0, 0, 1)]
+    assert taken == [0, 1, 3, 2, 4, 5]
+    assert not waiting
+    workers._begun = [set(), set()]
+    waiting = deque(Job((k,), c, ()) for k, c in enumerate([EIGHT, EIGHT, other, other, other]))
+    assert [workers._take(waiting, 1).genome[0] for _ in range(5)] == [0, 1, 2, 3, 4]  # nothing else to do: in order
 
 
 def neighbours(workload, count, seed):
