@@ -48,6 +48,9 @@ class Readers:
         to: NDArray[np.int64] | None = None,
     ) -> NDArray[np.int16]:
         """`run_sequences` with the counts kept here; results where the inputs are unless `to` says where else."""
+        whole = x.flags.c_contiguous and out.flags.c_contiguous
+        if not whole or (x.shape[1], out.shape[1]) != (self.matvecs.width, self.width):
+            raise ValueError("compiled loops read whole padded rows, one after another")
         run_sequences(self.matvecs, x, at, lengths, out, at if to is None else to, self.sent)
         return out
 

@@ -124,12 +124,8 @@ def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent
     second = make_room(candidate, rows)
     size = room.rows * width
     held, candidate_held = np.zeros(len(matvecs.gates) * size, np.int16), np.zeros(size, np.int16)
-    h, gated, z, r = (
-        np.zeros(size, np.int16),
-        np.zeros(size, np.int16),
-        np.empty(size, np.float32),
-        np.empty(size, np.float32),
-    )
+    h, gated = np.zeros(size, np.int16), np.zeros(size, np.int16)
+    z, r = np.empty(size, np.float32), np.empty(size, np.float32)
     index, gates = np.empty(2 * width, np.uint16), np.empty(2 * width, np.float32)
     once, twice = np.float32(1), np.float32(2)
     pre = sequences.pre
