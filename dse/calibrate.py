@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,32 +15,39 @@ from dse.corpora import Corpus
 from dse.data import SETTINGS, load_split
 from models import compiled_code_folder
 from models.calibration import Calibration, Recorder
-from models.checkpoint import Checkpoint, content_hash
+from models.checkpoint import Checkpoint
 
 # The first utterances of every training speaker: all speakers, about 2 minutes of speech of the embedded corpus.
 CALIBRATION_PER_SPEAKER = 2
 
 
-def calibration_of(checkpoint: Checkpoint, path: Path, corpus: Corpus) -> Calibration:
-    """`checkpoint` is what `path` holds. Kept in the user's cache under all that it depends on, this code included."""
-    sources = compiled_code_folder().name
-    identity = [content_hash(path), corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS, sources]
+def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
+    """Kept in the user's cache under the network, the speech it runs on and the engines' sources."""
+    weights = hashlib.sha256()
+    for name, array in sorted(checkpoint.weights.items()):
+        weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    sizes, sources = checkpoint.spec.to_json(), compiled_code_folder().name
+    speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS]
+    identity = [checkpoint.spec.name, sizes, weights.hexdigest(), speech, sources]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     kept = cache_dir() / "calibrations" / f"{checkpoint.spec.name}-{key}.npz"
     try:
-        with np.load(kept) as arrays:
-            return Calibration.from_arrays(dict(arrays))
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+        with np.load(kept) as stored:
+            return Calibration.from_arrays(dict(stored))
+    except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile):
         pass
     calibration = calibrate(checkpoint, corpus)
+    arrays: Any = calibration.to_arrays()
     with contextlib.suppress(OSError):  # a full or read-only disk costs the next process the same work, no more
-        write_atomically(kept, lambda file: np.savez(file, allow_pickle=False, **calibration.to_arrays()))
+        write_atomically(kept, lambda file: np.savez(file, **arrays))
     return calibration
 
 
 def calibrate(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
+    """On one thread: the last bits of float sums depend on how many there are."""
     import torch
 
+    torch.set_num_threads(1)
     split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
     network = checkpoint.network()
     recorder = Recorder(checkpoint.spec.workload().names)

@@ -85,7 +85,7 @@ class Decoder:
             lengths,
             np.float32(self.acoustic_scale),
             (-self.acoustic_scale * self.prior_scale * self.log_prior).astype(np.float32),
-            (self.log_bigram - self.phone_penalty).astype(np.float32),
+            np.ascontiguousarray(self.log_bigram - self.phone_penalty, np.float32),
         )
         if (counts == 0).any():
             _raise_not_finite(counts > 0)

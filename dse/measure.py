@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,22 +194,13 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
     from dse.data import load_split
 
     require_gpu(task.device)
-    one_thread()
     task_workload(task)
     corpus = _open(task)
     checkpoint = load(task.checkpoint_path)
     if not checkpoint.decoder:
         raise ValueError(f"checkpoint {task.checkpoint_path} holds no decoder; import it again with --corpus")
-    calibration = calibration_of(checkpoint, task.checkpoint_path, corpus)
+    calibration = calibration_of(checkpoint, corpus)
     return Measurer(checkpoint, calibration, corpus, load_split(corpus, split), task.error, task.device, task.cache_mib)
-
-
-def one_thread() -> None:
-    """Searches run one measurer per core. A search on the CPU may never need torch, which takes a while to load."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
-    else:
-        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def _open(task: Task) -> Corpus:

@@ -53,7 +53,7 @@ class Part:
 def frames_at_once(workload: Workload) -> int:
     """What BATCH_MIB holds of a layer's codes, 2 bytes a row, and of the outputs: codes and scores, 6 bytes.
 
-    Collapsing senones takes 4 more for a while.
+    Layers that are not kept for other candidates need less; collapsing senones takes 4 more for a while.
     """
     rows: Counter[str] = Counter()
     for matvec in workload:

@@ -23,13 +23,13 @@ from dse.limits import Limit
 from dse.pricing import open_platforms
 from dse.screen import Screen, baseline_sample
 from dse.space import Genome
-from models.shared_layers import beginnings
+from models.shared_layers import beginnings, inner_layers
 from models.workload import Configuration
 from platforms import Platform
 
 OpenMeasurer = Callable[[Any], Measurer]
 DEATHS_BEFORE_FAILED = 2
-JOBS_AHEAD = 3  # of which a free worker takes one; with more, the last of a generation would no longer be the shortest
+JOBS_AHEAD = 3  # of which a free worker takes one; few, so that the longest still start early
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Processes:
 
         submit()
         while running:
-            ended = []
+            ended, broken = [], None
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job, worker = running.pop(future)
                 free.append(worker)
@@ -134,12 +134,17 @@ class Processes:
                     else:
                         reason = f"its worker process died {deaths[job]} times (killed, or out of memory)"
                         ended.append(failed(job.configuration, reason, job.genome))
+                except Exception as error:  # a bug: what ended beside it is stored all the same
+                    broken = error
+            if broken is not None:
+                yield from ended
+                raise broken
             submit()  # before the caller stores what ended, which takes it a while
             yield from ended
 
     def _take(self, waiting: deque[Job], worker: int) -> Job:
         """Of the next few jobs the one whose first layers this worker has run, and the others have not."""
-        ahead = [beginnings(job.configuration) for job in islice(waiting, JOBS_AHEAD)]
+        ahead = [_begins(job) for job in islice(waiting, JOBS_AHEAD)]
 
         def gain(place: int) -> int:
             known = [sum(beginning in begun for beginning in ahead[place]) for begun in self._begun]
@@ -158,8 +163,13 @@ class Processes:
         except BrokenProcessPool:
             self._executors[worker].shutdown()
             self._executors[worker] = _new_executor()
-            self._begun[worker] = set()
+            self._begun[worker] = set(_begins(job))
             return self._executors[worker].submit(evaluate_job, self._open_measurer, self._task, job)
+
+
+def _begins(job: Job) -> list[Hashable]:
+    names = tuple(name for name, _ in job.configuration)
+    return beginnings(inner_layers(names), job.configuration)
 
 
 def _new_executor() -> ProcessPoolExecutor:

@@ -23,4 +23,4 @@ class Counter:
     @property
     def computed(self) -> dict[str, float]:
         """Computed fraction per matvec."""
-        return {name: self.sent[name] / elements for name, elements in self.elements.items()}
+        return {name: self.sent[name] / max(elements, 1) for name, elements in self.elements.items()}

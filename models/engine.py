@@ -182,4 +182,4 @@ class Engine:
 
 def padded_rows(codes: NDArray[np.int16]) -> NDArray[np.int16]:
     """Codes [N, D] as compiled loops keep rows: D padded with zeros."""
-    return np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1])))
+    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1]))))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.core.registry import cpu_target
 
-from models.lanes import in_line
+from models.lanes import LANES, in_line
 
-LANES, QUAD = 16, 4  # int32 sums of a vector; bytes that one of them takes in at once
+QUAD = 4  # bytes that one int32 sum takes in at once
 FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor that is compiled for
 WIDE = "+avx512f" in FEATURES
 VNNI_BITS = 512 if WIDE and "+avx512vnni" in FEATURES else 256 if "+avxvnni" in FEATURES else 0
@@ -111,17 +111,18 @@ def _add_quads_at_once(builder: Any, total: Any, codes: Any, weights: Any) -> An
     """The processor's own instruction, on as many lanes as it takes."""
     lanes = VNNI_BITS // 32
     sums, values = ir.VectorType(INT32, lanes), ir.VectorType(INT8, 4 * lanes)
-    kind = ir.FunctionType(sums, [sums, values, values])
+    operand = values if binding.llvm_version_info >= (22,) else sums  # LLVM took quads as one number each before
+    kind = ir.FunctionType(sums, [sums, operand, operand])
     function = builder.module.declare_intrinsic(f"llvm.x86.avx512.vpdpbusd.{VNNI_BITS}", (), kind)
 
     def part(vector: Any, first: int, count: int) -> Any:
         places = ir.Constant(ir.VectorType(INT32, count), [INT32(k) for k in range(first, first + count)])
         return builder.shuffle_vector(vector, vector, places)
 
-    parts = [
-        builder.call(function, [part(total, k, lanes), part(codes, 4 * k, 4 * lanes), part(weights, 4 * k, 4 * lanes)])
-        for k in range(0, LANES, lanes)
-    ]
+    parts = []
+    for k in range(0, LANES, lanes):
+        operands = (builder.bitcast(part(each, 4 * k, 4 * lanes), operand) for each in (codes, weights))
+        parts.append(builder.call(function, [part(total, k, lanes), *operands]))
     if len(parts) == 1:
         return parts[0]
     return builder.shuffle_vector(*parts, ir.Constant(SUMS, [INT32(k) for k in range(LANES)]))

@@ -46,6 +46,8 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: 
 @in_line
 def load(typing_context, array, index):  # type: ignore[no-untyped-def]
     """Sixteen numbers of an int16, int32 or float32 array from a flat index on."""
+    if array.dtype not in (types.int16, types.int32, types.float32):
+        return None
     element = array.dtype.bitwidth
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -58,7 +60,7 @@ def load(typing_context, array, index):  # type: ignore[no-untyped-def]
 
 @in_line
 def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
-    """Whole numbers into an int16 or uint8 array, which must hold them, or any into a float32 array."""
+    """Whole numbers into an int16, uint16 or uint8 array, which must hold them, or any into a float32 array."""
     element = array.dtype.bitwidth
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""LSTM without peepholes: sizes, float step, fixed-point step.
+"""LSTM without peepholes: sizes, float step, fixed-point layer.
 
     f, i, o = sigmoid(W x + b + U h)      g = tanh(W_g x + b_g + U_g h)
     c_t = f c_{t-1} + i g                 h_t = o tanh(c_t)

@@ -24,7 +24,7 @@ from models.int8_tile import QUAD, TILE_ROWS
 from models.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
 from models.matmul import multiply
 
-FRAMES_AT_ONCE = 64  # of a sequence; with all their sums they stay in the nearest caches
+FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the nearer caches
 # Columns of `Matvecs.gates` and `Matvecs.products`
 ACT_BYTES, CODE_LOW, CODE_HIGH, THRESHOLD = range(4)
 GATE, WEIGHT_BYTES, WEIGHT, START, COLUMN, COLUMNS = range(6)

@@ -105,7 +105,7 @@ class Recurrent:
         raise NotImplementedError
 
     def cell(self) -> type[Cell]:
-        """The fixed-point step; each model's own."""
+        """Constants and compiled loop of a fixed-point layer; each model's own."""
         raise NotImplementedError
 
     def shapes(self) -> dict[str, tuple[int, ...]]:

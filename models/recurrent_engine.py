@@ -121,6 +121,7 @@ class RecurrentEngine(Engine):
     def _network(self) -> RecurrentNetwork:
         import torch
 
+        torch.set_num_threads(1)  # the last bits of float sums depend on how many there are
         network = self.spec.network().eval()
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
         return network

@@ -35,8 +35,7 @@ class SharedLayers:
 
     def __init__(self, workload: Workload, limit: int = 0) -> None:
         self.limit, self.bytes = limit, 0
-        layers = dict.fromkeys(matvec.layer for matvec in workload if matvec.path != "output")
-        self._names = [tuple(matvec.name for matvec in workload if matvec.layer == layer) for layer in layers]
+        self._names = inner_layers(workload.names)
         self._held: dict[Hashable, tuple[NDArray[np.int16], Counter]] = {}  # least recently used first
         self._read: NDArray[np.int16] | None = None  # what the run under way begins with
         self._met: set[int] = set()  # hashes of keys: a clash keeps an output in vain, no more
@@ -46,7 +45,7 @@ class SharedLayers:
         if not self.limit:
             return Beginning()
         self.bytes = sum(codes.nbytes for codes, _ in self._held.values())
-        keys: list[Hashable] = [(part, beginning) for beginning in beginnings(configuration)]
+        keys: list[Hashable] = [(part, beginning) for beginning in beginnings(self._names, configuration)]
         known = max((layer + 1 for layer, key in enumerate(keys) if key in self._held), default=0)
         kept = {layer: key for layer, key in enumerate(keys) if layer >= known and hash(key) in self._met}
         self._met.update(map(hash, keys))
@@ -77,10 +76,15 @@ class SharedLayers:
         self._held[key] = codes, counter.of(names)
 
 
-def beginnings(configuration: Configuration) -> list[Hashable]:
-    """Of every layer but the last, what its output depends on: its settings and those of the layers before."""
-    layers: dict[str, list[Hashable]] = {}
-    for name, setting in configuration:
-        layers.setdefault(name.partition(".")[0], []).append(setting.effect)
-    settings = [tuple(effects) for effects in layers.values()]
-    return [tuple(settings[: layer + 1]) for layer in range(len(settings) - 1)]
+def inner_layers(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Matvecs of every layer but the last, which nothing comes after."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(name.partition(".")[0], []).append(name)
+    return [tuple(members) for members in layers.values()][:-1]
+
+
+def beginnings(layers: list[tuple[str, ...]], configuration: Configuration) -> list[Hashable]:
+    """Of every layer, what its output depends on: its settings and those of the layers before."""
+    settings = [tuple(configuration[name].effect for name in names) for names in layers]
+    return [tuple(settings[: layer + 1]) for layer in range(len(settings))]

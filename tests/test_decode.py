@@ -233,3 +233,12 @@ def test_bad_logits_are_named() -> None:
         Decoder(decoder.log_bigram, decoder.log_prior[:48])
     with pytest.raises(ValueError, match=r"must be in 0\.\.143"):
         estimate_decoder([0], [1], np.array([144]))
+
+
+def test_a_bigram_may_lie_in_memory_column_by_column():
+    rng = np.random.default_rng(3)
+    bigram = rng.normal(size=(PHONES + 1, PHONES)).astype(np.float32)
+    prior = np.zeros(TARGETS, np.float32)
+    logits = rng.normal(size=(60, TARGETS)).astype(np.float32)
+    found = [Decoder(array, prior).decode(logits, [25, 35]) for array in (bigram, np.asfortranarray(bigram))]
+    assert all((a == b).all() for a, b in zip(*found, strict=True))

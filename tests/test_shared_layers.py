@@ -55,6 +55,16 @@ def test_shares_from_the_third_time_on_as_far_as_settings_agree():
     assert run(shared, EIGHT.with_setting("l0.input", weight_bits=4)) == 0
 
 
+def test_the_order_in_which_a_configuration_names_its_matvecs_does_not_matter():
+    shared = SharedLayers(WORKLOAD, 10_000)
+    uneven = EIGHT.with_setting("l1.projection", weight_bits=4)
+    turned = Configuration(tuple(reversed(uneven.with_setting("l2.input", delta=1).settings)))
+    assert [run(shared, uneven) for _ in range(3)] == [0, 0, 3]
+    assert run(shared, turned) == 2
+    swapped = EIGHT.with_setting("l1.input", weight_bits=4)
+    assert run(shared, Configuration(tuple(reversed(swapped.settings)))) == 1
+
+
 def test_parts_are_apart():
     shared = SharedLayers(WORKLOAD, 10_000)
     assert [run(shared, EIGHT, part) for part in ("a", "a", "b", "a", "b", "b")] == [0, 0, 0, 3, 0, 3]
