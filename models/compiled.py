@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.fixed_point import HIGH, LOW, ROUNDER
+from models.fixed_point import GATE_FRACTION_BITS, HIGH, LOW, ROUNDER, SIGMOID_REACH
+
+GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
+REACH = np.float32(SIGMOID_REACH)
 
 
 @njit(inline="always")
@@ -18,6 +21,18 @@ def clip(x):  # type: ignore[no-untyped-def]
 def grid(x):  # type: ignore[no-untyped-def]
     """Saturate to a 16-bit code and round, half to even."""
     return (clip(x) + ROUNDER) - ROUNDER
+
+
+@njit(inline="always")
+def blend(gate, candidate, state):  # type: ignore[no-untyped-def]
+    """gate * state + (1 - gate) * candidate, both on one grid: one product and one rounding."""
+    return clip(candidate + grid(gate * clip(state - candidate) * GATE_STEP))
+
+
+@njit(inline="always")
+def place_in_table(x):  # type: ignore[no-untyped-def]
+    """Where the sigmoid table holds a preactivation code."""
+    return min(max(x, -REACH), REACH) + REACH
 
 
 @njit(nogil=True, cache=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,6 +138,8 @@ class Linear:
 class Engine:
     """A network in the integers that are deployed; each architecture gives what `run` calls."""
 
+    spec: Any
+
     def __init__(
         self,
         workload: Workload,
@@ -168,6 +172,14 @@ class Engine:
         for layer, codes in outputs.items():
             self.shared.keep(begin.kept[layer], layer, codes, counter)
         return logits, counter.computed
+
+    @cached_property
+    def output_reading(self) -> Reading:
+        """The output layer, which reads the last layer's state."""
+        bits = self.calibration.fraction_bits(f"l{self.spec.layers - 1}.state")
+        out_bits = self.calibration.fraction_bits("logits")
+        bias = to_grid(self.weights["output_bias"], out_bits).astype(np.float32)
+        return ("output",), bits, np.full(len(bias), 2.0**out_bits, np.float32), bias
 
     def _run_fixed(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning

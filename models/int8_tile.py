@@ -12,7 +12,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.core.registry import cpu_target
 
-from models.lanes import LANES, in_line
+from models.lanes import LANES, everywhere, in_line
 
 QUAD = 4  # bytes that one int32 sum takes in at once
 FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor that is compiled for
@@ -63,7 +63,7 @@ def multiply_tile(  # type: ignore[no-untyped-def]
         columns = [builder.load(builder.gep(panel, [builder.add(place, INT64(v))]), align=1) for v in range(VECTORS)]
         results = []
         for row, total in zip(rows, totals, strict=True):
-            value = _everywhere(builder, builder.load(builder.gep(row, [step]), align=1))
+            value = everywhere(builder, builder.load(builder.gep(row, [step]), align=1), SUMS)
             results.append([_add_quads(builder, *pair) for pair in zip(total, [value] * VECTORS, columns, strict=True)])
             for v in range(VECTORS):
                 total[v].add_incoming(begin[v], before)
@@ -85,14 +85,6 @@ def multiply_tile(  # type: ignore[no-untyped-def]
     place = types.intp
     arguments = (codes, place, place, weights, place, place, starts, place, sums, place, place)
     return types.void(*arguments), codegen
-
-
-def _everywhere(builder: Any, quad: Any) -> Any:
-    """Four bytes, an int32, in every lane."""
-    undefined = ir.Constant(SUMS, ir.Undefined)
-    return builder.shuffle_vector(
-        builder.insert_element(undefined, quad, INT32(0)), undefined, ir.Constant(SUMS, [INT32(0)] * LANES)
-    )
 
 
 def _add_quads(builder: Any, total: Any, codes: Any, weights: Any) -> Any:

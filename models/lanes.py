@@ -43,6 +43,13 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: 
     return builder.bitcast(builder.gep(data, [index]), to.as_pointer())
 
 
+def everywhere(builder: Any, value: Any, kind: Any) -> Any:
+    """One value in all lanes of a vector."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(INT32, [0] * LANES))
+
+
 @in_line
 def load(typing_context, array, index):  # type: ignore[no-untyped-def]
     """Sixteen numbers of an int16, int32 or float32 array from a flat index on."""
@@ -80,9 +87,7 @@ def splat(typing_context, number):  # type: ignore[no-untyped-def]
     """One float32 in all lanes."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        undefined = ir.Constant(FLOAT, ir.Undefined)
-        first = builder.insert_element(undefined, arguments[0], ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(INT32, [0] * LANES))
+        return everywhere(builder, arguments[0], FLOAT)
 
     return lanes_type(types.float32), codegen
 

@@ -38,13 +38,18 @@ def pack(matrix: QuantizedMatrix) -> PackedMatrix:
     quads = -(-cols // QUAD)
     codes = np.zeros((padded(rows), quads * QUAD), np.int32)
     codes[:rows, :cols] = matrix.codes
-    high = (codes + 128) >> 8
-    parts = np.stack([high, codes - 256 * high] if matrix.bits == BASELINE_BITS else [codes])
+    parts = np.stack(weight_bytes(codes, matrix.bits))
     panels = parts.astype(np.int8).reshape(len(parts), -1, VECTORS, LANES, quads, QUAD)
     weights = np.ascontiguousarray(panels.transpose(0, 1, 4, 2, 3, 5)).reshape(len(parts), -1)
     scale = np.zeros(len(codes), np.float32)
     scale[:rows] = matrix.scale
     return PackedMatrix(weights, -128 * parts.sum(axis=2, dtype=np.int32), scale, rows, cols)
+
+
+def weight_bytes(codes: NDArray[np.int32], bits: int) -> list[NDArray[np.int32]]:
+    """Weight codes as the bytes that are multiplied, all signed, most significant first."""
+    high = (codes + 128) >> 8
+    return [high, codes - 256 * high] if bits == BASELINE_BITS else [codes]
 
 
 def padded(count: int) -> int:

@@ -49,7 +49,6 @@ class RecurrentEngine(Engine):
             grids = [self.own_bits.get(name, PRE_BITS) for name in inward]
             parts = zip(np.split(bias, len(inward)), grids, strict=True)
             self.bias[layer] = np.concatenate([to_grid(part, bits) for part, bits in parts]).astype(np.float32)
-        self.output_bias = to_grid(weights["output_bias"], calibration.fraction_bits("logits")).astype(np.float32)
         super().__init__(spec.workload(), weights, matrices, calibration)
 
     def _run_fixed(
@@ -93,12 +92,6 @@ class RecurrentEngine(Engine):
     def recurrent_readings(self, layer: int, cell: Cell) -> list[Reading]:
         """By the vectors that are read, in the order they are."""
         return [(names, cell.h_bits, self._to_steps(names), bias) for names, bias in cell.reads()]
-
-    @property
-    def output_reading(self) -> Reading:
-        bits = self.calibration.fraction_bits(f"l{self.spec.layers - 1}.state")
-        steps = np.full(self.spec.outputs, 2.0 ** self.calibration.fraction_bits("logits"), np.float32)
-        return ("output",), bits, steps, self.output_bias
 
     def _to_steps(self, names: tuple[str, ...]) -> NDArray[np.float32]:
         return np.repeat([np.float32(2.0 ** self.own_bits.get(name, PRE_BITS)) for name in names], self.spec.hidden)

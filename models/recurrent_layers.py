@@ -14,14 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.compiled import clip, grid, look_up
-from models.fixed_point import GATE_FRACTION_BITS, SIGMOID_REACH
+from models.compiled import GATE_STEP, blend, clip, grid, look_up, place_in_table
+from models.fixed_point import GATE_FRACTION_BITS
 from models.lanes import LANES, load, store
 from models.matvecs import make_room, result, run_step
 
 ONE = np.float32(2.0**GATE_FRACTION_BITS)
-GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
-REACH = np.float32(SIGMOID_REACH)
 ZERO = np.float32(0)
 
 
@@ -33,6 +31,16 @@ class Sequences(NamedTuple):
     lengths: NDArray[np.int64]  # [U] at least 1
     out: NDArray[np.int16]  # [frames, 2 H, padded]
     to: NDArray[np.int64]  # [U] each utterance's first frame there
+
+
+@njit(cache=True, nogil=True)
+def start(sequences, matvecs):  # type: ignore[no-untyped-def]
+    """A layer's room, held codes and states, both zeros and flat, and frames [2, rows] for `find_frames`."""
+    rows = 2 * len(sequences.lengths)
+    room = make_room(matvecs, rows)
+    size = room.rows * matvecs.width
+    held = np.zeros(len(matvecs.gates) * size, np.int16)
+    return room, held, np.zeros(size, np.int16), np.empty((2, rows), np.int64)
 
 
 @njit(cache=True, nogil=True)
@@ -58,20 +66,9 @@ def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-d
 
 
 @njit(inline="always")
-def place_in_table(x):  # type: ignore[no-untyped-def]
-    return min(max(x, -REACH), REACH) + REACH
-
-
-@njit(inline="always")
 def tanh(value, scale):  # type: ignore[no-untyped-def]
     """The table's value at twice the argument as tanh, times a scale, on a grid: tanh(x) = 2 sigmoid(2 x) - 1."""
     return grid((value + value - ONE) * scale)
-
-
-@njit(inline="always")
-def blend(z, candidate, h):  # type: ignore[no-untyped-def]
-    """z h + (1 - z) candidate; both on the state's grid."""
-    return clip(candidate + grid(z * clip(h - candidate) * GATE_STEP))
 
 
 @njit(cache=True, nogil=True)
@@ -87,10 +84,8 @@ def find_sigmoid(matvecs, room, gate, row, pre, frame, times, index):  # type: i
 @njit(cache=True, nogil=True)
 def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
     """Gates f, i, o, g. Steps count: cell_step cell steps in a product of gates, h_step state steps there."""
-    rows, width = 2 * len(sequences.lengths), matvecs.width
-    room, frames = make_room(matvecs, rows), np.empty((2, rows), np.int64)
-    held = np.zeros(len(matvecs.gates) * room.rows * width, np.int16)
-    h, cell = np.zeros(room.rows * width, np.int16), np.zeros(room.rows * width, np.float32)
+    room, held, h, frames = start(sequences, matvecs)
+    width, cell = matvecs.width, np.zeros(len(h), np.float32)
     index, gates = np.empty(4 * width, np.uint16), np.empty(4 * width, np.float32)
     once, twice = np.float32(1), np.float32(2)
     active = len(sequences.lengths)
@@ -119,13 +114,9 @@ def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step,
 @njit(cache=True, nogil=True)
 def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
     """Gates z, r in `matvecs`, then the candidate: it reads r h, or h where r acts `after` the product and its bias."""
-    rows, width = 2 * len(sequences.lengths), matvecs.width
-    room, frames = make_room(matvecs, rows), np.empty((2, rows), np.int64)
-    second = make_room(candidate, rows)
-    size = room.rows * width
-    held, candidate_held = np.zeros(len(matvecs.gates) * size, np.int16), np.zeros(size, np.int16)
-    h, gated = np.zeros(size, np.int16), np.zeros(size, np.int16)
-    z, r = np.empty(size, np.float32), np.empty(size, np.float32)
+    room, held, h, frames = start(sequences, matvecs)
+    second, candidate_held, gated, _ = start(sequences, candidate)
+    width, z, r = matvecs.width, np.empty(len(h), np.float32), np.empty(len(h), np.float32)
     index, gates = np.empty(2 * width, np.uint16), np.empty(2 * width, np.float32)
     once, twice = np.float32(1), np.float32(2)
     pre = sequences.pre
@@ -162,10 +153,8 @@ def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent
 @njit(cache=True, nogil=True)
 def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: ignore[no-untyped-def]
     """Gates z, h; the candidate is rectified."""
-    rows, width = 2 * len(sequences.lengths), matvecs.width
-    room, frames = make_room(matvecs, rows), np.empty((2, rows), np.int64)
-    held = np.zeros(len(matvecs.gates) * room.rows * width, np.int16)
-    h = np.zeros(room.rows * width, np.int16)
+    room, held, h, frames = start(sequences, matvecs)
+    width = matvecs.width
     index, z = np.empty(width, np.uint16), np.empty(width, np.float32)
     once = np.float32(1)
     pre = sequences.pre

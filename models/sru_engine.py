@@ -43,8 +43,6 @@ class SruEngine(Engine):
             ScanConstants.of(spec, k, self.x_bits[k], self.x_bits[k + 1], weights[f"v.l{k}"], weights[f"b.l{k}"])
             for k in range(spec.layers)
         ]
-        output_bits = calibration.fraction_bits("logits")
-        self.output_bias = to_grid(weights["output_bias"], output_bits).astype(np.float32)
 
     def _run_fixed(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], configuration: Configuration, begin: Beginning
@@ -90,11 +88,6 @@ class SruEngine(Engine):
             steps = np.full(self.spec.projection, 2.0**q_bits, np.float32)
             projection, bits = ((f"l{layer}.projection",), bits, steps, None), q_bits
         return projection, ((f"l{layer}.input",), bits, c.to_steps, c.bias)
-
-    @property
-    def output_reading(self) -> Reading:
-        steps = np.full(self.spec.outputs, 2.0 ** self.calibration.fraction_bits("logits"), np.float32)
-        return ("output",), self.x_bits[-1], steps, self.output_bias
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         from models.sru import ALPHA

@@ -11,12 +11,8 @@ import math
 import numpy as np
 from numba import njit
 
-from models.compiled import clip, grid, look_up
-from models.fixed_point import GATE_FRACTION_BITS, SIGMOID_REACH
+from models.compiled import blend, clip, grid, look_up, place_in_table
 from models.lanes import LANES, load, store
-
-GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
-REACH = np.float32(SIGMOID_REACH)
 
 
 @njit(cache=True, nogil=True)
@@ -118,17 +114,16 @@ def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, highway):  
                     for gate in range(2):
                         through_v = grid(load(v, gate * v.shape[1] + shift + i) * before * v_scale)
                         x_gate = clip(load(u, n * stride + (1 + gate) * width + shift + i) + through_v)
-                        store(index, gate * lanes + i, min(max(x_gate, -REACH), REACH) + REACH)
+                        store(index, gate * lanes + i, place_in_table(x_gate))
                 look_up(table, index, gates)
                 for i in range(0, lanes, LANES):
                     u0 = load(u, n * stride + shift + i)
-                    after = clip(u0 + grid(load(gates, i) * clip(load(state, i) - u0) * GATE_STEP))
+                    after = blend(load(gates, i), u0, load(state, i))
                     if highway:
                         through = load(u, n * stride + 3 * width + shift + i)
                     else:
                         through = grid(load(x, n * x.shape[1] + shift + i) * x_scale)
-                    output = clip(through + grid(load(gates, lanes + i) * clip(after - through) * GATE_STEP))
                     store(state, i, after)
-                    store(out, n * out.shape[1] + shift + i, output)
+                    store(out, n * out.shape[1] + shift + i, blend(load(gates, lanes + i), through, after))
     if out.shape[1] > width:
         out[:, width:] = 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.engine import Linear
+from models.matmul import weight_bytes
 from models.workload import BASELINE_BITS, Configuration
 
 # torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to,
@@ -82,8 +83,7 @@ class Matrix:
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         weights = bundle.codes.astype(np.int32)
-        high = (weights + 128) >> 8  # a 16-bit code's high and low byte both fit int8
-        parts = [high, weights - 256 * high] if bundle.weight_bits == BASELINE_BITS else [weights]
+        parts = weight_bytes(weights, bundle.weight_bits)
         self.rows, self.cols = weights.shape
         wide = bundle.act_bits == BASELINE_BITS
         act_bytes, self.dtype = (2, torch.int16) if wide else (1, torch.int8)
