@@ -9,31 +9,21 @@ opening the case). Seconds are processor seconds, best of 3 runs after a warm on
 
 import argparse
 import multiprocessing
-import os
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from importlib import import_module
-from unittest.mock import patch
 
 import numpy as np
 import torch
+from bench_case import DELTA, Case, alone, peak_mib, timed
 from bench_evaluate_rivals import ONNX, PlainFakeQuantized, TorchFloat, UnavailableError
 from numba import njit
 
-from dse.measure import Measurer, Task, open_measurer
-from dse.part import batches, frames_at_once
-from models.calibration import Recorder
 from models.matvecs import FRAMES_AT_ONCE, make_room, multiply_rows
 from models.recurrent_engine import UTTERANCES_AT_ONCE
-from models.registry import MODELS, preset
+from models.registry import MODELS
 from models.workload import Configuration
 
-SECONDS = 3
-FRAMES_PER_SECOND = 100
-CALIBRATION_UTTERANCES = 4
-BITS, DELTA = 8, 2  # what every quantized contender runs
 # Compiled loops, with the products inside them
 PARTS = {
     "sequences' matvecs": ("engine.run_sequences",),
@@ -50,62 +40,6 @@ RIVALS = (
     ("  glibc keeping its memory", TorchFloat, KEEP_MEMORY),
     *((name, rival, {}) for name, rival in ONNX),
 )
-
-
-class Case:
-    """A network, its engine and the utterances: `evaluate(configuration)` is one candidate, decoded where it can be."""
-
-    def __init__(self, model: str, size: str, utterances: int, hidden: int | None = None) -> None:
-        torch.set_num_threads(1)
-        self.measurer: Measurer | None = None
-        if size == "edge" and hidden is None:
-            self.measurer = open_measurer(Task(model, size, None, "synthetic", None, cache_mib=0))  # each run whole
-            self.measurer.split = self.measurer.split.take(range(min(utterances, len(self.measurer.split))))
-            self.engine, split = self.measurer.engine, self.measurer.split
-            self.spec, self.weights = self.engine.spec, self.engine.weights
-            self.features, self.offsets, self.calibration = split.features, split.offsets, self.engine.calibration
-        else:
-            torch.manual_seed(0)
-            self.spec = preset(model, size)
-            if hidden is not None:
-                self.spec = replace(self.spec, hidden=hidden)
-            self.offsets = np.arange(utterances + 1) * SECONDS * FRAMES_PER_SECOND
-            rng = np.random.default_rng(0)
-            self.features = rng.normal(size=(self.offsets[-1], self.spec.features)).astype(np.float32)
-            network, recorder = self.spec.network().eval(), Recorder(self.spec.workload().names)
-            few = self.offsets[: CALIBRATION_UTTERANCES + 1]
-            with torch.no_grad():
-                network(torch.tensor(self.features[: few[-1]]), torch.tensor(few), recorder)
-            self.calibration, self.weights = recorder.calibration(), network.arrays()
-            self.engine = self.spec.engine(self.weights, self.calibration)
-        self.workload = self.spec.workload()
-        self.macs = self.workload.macs_per_frame * len(self.features)
-
-    def infer(self, configuration: Configuration) -> None:
-        for batch in batches(np.diff(self.offsets), frames_at_once(self.workload)):
-            bounds = self.offsets[batch.start : batch.stop + 1]
-            self.engine.run(self.features[bounds[0] : bounds[-1]], bounds - bounds[0], configuration)
-
-    def evaluate(self, configuration: Configuration) -> None:
-        if self.measurer is not None:
-            self.measurer.measure(configuration)
-        else:
-            self.infer(configuration)
-
-    @property
-    def configuration(self) -> Configuration:
-        return Configuration.uniform(self.workload, BITS, delta=DELTA)
-
-
-def peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def timed(work: object, *arguments: object) -> tuple[float, float, object]:
-    """Processor seconds, seconds and result."""
-    wall, start = time.perf_counter(), time.process_time()
-    result = work(*arguments)
-    return time.process_time() - start, time.perf_counter() - wall, result
 
 
 def profile(case: Case) -> dict[str, float]:
@@ -197,13 +131,6 @@ def peak_macs_per_second() -> float:
     a, b = (torch.randint(-128, 127, (2048, 2048), dtype=torch.int8) for _ in range(2))
     torch._int_mm(a, b)
     return 2048**3 / min(timed(torch._int_mm, a, b)[0] for _ in range(7))
-
-
-def alone(work: object, *arguments: object, environment: dict[str, str] | None = None) -> object:
-    """In a process of its own, with `environment` besides."""
-    context = multiprocessing.get_context("spawn")
-    with patch.dict(os.environ, environment or {}), ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(work, *arguments).result()
 
 
 def report(model: str, size: str, utterances: int, peak: float) -> None:

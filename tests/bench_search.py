@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from bench_evaluate import Case, timed
+from bench_case import Case, timed
 from bench_evaluate_rivals import PlainFakeQuantized
 
 from dse.evaluate import Evaluation, judge
