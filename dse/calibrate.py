@@ -14,8 +14,8 @@ from dse.cache import cache_dir, write_atomically
 from dse.corpora import Corpus
 from dse.data import SETTINGS, load_split
 from models import compiled_code_folder
-from models.calibration import Calibration, Recorder
 from models.checkpoint import Checkpoint
+from models.quantization.calibration import Calibration, Recorder
 
 # The first utterances of every training speaker: all speakers, about 2 minutes of speech of the embedded corpus.
 CALIBRATION_PER_SPEAKER = 2

@@ -11,7 +11,7 @@ from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
     from dse.data import Split
-    from models.engine import Engine
+    from models.engines.engine import Engine
 
 CPU, GPU = DEVICES = ("cpu", "cuda")
 PROOF_UTTERANCES = 20

@@ -17,13 +17,13 @@ from dse.evaluate import MAX4, WHOLE
 from dse.part import CACHE_MIB, Part, batches, frames_at_once, joined, mean, quarter_errors_percent, stages
 from dse.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
-from models.registry import preset
+from models.registry import build_engine, preset
 from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
     from dse.data import Split
-    from models.calibration import Calibration
     from models.checkpoint import Checkpoint
+    from models.quantization.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,16 @@ class Measurer:
         self.workload = checkpoint.spec.workload()
         self.batch_frames = frames_at_once(self.workload)
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
-        self.engine = checkpoint.spec.engine(checkpoint.weights, calibration, device)
+        self.engine = build_engine(checkpoint.spec, checkpoint.weights, calibration, device)
         if device != CPU:
-            from models.torch_engine import FRAMES_PER_BATCH
+            from models.gpu.batch import FRAMES_PER_BATCH
 
             # many utterances a step are what a GPU is quick at, and its memory is what bounds them
             self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
-            compiled = checkpoint.spec.engine(checkpoint.weights, calibration)
+            compiled = build_engine(checkpoint.spec, checkpoint.weights, calibration)
             require_same(self.engine, compiled, split, self.workload, device)
         else:
-            self.engine.shared.limit = cache_mib * 2**20
+            self.engine.prefixes.limit_bytes = cache_mib * 2**20
         self.corpus, self.split, self.error = corpus, split, error
 
     @cached_property

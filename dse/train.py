@@ -19,7 +19,7 @@ from dse.device import CPU, DEVICES, GPU, require_gpu, require_known
 from dse.errors import one_line_errors
 from dse.float_network import first_decoder, float_error, frame_targets_of, references, run_float
 from dse.train_state import TrainState
-from models.registry import MODELS, preset, spec_from_json
+from models.registry import MODELS, build_network, preset, spec_from_json
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +75,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
     decoder = first_decoder(data)
     torch.manual_seed(settings.seed)
-    network = spec.network().to(device_of(settings))
+    network = build_network(spec).to(device_of(settings))
     network.dropout = settings.dropout
     network.input_mean.copy_(torch.from_numpy(data.features.mean(axis=0)))
     network.input_std.copy_(torch.from_numpy(data.features.std(axis=0)))

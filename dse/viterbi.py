@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.phones import PHONES_48, STATES_PER_PHONE
-from models.lanes import LANES, greatest, load, splat, store
+from models.kernels.lanes import LANES, greatest, load, splat, store
 
 PHONES = len(PHONES_48)  # a multiple of LANES
 TARGETS = PHONES * STATES_PER_PHONE

@@ -23,7 +23,7 @@ from dse.limits import Limit
 from dse.pricing import open_platforms
 from dse.screen import Screen, baseline_sample
 from dse.space import Genome
-from models.shared_layers import beginnings, inner_layers
+from models.engines.prefix_cache import inner_layers, prefixes
 from models.workload import Configuration
 from platforms import Platform
 
@@ -169,7 +169,7 @@ class Processes:
 
 def _begins(job: Job) -> list[Hashable]:
     names = tuple(name for name, _ in job.configuration)
-    return beginnings(inner_layers(names), job.configuration)
+    return prefixes(inner_layers(names), job.configuration)
 
 
 def _new_executor() -> ProcessPoolExecutor:

@@ -16,7 +16,7 @@ def compiled_code_folder() -> Path:
     steps that were compiled into it from other files: an upgrade would go on with the old integers.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     beside = Path(__file__).parent
     writable = os.access(beside, os.W_OK)

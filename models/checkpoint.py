@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.registry import ModelSpec, spec_from_json
+from models.registry import Spec, build_network, spec_from_json
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
@@ -25,7 +25,7 @@ HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    spec: ModelSpec
+    spec: Spec
     weights: dict[str, NDArray[np.float32]]
     decoder: Mapping[str, NDArray[Any]]
     card: dict[str, Any]
@@ -34,7 +34,7 @@ class Checkpoint:
         """The float network with these weights, ready to run: a torch module."""
         import torch
 
-        network = self.spec.network().eval()
+        network = build_network(self.spec).eval()
         network.load_state_dict({name: torch.from_numpy(array) for name, array in self.weights.items()})
         return network
 
@@ -63,7 +63,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     temporary.replace(path)
 
 
-def read_card(path: Path) -> tuple[ModelSpec, dict[str, Any]]:
+def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
     """Sizes and card, from the file's header alone. Raises ValueError on a damaged file."""
     try:
         with path.open("rb") as file:

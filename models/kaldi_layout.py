@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.registry import ModelSpec, spec_from_json
-from models.sru import ALPHA
+from models.networks.sru import ALPHA
+from models.registry import Spec, spec_from_json
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -101,7 +101,7 @@ BATCH_NORM = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.
 
 def to_spec_and_weights(
     model: str, network: Tensors, output: Tensors, candidate_scale: float = 1.0
-) -> tuple[ModelSpec, Weights]:
+) -> tuple[Spec, Weights]:
     """Sizes, as read off the tensors, and parameters. Features are taken as they come: mean 0, deviation 1.
 
     Raises ValueError for a model other than lstm, gru, ligru and sru, and in one line for tensors that are missing, of

@@ -1,33 +1,69 @@
-"""The models by name: one line each, loaded when asked for."""
+"""The models by name, and what each is built from. Strings, loaded when asked for.
+
+To add a model:
+1. `models/networks/x.py`: a frozen dataclass of its sizes (see `Spec`) and PRESETS. A gated recurrent network inherits
+   `models.networks.recurrent.Recurrent` and brings its gates and its float step; its float network is there already.
+2. `models/engines/integer_network.py`: how its layers are described in integers, where it is of a new family.
+3. `models/engines/`: the compiled engine that runs that description, or a cell in `recurrent_cells.CELLS`.
+4. `models/gpu/`: the same in torch operations, or a cell in `recurrent.CELLS`.
+5. A line in MODELS. `tests/numbers/test_model_conformance.py` then holds it to what every model must keep.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from models.workload import Workload
 
 if TYPE_CHECKING:
-    from models.engine import Engine
+    import numpy as np
+    from numpy.typing import NDArray
 
-# name -> module that holds the sizes (a frozen dataclass, see ModelSpec) and PRESETS
+    from models.engines.engine import Engine
+    from models.quantization.calibration import Calibration
+
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Where a model's sizes, float network and engines are, each as "module:class"."""
+
+    spec: str  # its module holds PRESETS too
+    network: str
+    engine: str
+    gpu_engine: str
+
+
+_GATED = ("models.networks.recurrent_network:RecurrentNetwork", "models.engines.recurrent:RecurrentEngine",
+          "models.gpu.recurrent:GpuRecurrentEngine")  # fmt: skip
 MODELS = {
-    "sru": "models.sru:Sru",
-    "lstm": "models.lstm:Lstm",
-    "gru": "models.gru:Gru",
-    "ligru": "models.ligru:Ligru",
+    "sru": Parts(
+        "models.networks.sru:Sru",
+        "models.networks.sru_network:SruNetwork",
+        "models.engines.sru:SruEngine",
+        "models.gpu.sru:GpuSruEngine",
+    ),
+    "lstm": Parts("models.networks.lstm:Lstm", *_GATED),
+    "gru": Parts("models.networks.gru:Gru", *_GATED),
+    "ligru": Parts("models.networks.ligru:Ligru", *_GATED),
 }
 
 
-class ModelSpec(Protocol):
-    """A network's sizes. Only `network` and what runs it load torch."""
+class Spec(Protocol):
+    """A network's sizes: a frozen dataclass that loads no torch."""
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def features(self) -> int: ...
+
+    @property
+    def layers(self) -> int: ...
 
     @property
     def outputs(self) -> int: ...
@@ -35,46 +71,62 @@ class ModelSpec(Protocol):
     def workload(self) -> Workload: ...
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The network's parameters and buffers; loads no torch."""
-        ...
-
-    def network(self) -> Any:
-        """The float network, a torch module: forward(features, offsets, trace=None) -> logits."""
-        ...
-
-    def engine(self, weights: dict[str, NDArray[np.float32]], calibration: Any, device: str = "cpu") -> Engine:
-        """The quantized network, with the same integers on every device of torch."""
+        """Parameters and buffers of the network."""
         ...
 
     def to_json(self) -> dict[str, Any]: ...
 
 
-def _load(model: str) -> tuple[Any, type]:
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _parts(model: str) -> Parts:
     if model not in MODELS:
         raise ValueError(f"unknown model '{model}'; there are {', '.join(sorted(MODELS))}")
-    module_name, class_name = MODELS[model].split(":")
-    module = import_module(module_name)
-    return module, getattr(module, class_name)
+    return MODELS[model]
 
 
-def presets(model: str) -> Mapping[str, ModelSpec]:
-    """The model's size presets by name."""
-    found: Mapping[str, ModelSpec] = _load(model)[0].PRESETS
+def presets(model: str) -> Mapping[str, Spec]:
+    """Sizes by the preset's name. Raises ValueError on an unknown model."""
+    found: Mapping[str, Spec] = import_module(_parts(model).spec.partition(":")[0]).PRESETS
     return found
 
 
-def preset(model: str, name: str) -> ModelSpec:
+def preset(model: str, name: str) -> Spec:
+    """Raises ValueError on an unknown model or preset."""
     known = presets(model)
     if name not in known:
         raise ValueError(f"unknown preset '{name}' of {model}; there are {', '.join(sorted(known))}")
     return known[name]
 
 
-def spec_from_json(model: str, sizes: Mapping[str, Any]) -> ModelSpec:
+def spec_from_json(model: str, sizes: Mapping[str, Any]) -> Spec:
     """Raises ValueError on an unknown model, an unknown size or a value out of range."""
-    _, spec_class = _load(model)
+    spec_class = _load(_parts(model).spec)
     try:
-        spec: ModelSpec = spec_class(**sizes)
+        spec: Spec = spec_class(**sizes)
     except TypeError as error:
         raise ValueError(f"{model}: {error}") from error
     return spec
+
+
+def build_network(spec: Spec) -> Any:
+    """The float network, a trainable torch module: forward(features, offsets, trace=None) -> logits."""
+    return _load(_parts(spec.name).network)(spec)
+
+
+def build_engine(
+    spec: Spec, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str = CPU
+) -> Engine:
+    """The quantized, delta-gated network: compiled loops on the CPU, torch operations on any other device of torch's.
+
+    Both give the same integers.
+    """
+    parts = _parts(spec.name)
+    if device == CPU:
+        engine: Engine = _load(parts.engine)(spec, weights, calibration)
+    else:
+        engine = _load(parts.gpu_engine)(spec, weights, calibration, device)
+    return engine

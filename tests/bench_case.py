@@ -13,8 +13,8 @@ import torch
 
 from dse.measure import Measurer, Task, open_measurer
 from dse.part import batches, frames_at_once
-from models.calibration import Recorder
-from models.registry import preset
+from models.quantization.calibration import Recorder
+from models.registry import build_engine, build_network, preset
 from models.workload import Configuration
 
 SECONDS = 3
@@ -43,12 +43,12 @@ class Case:
             self.offsets = np.arange(utterances + 1) * SECONDS * FRAMES_PER_SECOND
             rng = np.random.default_rng(0)
             self.features = rng.normal(size=(self.offsets[-1], self.spec.features)).astype(np.float32)
-            network, recorder = self.spec.network().eval(), Recorder(self.spec.workload().names)
+            network, recorder = build_network(self.spec).eval(), Recorder(self.spec.workload().names)
             few = self.offsets[: CALIBRATION_UTTERANCES + 1]
             with torch.no_grad():
                 network(torch.tensor(self.features[: few[-1]]), torch.tensor(few), recorder)
             self.calibration, self.weights = recorder.calibration(), network.arrays()
-            self.engine = self.spec.engine(self.weights, self.calibration)
+            self.engine = build_engine(self.spec, self.weights, self.calibration)
         self.workload = self.spec.workload()
         self.macs = self.workload.macs_per_frame * len(self.features)
 

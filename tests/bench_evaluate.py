@@ -13,21 +13,24 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 
-import numpy as np
 import torch
 from bench_case import DELTA, Case, alone, peak_mib, timed
 from bench_evaluate_rivals import ONNX, PlainFakeQuantized, TorchFloat, UnavailableError
 from numba import njit
 
-from models.matvecs import FRAMES_AT_ONCE, make_room, multiply_rows
-from models.recurrent_engine import UTTERANCES_AT_ONCE
+from models.engines.compiled import Packer
+from models.engines.recurrent import UTTERANCES_AT_ONCE
+from models.kernels.matvecs import FRAMES_AT_ONCE, make_scratch, multiply_rows
 from models.registry import MODELS
 from models.workload import Configuration
 
 # Compiled loops, with the products inside them
 PARTS = {
-    "sequences' matvecs": ("engine.run_sequences",),
-    "recurrence": ("sru_engine.scan_fixed", *(f"recurrent_cells.{cell}_layer" for cell in ("lstm", "gru", "ligru"))),
+    "sequences' matvecs": ("engines.compiled.run_sequences",),
+    "recurrence": (
+        "engines.sru.scan_fixed",
+        *(f"engines.recurrent_cells.{cell}_layer" for cell in ("lstm", "gru", "ligru")),
+    ),
 }
 
 
@@ -56,7 +59,7 @@ def profile(case: Case) -> dict[str, float]:
         return watched
 
     for part, paths in PARTS.items():
-        for module, name in (path.split(".") for path in paths):
+        for module, name in (path.rsplit(".", 1) for path in paths):
             loaded = import_module(f"models.{module}")
             if hasattr(loaded, name):
                 setattr(loaded, name, watch(getattr(loaded, name), part))
@@ -71,21 +74,20 @@ def profile(case: Case) -> dict[str, float]:
 
 def multiplications(case: Case) -> float:
     """Seconds of an evaluation's integer products alone, as many rows at once as the engine takes."""
-    linear, seconds = case.engine.linear, 0.0
+    packer, seconds = Packer(), 0.0
     for matvec in case.workload:
-        steps = np.ones(matvec.rows, np.float32)
-        matvecs = linear.readers((matvec.name,), 0, steps, None, case.configuration).matvecs
+        matvecs = packer.open((case.engine.quantizer.matvec(matvec.name, case.configuration),)).matvecs
         rows = FRAMES_AT_ONCE if matvec.passes == 1 else 2 * UTTERANCES_AT_ONCE
-        room = make_room(matvecs, rows)
-        multiply_again(matvecs, room, rows, 1)
-        seconds += timed(multiply_again, matvecs, room, rows, len(case.features) * matvec.passes // rows)[0]
+        scratch = make_scratch(matvecs, rows)
+        multiply_again(matvecs, scratch, rows, 1)
+        seconds += timed(multiply_again, matvecs, scratch, rows, len(case.features) * matvec.passes // rows)[0]
     return seconds
 
 
 @njit(nogil=True)
-def multiply_again(matvecs, room, rows, turns):  # type: ignore[no-untyped-def]
+def multiply_again(matvecs, scratch, rows, turns):  # type: ignore[no-untyped-def]
     for _ in range(turns):
-        multiply_rows(matvecs, room, rows)
+        multiply_rows(matvecs, scratch, rows)
 
 
 def measure_engine(model: str, size: str, utterances: int) -> dict:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from models.quantizer import code_range, quantize_matrix
-from models.recurrent_engine import fold_batch_norm
-from models.sru import ALPHA
+from models.engines.gated_integers import fold_batch_norm
+from models.networks.sru import ALPHA
+from models.quantization.quantizer import code_range, quantize_matrix
 
 GATES = {"lstm": 4, "gru": 3}
 BATCH = 128  # utterances; all contenders run padded batches of this size, time first

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import time
 
-from models.sru import Sru
+from models.networks.sru import Sru
 from models.workload import Configuration, Setting
 from platforms import PLATFORMS, open_platform
 

@@ -1,60 +1,103 @@
-"""Which package may import which, read from the source; and what must not be loaded by looking."""
+"""The rooms and who may import whom, read from the source; and what must not be loaded by looking."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-ROOMS = ("dse", "models", "platforms")
-HEAVY = ("torch", "numba", "optuna", "pymoo", "plotly", "matplotlib")
-
-
-def imports(path, top_level_only=False):
-    """Modules that a file imports; below `if TYPE_CHECKING` nothing is loaded."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    skipped = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
-            skipped |= {id(child) for child in ast.walk(node)}
-        if top_level_only and isinstance(node, ast.FunctionDef):
-            skipped |= {id(child) for child in ast.walk(node)}
-    found = set()
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("dse", "models", "platforms")
+# Top to bottom: a room imports only rooms below it, and files of its own.
+ROOMS = [
+    "dse",  # the commands, and the package's face
+    "dse.reports",
+    "dse.exporters",
+    "dse.exploration",
+    "dse.training",
+    "dse.study",
+    "dse.evaluator",
+    "dse.corpora",
+    "dse.phones",
+    "dse.searchers",
+    "dse.design",
+    "platforms",
+    "models",  # registry, checkpoint, layouts of others
+    "models.gpu",
+    "models.engines",
+    "models.networks",
+    "models.kernels",
+    "models.quantization",
+    "models.workload",
+]
+HEAVY = ("torch", "numba", "optuna", "pymoo", "plotly", "matplotlib", "pandas")
 
 
 def files(package):
     return sorted((ROOT / package).rglob("*.py"))
 
 
+SOURCES = [path for package in PACKAGES for path in files(package)]
+
+
+def name_of(path):
+    """Module of a file, 'dse.corpora' of its __init__."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in SOURCES}
+
+
+def imports(path):
+    """Modules that a file imports anywhere, for types too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            found |= submodules or {node.module}
+    return found
+
+
+def room_of(module):
+    """The most special room that the module is in."""
+    return max((room for room in ROOMS if module == room or module.startswith(f"{room}.")), key=len)
+
+
 def starts(modules, *prefixes):
     return {module for module in modules if any(module == p or module.startswith(f"{p}.") for p in prefixes)}
 
 
-def names(paths):
+def ids(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
 def test_there_is_something_to_read():
-    assert all(len(files(package)) > 2 for package in ROOMS)
+    assert all(len(files(package)) > 2 for package in PACKAGES)
 
 
-@pytest.mark.parametrize("path", files("models"), ids=names(files("models")))
+@pytest.mark.parametrize("path", SOURCES, ids=ids(SOURCES))
+def test_no_import_goes_up(path):
+    mine = ROOMS.index(room_of(name_of(path)))
+    for module in starts(imports(path), *PACKAGES):
+        if module in ("dse", "models") and path.name == "__init__.py" and path.parent.parent == ROOT:
+            continue  # a package's face
+        if MODULES[module].parent == ROOT / "dse" and module != "dse":
+            continue  # still waiting in the hall for its room
+        assert ROOMS.index(room_of(module)) >= mine, f"{module} is above {ROOMS[mine]}"
+
+
+@pytest.mark.parametrize("path", files("models"), ids=ids(files("models")))
 def test_models_import_neither_dse_nor_platforms(path):
     assert not starts(imports(path), "dse", "platforms")
 
 
-@pytest.mark.parametrize("path", files("platforms"), ids=names(files("platforms")))
+@pytest.mark.parametrize("path", files("platforms"), ids=ids(files("platforms")))
 def test_platforms_import_only_the_workload_and_no_torch(path):
     found = imports(path)
     assert not starts(found, "dse", "torch", "numba")
@@ -66,7 +109,7 @@ def test_the_vocabulary_needs_the_standard_library_only():
     assert tops <= set(sys.stdlib_module_names) | {"__future__"}
 
 
-@pytest.mark.parametrize("path", [p for package in ROOMS for p in files(package)])
+@pytest.mark.parametrize("path", SOURCES, ids=ids(SOURCES))
 def test_nothing_imports_notebooks_studies_or_tests(path):
     assert not starts(imports(path), "notebooks", "studies", "tests")
 
@@ -94,7 +137,16 @@ def test_a_dry_run_loads_no_torch(platform, tmp_path):
     assert "genomes" in done.stdout
 
 
-@pytest.mark.parametrize("module", ["models.workload", "platforms", "platforms.silago", "models.sru", "dse.measure"])
+LIGHT = ["models.workload", "platforms", "platforms.silago", "models.networks.sru", "models.registry", "dse.measure"]
+LIGHT += ["models.engines.integer_network", "models.engines.network_quantizer"]
+
+
+@pytest.mark.parametrize("module", LIGHT)
 def test_looking_at_a_package_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_no_import_circle_in_models_and_platforms():
+    graph = {m: imports(path) & MODULES.keys() - {m} for m, path in MODULES.items() if not m.startswith("dse")}
+    list(graphlib.TopologicalSorter(graph).static_order())

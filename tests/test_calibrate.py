@@ -9,14 +9,14 @@ from test_torch_engine import SPECS
 
 from dse import calibrate
 from dse.measure import Task, open_measurer
-from models.calibration import Calibration
-from models.registry import MODELS
+from models.quantization.calibration import Calibration
+from models.registry import MODELS, build_network
 from models.workload import Configuration
 
 
 @pytest.mark.parametrize("kind", SPECS)
 def test_shapes_are_the_networks_own(kind):
-    arrays = SPECS[kind].network().arrays()
+    arrays = build_network(SPECS[kind]).arrays()
     assert SPECS[kind].shapes() == {name: array.shape for name, array in arrays.items()}
 
 

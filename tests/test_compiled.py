@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SCRIPT = """
 import numpy as np
-from models.matvecs import Matvecs, send
+from models.kernels.matvecs import Matvecs, send
 codes, none = np.zeros(32, np.int16), np.zeros(0, np.float32)
 gates, products = np.array([[1, -128, 127, 0]]), np.zeros((1, 6), np.int64)
 weights, starts = np.zeros(0, np.int8), np.zeros(0, np.int32)
@@ -31,7 +31,7 @@ def test_a_constant_changed_in_another_file_is_compiled_anew(tmp_path, monkeypat
         return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
 
     assert (run(), run()) == ("2", "2")  # 1.5, half to even; compiled, then read back
-    constants = tmp_path / "models" / "fixed_point.py"
+    constants = tmp_path / "models" / "quantization" / "fixed_point.py"
     text = constants.read_text()
     assert "ROUNDER = np.float32(1.5 * 2**23)" in text
     constants.write_text(text.replace("ROUNDER = np.float32(1.5 * 2**23)", "ROUNDER = np.float32(1.5 * 2**22)"))

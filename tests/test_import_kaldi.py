@@ -15,6 +15,7 @@ from torch import nn
 from dse.import_kaldi import main
 from models.checkpoint import load, read_card
 from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.registry import build_network
 
 FEATURES, HIDDEN, LAYERS, OUTPUTS = 5, 6, 3, 11
 LENGTHS = [1, 2, 9, 17]
@@ -167,7 +168,7 @@ def folder(tmp_path):
 
 def imported_logits(folder: Path, utterances: list[torch.Tensor]) -> list[np.ndarray]:
     checkpoint = load(folder / FILES["out"])
-    network = checkpoint.spec.network().eval()
+    network = build_network(checkpoint.spec).eval()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.weights.items()})
     offsets = torch.tensor([0, *np.cumsum([len(x) for x in utterances])])
     with torch.no_grad():

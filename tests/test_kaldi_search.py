@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from kaldi_tree import COLUMNS, SENONES, write_kaldi
 
-import models.sru
+import models.networks.sru
 from dse.corpora import open_corpus
 from dse.import_kaldi import with_corpus
 from dse.measure import Task, open_measurer
 from dse.search_command import main as search
 from dse.train import main as train
 from models.checkpoint import Checkpoint, load, save
-from models.ligru import Ligru
+from models.networks.ligru import Ligru
+from models.registry import build_network
 from models.workload import Configuration
 
 
@@ -20,7 +21,7 @@ from models.workload import Configuration
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=12, projection=8))
+    monkeypatch.setitem(models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=2, hidden=12, projection=8))
     write_kaldi(tmp_path / "data")
     return str(tmp_path / "data")
 
@@ -38,7 +39,7 @@ def test_trained_on_senones_and_searched(data: str, capsys: pytest.CaptureFixtur
 
 def test_an_imported_network_gets_its_decoder_from_the_corpus(data: str) -> None:
     spec = Ligru(features=COLUMNS, layers=1, hidden=6, outputs=SENONES, candidate_scale=0.8)
-    bare = Checkpoint(spec, spec.network().arrays(), {}, {"imported": {}})
+    bare = Checkpoint(spec, build_network(spec).arrays(), {}, {"imported": {}})
     save(Path("bare.safetensors"), bare)
     task = Task("ligru", "edge", "bare.safetensors", "kaldi", data)
     with pytest.raises(ValueError, match="holds no decoder; import it again with --corpus"):
@@ -50,4 +51,4 @@ def test_an_imported_network_gets_its_decoder_from_the_corpus(data: str) -> None
     assert floats.error_percent == pytest.approx(complete.card["float_error_percent"]["validation"])
     other = Ligru(features=COLUMNS + 1, layers=1, hidden=6, outputs=SENONES)
     with pytest.raises(ValueError, match=f"the network has {COLUMNS + 1} features, corpus kaldi has {COLUMNS}"):
-        with_corpus(Checkpoint(other, other.network().arrays(), {}, {}), open_corpus("kaldi", data))
+        with_corpus(Checkpoint(other, build_network(other).arrays(), {}, {}), open_corpus("kaldi", data))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from models.compiled import clip, grid
-from models.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
+from models.kernels.elementwise import clip, grid
+from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
 
 RNG = np.random.default_rng(0)
 X, Y = (RNG.normal(size=5 * LANES).astype(np.float32) * 1000 for _ in range(2))

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.int8_tile import QUAD, TILE_ROWS
-from models.matmul import multiply, pack, padded
-from models.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix
+from models.kernels.int8_tile import QUAD, TILE_ROWS
+from models.kernels.matmul import multiply, pack, padded
+from models.quantization.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix
 
 
 def random_matrix(rng: np.random.Generator, rows: int, cols: int, bits: int) -> QuantizedMatrix:

@@ -6,49 +6,44 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.calibration import Calibration
-from models.engine import Linear, padded_rows
-from models.matmul import padded
-from models.matvecs import make_room, run_step
-from models.quantizer import Histogram, code_range
-from models.workload import Configuration, MatVec, Setting, Workload
+from models.engines.compiled import Packer, padded_rows
+from models.engines.integer_network import IntegerMatVec
+from models.kernels.matmul import padded
+from models.kernels.matvecs import make_scratch, run_step
+from models.quantization.quantizer import code_range, quantize_matrix
 
 BITS = 6  # fraction bits of what is read
 
 
 def opened(seed, rows, cols, chosen):
-    """The matvecs m0, m1, ... of random matrices with the settings `chosen`, and what makes their results."""
+    """The matvecs m0, m1, ... of random matrices with the settings `chosen`, which read one vector; and opened."""
     rng = np.random.default_rng(seed)
-    names = tuple(f"m{k}" for k in range(len(chosen)))
-    workload = Workload("test", tuple(MatVec(name, rows, cols, "input") for name in names), 0, 0)
-    matrices = {name: rng.normal(size=(rows, cols)).astype(np.float32) for name in names}
-    scales = {(name, bits): float(np.float32(rng.uniform(0.02, 3))) for name in names[:1] for bits in (2, 4, 8)}
-    scales |= {(name, bits): scales["m0", bits] for name in names for bits in (2, 4, 8)}  # they read the same vector
-    linear = Linear(workload, matrices, Calibration(dict.fromkeys(names, Histogram.of(np.ones(1))), {}, scales))
-    to_steps = (2.0 ** rng.integers(0, 9, rows * len(names))).astype(np.float32)
-    bias = rng.integers(-2000, 2000, len(to_steps)).astype(np.float32)
-    configuration = Configuration(tuple(zip(names, (Setting(*s) for s in chosen), strict=True)))
-    return linear, linear.readers(names, BITS, to_steps, bias, configuration), to_steps, bias, configuration
+    steps = {bits: float(np.float32(rng.uniform(0.02, 3))) for bits in (2, 4, 8)} | {16: 2.0**-BITS}
+    matvecs = []
+    for k, (weight_bits, act_bits, delta) in enumerate(chosen):
+        matrix = quantize_matrix(rng.normal(size=(rows, cols)).astype(np.float32), weight_bits)
+        result_bits = rng.integers(0, 9, rows).astype(np.int8)
+        scale = matrix.scale * np.float32(steps[act_bits]) * (2.0**result_bits).astype(np.float32)
+        divisor = np.float32(steps[act_bits] * 2.0**BITS)
+        bias = rng.integers(-2000, 2000, rows).astype(np.int16)
+        matvecs.append(IntegerMatVec(f"m{k}", matrix, act_bits, delta, BITS, divisor, scale, result_bits, bias))
+    return matvecs, Packer().open(matvecs)
 
 
-def plain(linear, name, setting, x, to_steps, bias):
-    """One matvec over one utterance x int16 [T, cols]: results [T, rows], how much was sent, the held codes."""
-    weight_bits, act_bits, delta = setting.effect
-    matrix = linear.quantized(name, weight_bits)
-    step = np.float32(2.0**-BITS if act_bits == 16 else linear.calibration.scale(name, act_bits))
-    held, sent, results, helds = np.zeros(x.shape[1], np.int64), 0, [], []
+def plain(matvec, x):
+    """One matvec over one utterance x int16 [T, cols]: results [T, rows], and how much was sent."""
+    held, sent, results = np.zeros(x.shape[1], np.int64), 0, []
     for row in x:
         codes = row.astype(np.int64)
-        if act_bits < 16:
-            quotient = row.astype(np.float32) / np.float32(float(step) * 2.0**BITS)
-            codes = np.rint(np.clip(quotient, *code_range(act_bits))).astype(np.int64)
-        moved = np.abs(codes - held) > delta
+        if matvec.act_bits < 16:
+            quotient = row.astype(np.float32) / matvec.divisor
+            codes = np.rint(np.clip(quotient, *code_range(matvec.act_bits))).astype(np.int64)
+        moved = np.abs(codes - held) > matvec.delta
         held, sent = np.where(moved, codes, held), sent + int(moved.sum())
-        assert np.abs(held - codes).max() <= delta
-        sums = (held @ matrix.codes.T.astype(np.int64)).astype(np.float32)
-        results.append(np.rint(np.clip(sums * (matrix.scale * step * to_steps), -(2**15), 2**15 - 1)))
-        helds.append(held)
-    return np.clip(np.array(results) + bias, -(2**15), 2**15 - 1), sent
+        assert np.abs(held - codes).max() <= matvec.delta
+        sums = (held @ matvec.matrix.codes.T.astype(np.int64)).astype(np.float32)
+        results.append(np.rint(np.clip(sums * matvec.scale, -(2**15), 2**15 - 1)))
+    return np.clip(np.array(results) + matvec.bias, -(2**15), 2**15 - 1), sent
 
 
 settings_of = st.lists(
@@ -68,7 +63,7 @@ settings_of = st.lists(
 )
 @settings(max_examples=60, deadline=None)
 def test_sequences_equal_the_plain_ones(seed, rows, cols, lengths, chosen, loud):
-    linear, readers, to_steps, bias, configuration = opened(seed, rows, cols, chosen)
+    matvecs, readers = opened(seed, rows, cols, chosen)
     rng = np.random.default_rng(seed + 1)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     # slow enough for gates to hold some of it
@@ -79,14 +74,14 @@ def test_sequences_equal_the_plain_ones(seed, rows, cols, lengths, chosen, loud)
     to = ends - np.diff(offsets)[order]
     out = np.full((offsets[-1], readers.width), 7, np.int16)
     readers.run(padded_rows(x), offsets[order], np.diff(offsets)[order], out, to)
-    for m, (name, setting) in enumerate(configuration):
-        block, total = slice(m * rows, (m + 1) * rows), 0
+    for m, matvec in enumerate(matvecs):
+        total = 0
         column = m * padded(rows)
         for place, u in zip(to, order, strict=True):
             if not lengths[u]:
                 continue
             utterance = x[offsets[u] : offsets[u + 1]]
-            expected, sent = plain(linear, name, setting, utterance, to_steps[block], bias[block])
+            expected, sent = plain(matvec, utterance)
             assert (out[place : place + lengths[u], column : column + rows] == expected).all()
             assert not out[place : place + lengths[u], column + rows : column + padded(rows)].any()
             total += sent
@@ -98,22 +93,24 @@ def test_sequences_equal_the_plain_ones(seed, rows, cols, lengths, chosen, loud)
 @settings(max_examples=40, deadline=None)
 def test_steps_equal_sequences(seed, cols, rows, chosen):
     """Vectors of several utterances side by side, step by step; the shorter ones end first."""
-    _, readers, _, _, _ = opened(seed, rows, cols, chosen)
-    _, stepwise, _, _, _ = opened(seed, rows, cols, chosen)
+    _, readers = opened(seed, rows, cols, chosen)
+    _, stepwise = opened(seed, rows, cols, chosen)
     lengths = np.array([9, 9, 4, 1])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     x = np.random.default_rng(seed).integers(-3000, 3000, (offsets[-1], cols)).astype(np.int16)
     x = padded_rows(x)
     out = readers.run(x, offsets[:-1], lengths, np.empty((len(x), readers.width), np.int16))
     matvecs = stepwise.matvecs
-    room = make_room(matvecs, len(lengths))
-    held = np.zeros(len(matvecs.gates) * room.rows * matvecs.width, np.int16)
+    scratch = make_scratch(matvecs, len(lengths))
+    held = np.zeros(len(matvecs.gates) * scratch.rows * matvecs.width, np.int16)
     for t in range(9):
         count = int((lengths > t).sum())
         frames = offsets[:count] + t
-        run_step(matvecs, room, np.pad(x[frames], ((0, room.rows - count), (0, 0))).ravel(), held, count, stepwise.sent)
+        run_step(
+            matvecs, scratch, np.pad(x[frames], ((0, scratch.rows - count), (0, 0))).ravel(), held, count, stepwise.sent
+        )
         for _, _, _, _, column, columns in matvecs.products:
-            plane = room.values[column // columns * room.plane :][: count * columns].reshape(count, columns)
+            plane = scratch.values[column // columns * scratch.plane :][: count * columns].reshape(count, columns)
             block = slice(column, column + columns)
             codes = np.rint(np.clip(plane * matvecs.scale[block], -(2**15), 2**15 - 1)) + matvecs.bias[block]
             assert (np.clip(codes, -(2**15), 2**15 - 1) == out[frames, block]).all()
@@ -121,7 +118,7 @@ def test_steps_equal_sequences(seed, cols, rows, chosen):
 
 
 def sent_of(x, delta):
-    _, readers, _, _, _ = opened(0, 1, x.shape[1], [(8, 16, delta)])
+    _, readers = opened(0, 1, x.shape[1], [(8, 16, delta)])
     readers.run(padded_rows(x), np.array([0]), np.array([len(x)]), np.empty((len(x), readers.width), np.int16))
     return int(readers.sent[0])
 

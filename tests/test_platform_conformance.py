@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import platforms
-from models.sru import Sru
+from models.networks.sru import Sru
 from models.workload import Configuration, MatVec, Setting, Workload
 from platforms import PLATFORMS, describe, open_platform
 from platforms.base import Trust

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.sru import Sru
+from models.networks.sru import Sru
 from models.workload import Configuration, MatVec, Workload, size_bits
 from platforms import Platform, open_platform
 from platforms.bitserial import bismo_cycles

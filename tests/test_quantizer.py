@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.fixed_point import fraction_bits, sigmoid_table, to_float, to_grid
-from models.quantizer import WEIGHT_CODE_MAX, Histogram, code_range, quantize_matrix
+from models.quantization.fixed_point import fraction_bits, sigmoid_table, to_float, to_grid
+from models.quantization.quantizer import WEIGHT_CODE_MAX, Histogram, code_range, quantize_matrix
 
 
 def mean_square_error(values: np.ndarray, scale: float, bits: int) -> float:

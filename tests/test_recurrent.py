@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.calibration import Recorder
-from models.fixed_point import sigmoid_table, to_float, to_grid
-from models.gru import Gru
-from models.ligru import Ligru
-from models.lstm import Lstm
-from models.quantizer import code_range, quantize_matrix
-from models.recurrent_engine import fold_batch_norm
+from models.engines.gated_integers import fold_batch_norm
+from models.networks.gru import Gru
+from models.networks.ligru import Ligru
+from models.networks.lstm import Lstm
+from models.quantization.calibration import Recorder
+from models.quantization.fixed_point import sigmoid_table, to_float, to_grid
+from models.quantization.quantizer import code_range, quantize_matrix
+from models.registry import build_engine, build_network
 from models.workload import Configuration
 
 SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
@@ -29,7 +30,7 @@ f32 = np.float32
 def randomised(spec):
     """A network whose biases, norms and weights are all off their initial values."""
     torch.manual_seed(5)
-    network = spec.network().eval()
+    network = build_network(spec).eval()
     for name, value in network.state_dict().items():
         if "norm_var" in name or "norm_scale" in name:
             value.copy_(torch.rand_like(value) + 0.5)
@@ -49,7 +50,7 @@ def case(request):
     features = np.random.default_rng(0).normal(size=(OFFSETS[-1], 5)).astype(f32)
     recorder = Recorder(network.spec.workload().names)
     logits = run(network, features, OFFSETS, recorder)
-    return network, features, logits, network.spec.engine(network.arrays(), recorder.calibration())
+    return network, features, logits, build_engine(network.spec, network.arrays(), recorder.calibration())
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
@@ -135,7 +136,7 @@ class PlainGate:
     def __init__(self, engine, name, bits, configuration):
         self.setting, self.bits = configuration[name], bits
         self.weight_bits, self.act_bits = self.setting.operand_bits
-        self.matrix = quantize_matrix(engine.linear.matrices[name], self.weight_bits)
+        self.matrix = quantize_matrix(engine.quantizer.sites[name].matrix, self.weight_bits)
         self.step = f32(2.0**-bits if self.act_bits == 16 else engine.calibration.scale(name, self.act_bits))
         self.held = np.zeros(self.matrix.codes.shape[1], np.int64)
         self.sent = self.seen = 0
@@ -251,7 +252,7 @@ def test_grouping_of_utterances_changes_nothing(case, monkeypatch, utterances):
     network, features, _, engine = case
     configuration = Configuration.uniform(network.spec.workload(), 8, delta=3)
     expected, expected_computed = engine.run(features, OFFSETS, configuration)
-    monkeypatch.setattr("models.recurrent_engine.UTTERANCES_AT_ONCE", utterances)
+    monkeypatch.setattr("models.engines.recurrent.UTTERANCES_AT_ONCE", utterances)
     logits, computed = engine.run(features, OFFSETS, configuration)
     assert (logits == expected).all() and computed == expected_computed
 
@@ -282,6 +283,6 @@ def test_a_ligru_with_large_candidates_keeps_its_function():
     recorder = Recorder(spec.workload().names)
     logits = run(network, features, OFFSETS, recorder)
     assert recorder.peaks["l0.rectified"] > 64
-    engine = spec.engine(network.arrays(), recorder.calibration())
+    engine = build_engine(spec, network.arrays(), recorder.calibration())
     result, _ = engine.run(features, OFFSETS, Configuration.uniform(spec.workload(), 16))
     assert np.abs(result - logits).mean() < 0.01 * np.abs(logits).mean()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from models.networks.sru import Sru
 from models.registry import preset
-from models.sru import Sru
 from models.workload import Configuration, MatVec, Setting, Workload
 from platforms import reference_accounting as papers
 

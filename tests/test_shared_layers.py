@@ -8,10 +8,10 @@ from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  
 
 from dse.measure import Task, open_measurer
 from dse.workers import Job, Processes
-from models.counter import Counter
-from models.matmul import padded
-from models.registry import MODELS
-from models.shared_layers import SharedLayers
+from models.engines.counter import Counter
+from models.engines.prefix_cache import PrefixCache
+from models.kernels.matmul import padded
+from models.registry import MODELS, build_engine
 from models.workload import Configuration, MatVec, Workload
 
 WORKLOAD = Workload(
@@ -29,74 +29,74 @@ WORKLOAD = Workload(
 EIGHT = Configuration.uniform(WORKLOAD, 8)
 
 
-def run(shared, configuration, part="a"):
+def run(cache, configuration, batch="a"):
     """What a network would do: how many layers it did not need to run."""
-    begin = shared.begin(part, configuration)
-    counter = begin.counter
+    prefix = cache.longest(batch, configuration)
+    counter = prefix.counter
     for matvec in WORKLOAD:
-        if int(matvec.layer[1:] if matvec.layer != "output" else 9) >= begin.layers:
+        if int(matvec.layer[1:] if matvec.layer != "output" else 9) >= prefix.layers:
             counter.add(matvec.name, 10, 5)
     assert counter.computed == dict.fromkeys(WORKLOAD.names, 0.5)
-    for layer, key in begin.kept.items():
-        codes = shared.room((20, 5))
+    for layer, key in prefix.kept.items():
+        codes = cache.reserve((20, 5))
         codes[:] = layer
-        shared.keep(key, layer, codes, counter)
-    if begin.layers:
-        assert (begin.codes == begin.layers - 1).all()
-    return begin.layers
+        cache.keep(key, layer, codes, counter)
+    if prefix.layers:
+        assert (prefix.codes == prefix.layers - 1).all()
+    return prefix.layers
 
 
 def test_shares_from_the_third_time_on_as_far_as_settings_agree():
-    shared = SharedLayers(WORKLOAD, 10_000)
-    assert [run(shared, EIGHT) for _ in range(4)] == [0, 0, 3, 3]
-    assert run(shared, EIGHT.with_setting("output", weight_bits=4)) == 3
-    assert run(shared, EIGHT.with_setting("l2.input", delta=1)) == 2
-    assert run(shared, EIGHT.with_setting("l1.projection", act_bits=4)) == 1
-    assert run(shared, EIGHT.with_setting("l0.input", weight_bits=4)) == 0
+    cache = PrefixCache(WORKLOAD, 10_000)
+    assert [run(cache, EIGHT) for _ in range(4)] == [0, 0, 3, 3]
+    assert run(cache, EIGHT.with_setting("output", weight_bits=4)) == 3
+    assert run(cache, EIGHT.with_setting("l2.input", delta=1)) == 2
+    assert run(cache, EIGHT.with_setting("l1.projection", act_bits=4)) == 1
+    assert run(cache, EIGHT.with_setting("l0.input", weight_bits=4)) == 0
 
 
 def test_the_order_in_which_a_configuration_names_its_matvecs_does_not_matter():
-    shared = SharedLayers(WORKLOAD, 10_000)
+    cache = PrefixCache(WORKLOAD, 10_000)
     uneven = EIGHT.with_setting("l1.projection", weight_bits=4)
     turned = Configuration(tuple(reversed(uneven.with_setting("l2.input", delta=1).settings)))
-    assert [run(shared, uneven) for _ in range(3)] == [0, 0, 3]
-    assert run(shared, turned) == 2
+    assert [run(cache, uneven) for _ in range(3)] == [0, 0, 3]
+    assert run(cache, turned) == 2
     swapped = EIGHT.with_setting("l1.input", weight_bits=4)
-    assert run(shared, Configuration(tuple(reversed(swapped.settings)))) == 1
+    assert run(cache, Configuration(tuple(reversed(swapped.settings)))) == 1
 
 
-def test_parts_are_apart():
-    shared = SharedLayers(WORKLOAD, 10_000)
-    assert [run(shared, EIGHT, part) for part in ("a", "a", "b", "a", "b", "b")] == [0, 0, 0, 3, 0, 3]
+def test_batches_are_apart():
+    cache = PrefixCache(WORKLOAD, 10_000)
+    assert [run(cache, EIGHT, batch) for batch in ("a", "a", "b", "a", "b", "b")] == [0, 0, 0, 3, 0, 3]
 
 
 def test_what_was_used_longest_ago_makes_room():
-    shared = SharedLayers(WORKLOAD, 200 * 4)
-    assert [run(shared, EIGHT) for _ in range(2)] == [0, 0]  # keeps 3 outputs of 200 bytes
+    cache = PrefixCache(WORKLOAD, 200 * 4)
+    assert [run(cache, EIGHT) for _ in range(2)] == [0, 0]  # keeps 3 outputs of 200 bytes
     others = [EIGHT.with_setting("l2.input", weight_bits=bits) for bits in (2, 4)]
-    assert [run(shared, other) for other in others * 2] == [2, 2, 2, 2]  # keeps 2 more: the first layer makes room
-    assert shared.bytes == 800
-    assert run(shared, others[1]) == 3
-    assert run(shared, EIGHT.with_setting("l1.input", weight_bits=4)) == 0
+    assert [run(cache, other) for other in others * 2] == [2, 2, 2, 2]  # keeps 2 more: the first layer makes room
+    assert cache.bytes == 800
+    assert run(cache, others[1]) == 3
+    assert run(cache, EIGHT.with_setting("l1.input", weight_bits=4)) == 0
 
 
 def test_no_memory_keeps_nothing():
-    shared = SharedLayers(WORKLOAD)
-    assert [run(shared, EIGHT) for _ in range(4)] == [0, 0, 0, 0]
-    tiny = SharedLayers(WORKLOAD, 100)
+    cache = PrefixCache(WORKLOAD)
+    assert [run(cache, EIGHT) for _ in range(4)] == [0, 0, 0, 0]
+    tiny = PrefixCache(WORKLOAD, 100)
     assert [run(tiny, EIGHT) for _ in range(4)] == [0, 0, 0, 0]
     assert tiny.bytes == 0
 
 
 def test_counts_are_copies():
-    shared = SharedLayers(WORKLOAD, 10_000)
+    cache = PrefixCache(WORKLOAD, 10_000)
     counter = Counter({"l0.input": 4}, {"l0.input": 2})
-    shared.begin("a", EIGHT)
-    shared.keep(shared.begin("a", EIGHT).kept[0], 0, np.zeros(3, np.int16), counter)
+    cache.longest("a", EIGHT)
+    cache.keep(cache.longest("a", EIGHT).kept[0], 0, np.zeros(3, np.int16), counter)
     for _ in range(2):
-        begin = shared.begin("a", EIGHT)
-        assert begin.counter.computed == {"l0.input": 0.5}
-        begin.counter.add("l0.input", 4, 4)
+        prefix = cache.longest("a", EIGHT)
+        assert prefix.counter.computed == {"l0.input": 0.5}
+        prefix.counter.add("l0.input", 4, 4)
 
 
 def test_a_worker_takes_what_begins_like_its_own():
@@ -129,16 +129,16 @@ def neighbours(workload, count, seed):
 @pytest.mark.parametrize("outputs", [2, 50])
 def test_engines_give_the_same_bits(engines, outputs):  # noqa: F811
     spec, engine, _ = engines
-    alone = spec.engine(engine.weights, engine.calibration)
+    alone = build_engine(spec, engine.weights, engine.calibration)
     features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)
-    engine.shared.limit = outputs * len(features) * padded(spec.width) * 2
+    engine.prefixes.limit_bytes = outputs * len(features) * padded(spec.width) * 2
     for configuration in neighbours(spec.workload(), 40, seed=outputs):
         logits, computed = engine.run(features, offsets, configuration, "a")
         expected, expected_computed = alone.run(features, offsets, configuration)
         assert logits.tobytes() == expected.tobytes()
         assert computed == expected_computed
-        assert engine.shared.bytes <= engine.shared.limit
-    assert engine.shared.bytes > 0
+        assert engine.prefixes.bytes <= engine.prefixes.limit_bytes
+    assert engine.prefixes.bytes > 0
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -153,5 +153,5 @@ def test_measurements_are_the_same_with_and_without(model):
         told = [measurer.measure(configuration, measurer.sample(configuration)) for measurer in (one, other)]
         told += [measurer.measure(configuration) for measurer in (one, other)]
         assert all(vars(m) | {"seconds": 0} == vars(told[0]) | {"seconds": 0} for m in told)
-    assert one.engine.shared.bytes > 0
-    assert other.engine.shared.bytes == 0
+    assert one.engine.prefixes.bytes > 0
+    assert other.engine.prefixes.bytes == 0

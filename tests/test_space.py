@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from dse.genes import search_space
 from dse.space import delta_steps
-from models.lstm import Lstm
+from models.networks.lstm import Lstm
 from models.registry import preset
 from models.workload import Configuration, MatVec, Workload
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.calibration import Recorder
-from models.fixed_point import sigmoid_table, to_float, to_grid
-from models.quantizer import code_range, quantize_matrix
-from models.sru import ALPHA, PRESETS, Sru
-from models.sru_scan import scan_float
+from models.kernels.sru_scan import scan_float
+from models.networks.sru import ALPHA, PRESETS, Sru
+from models.quantization.calibration import Recorder
+from models.quantization.fixed_point import sigmoid_table, to_float, to_grid
+from models.quantization.quantizer import code_range, quantize_matrix
+from models.registry import build_engine, build_network
 from models.workload import Configuration, computed_fraction, size_bits
 
 SMALL = Sru(features=5, layers=3, hidden=6, projection=8, outputs=9)
@@ -20,14 +21,14 @@ OFFSETS = np.array([0, 7, 8, 20, 33], np.int64)
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(3)
-    network = SMALL.network().eval()
+    network = build_network(SMALL).eval()
     for value in network.parameters():
         value.data *= 1.2
     features = np.random.default_rng(0).normal(size=(OFFSETS[-1], SMALL.features)).astype(np.float32)
     recorder = Recorder(SMALL.workload().names)
     with torch.no_grad():
         logits = network(torch.from_numpy(features), torch.from_numpy(OFFSETS), recorder).numpy()
-    return network, features, logits, SMALL.engine(network.arrays(), recorder.calibration())
+    return network, features, logits, build_engine(SMALL, network.arrays(), recorder.calibration())
 
 
 def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
@@ -62,7 +63,7 @@ def test_gradients_equal_finite_differences():
     rng = np.random.default_rng(1)
     width, frames = 4, 9
     offsets = torch.tensor([0, 4, 9])
-    from models.sru_network import _Scan
+    from models.networks.sru_network import _Scan
 
     inputs = [
         torch.tensor(rng.normal(size=shape), dtype=torch.float32, requires_grad=True)
@@ -188,7 +189,7 @@ def test_grouping_of_utterances_changes_nothing(small, monkeypatch):
     _, features, _, engine = small
     configuration = Configuration.uniform(SMALL.workload(), 4, 4, 1)
     whole = engine.run(features, OFFSETS, configuration)
-    monkeypatch.setattr("models.sru_engine.GROUP_FRAMES", 5)
+    monkeypatch.setattr("models.engines.sru.GROUP_FRAMES", 5)
     split = engine.run(features, OFFSETS, configuration)
     assert (whole[0] == split[0]).all() and whole[1] == split[1]
 

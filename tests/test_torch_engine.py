@@ -17,15 +17,18 @@ from dse.measure import Measurer, Task, open_measurer
 from dse.plan import SearchSettings, make_plan
 from dse.search_command import _settings as settings_of
 from dse.search_command import parser
-from models import torch_engine, torch_matmul
-from models.calibration import Calibration, Recorder
 from models.checkpoint import load
-from models.engine import Linear
-from models.gru import Gru
-from models.ligru import Ligru
-from models.lstm import Lstm
-from models.quantizer import WEIGHT_CODE_MAX, Histogram, code_range
-from models.sru import Sru
+from models.engines.integer_network import IntegerMatVec
+from models.gpu import batch as gpu_batch
+from models.gpu import matvecs as gpu_matvecs
+from models.gpu import products as gpu_products
+from models.networks.gru import Gru
+from models.networks.ligru import Ligru
+from models.networks.lstm import Lstm
+from models.networks.sru import Sru
+from models.quantization.calibration import Recorder
+from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range, quantize_matrix
+from models.registry import build_engine, build_network
 from models.workload import Configuration, Setting
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -57,7 +60,7 @@ def engines(request):
     name, device = request.param
     spec = SPECS[name]
     torch.manual_seed(5)
-    network = spec.network().eval()
+    network = build_network(spec).eval()
     for key, value in network.state_dict().items():
         if "norm_var" in key or "norm_scale" in key:
             value.copy_(torch.rand_like(value) + 0.5)
@@ -69,14 +72,14 @@ def engines(request):
     with torch.no_grad():
         network(torch.from_numpy(features_of(spec, LENGTHS)), torch.from_numpy(offsets_of(LENGTHS)), recorder)
     weights, calibration = network.arrays(), recorder.calibration()
-    return spec, spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
+    return spec, build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, device)
 
 
 def on_torch(spec, weights, calibration, device):
-    from models.torch_recurrent import TorchRecurrentEngine
-    from models.torch_sru import TorchSruEngine
+    from models.gpu.recurrent import GpuRecurrentEngine
+    from models.gpu.sru import GpuSruEngine
 
-    kind = TorchSruEngine if isinstance(spec, Sru) else TorchRecurrentEngine
+    kind = GpuSruEngine if isinstance(spec, Sru) else GpuRecurrentEngine
     return kind(spec, weights, calibration, device)
 
 
@@ -112,13 +115,13 @@ def test_mixed_settings_and_uneven_utterances_give_the_compiled_integers(engines
 
 
 def test_batches_and_parts_change_nothing(engines, monkeypatch):
-    monkeypatch.setattr(torch_engine, "FRAMES_PER_BATCH", 10)
-    monkeypatch.setattr(torch_engine, "PRODUCT_FRAMES", 3)
+    monkeypatch.setattr(gpu_batch, "FRAMES_PER_BATCH", 10)
+    monkeypatch.setattr(gpu_matvecs, "PRODUCT_FRAMES", 3)
     assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), 4, 8, 1))
 
 
 def test_without_an_exact_int8_kernel_the_integers_are_the_same(engines, monkeypatch):
-    monkeypatch.setattr(torch_matmul, "has_exact_int8", lambda device: False)
+    monkeypatch.setattr(gpu_products, "has_exact_int8", lambda device: False)
     for bits in (4, 16):
         assert_same(engines, LENGTHS, Configuration.uniform(engines[0].workload(), bits))
 
@@ -145,7 +148,7 @@ def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines, seed)
     loud = ("recurrent", "v.", "bias")
     weights = {k: v * np.float32(60) if k.startswith(loud) else v for k, v in compiled.weights.items()}
     device = on_device.on_device.device.type
-    pair = spec.engine(weights, calibration), on_torch(spec, weights, calibration, device)
+    pair = build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, device)
     for bits in (4, 16):
         assert_same((spec, *pair), LENGTHS, Configuration.uniform(spec.workload(), bits, delta=1))
 
@@ -153,16 +156,13 @@ def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines, seed)
 @pytest.mark.parametrize("device", DEVICES)
 def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
     """Every grid code over steps with ties: where the quotient is rounded first, half to even decides otherwise."""
-    spec = Sru(features=1, layers=1, hidden=1, projection=1, outputs=1)
     every = np.arange(-(2**15), 2**15).astype(np.int16)[:, None]
-    histogram = Histogram.of(np.ones(1, np.float32))
+    matrix, one = quantize_matrix(np.ones((1, 1), np.float32), 8), np.ones(1, np.float32)
     codes = torch.from_numpy(every.astype(np.float32)).to(device)
     for divisor in (*range(2, 200), *np.random.default_rng(0).uniform(1, 5000, 50).astype(np.float32)):
-        calibration = Calibration({"output": histogram}, {}, {("output", 8): float(divisor)})
-        linear = Linear(spec.workload(), {"output": np.ones((1, 1), np.float32)}, calibration)
-        owner = torch_engine.TorchLinear(linear, device)
-        configuration = Configuration((("output", Setting(8, 8)),))
-        products = torch_engine.Products(owner, ("output",), 0, np.ones(1, np.float32), None, configuration)
+        grid = np.zeros(1, np.int8)
+        matvec = IntegerMatVec("output", matrix, 8, 0, 0, np.float32(divisor), one, grid, grid.astype(np.int16))
+        products = gpu_matvecs.Products(gpu_matvecs.Device(device), (matvec,))
         quotient = every.astype(np.float32) / np.float32(divisor)
         assert (products._quantize(codes)[0].cpu().numpy() == np.rint(np.clip(quotient, -128, 127))).all()
 
@@ -190,18 +190,19 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
     low, high = code_range(act_bits)
     codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
     ones, places = np.ones(rows, np.float32), np.arange(rows)
-    bundle = torch_matmul.Bundle(("x",), weights.astype(np.int16), weight_bits, act_bits, 0, 1.0, ones, places)
-    on_device = torch_matmul.Matrix(bundle, torch.device(device))
-    room = on_device.room(n)
+    codes16 = weights.astype(np.int16)
+    merged = gpu_products.Merged(("x",), codes16, weight_bits, act_bits, 0, np.float32(1), ones, places)
+    on_device = gpu_products.Matrix(merged, torch.device(device))
+    scratch = on_device.scratch(n)
     for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below
-        sums = on_device.product(torch.from_numpy(part.astype(np.float32)).to(device), room).float().cpu().numpy()
+        sums = on_device.product(torch.from_numpy(part.astype(np.float32)).to(device), scratch).float().cpu().numpy()
         assert (sums == (part.astype(np.int64) @ weights.T.astype(np.int64)).astype(np.float32)).all()
 
 
 def test_packing_puts_every_frame_in_its_place():
     lengths = np.array([3, 1, 4, 0, 2])
     offsets = offsets_of(lengths)
-    (batch,) = torch_engine.batches(offsets, torch.device("cpu"))
+    (batch,) = gpu_batch.batches(offsets, torch.device("cpu"))
     assert batch.sizes == [4, 3, 2, 1]
     utterance = np.repeat(np.arange(len(lengths)), lengths)
     step = np.arange(len(utterance)) - offsets[utterance]
@@ -218,7 +219,7 @@ def test_packing_puts_every_frame_in_its_place():
 def test_a_device_is_asked_for_nothing_before_the_logits(engines, bits, monkeypatch):
     """Tensors without data stand for a GPU: what would wait for it, or mix in the host's tensors, cannot run."""
     spec, compiled, _ = engines
-    monkeypatch.setattr(torch_matmul, "has_exact_int8", lambda device: True)
+    monkeypatch.setattr(gpu_products, "has_exact_int8", lambda device: True)
     engine = on_torch(spec, compiled.weights, compiled.calibration, "meta")
     with Gpu() as seen, pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         engine.run(features_of(spec, LENGTHS), offsets_of(LENGTHS), Configuration.uniform(spec.workload(), *bits))
@@ -268,7 +269,7 @@ def test_a_measurer_on_a_device_measures_the_same():
     corpus, checkpoint, calibration = here.corpus, load(task.checkpoint_path), here.engine.calibration
     one = Measurer(checkpoint, calibration, corpus, few)
     other = Measurer(checkpoint, calibration, corpus, few, device="cpu:0")
-    assert type(other.engine).__name__ == "TorchRecurrentEngine"
+    assert type(other.engine).__name__ == "GpuRecurrentEngine"
     other.batch_frames = 700  # several batches: even the last bit of a fraction does not depend on where they end
     configuration = Configuration.uniform(here.workload, 4, 8, 1)
     measured, expected = other.measure(configuration), one.measure(configuration)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import dse.train
-import models.lstm
-import models.sru
+import models.networks.lstm
+import models.networks.sru
 from dse.data import Split
 from models.checkpoint import load, read_card, save, shipped_path
+from models.registry import build_network
 
 
 def tiny_split(name: str, utterances: int, seed: int) -> Split:
@@ -48,8 +49,10 @@ def tiny(monkeypatch):
     }
     monkeypatch.setattr(dse.train, "open_corpus", lambda name, path, skip_bad: TinyCorpus())
     monkeypatch.setattr(dse.train, "load_split", lambda corpus, name: splits[name])
-    monkeypatch.setitem(models.sru.PRESETS, "tiny", models.sru.Sru(layers=2, hidden=16, projection=12))
-    monkeypatch.setitem(models.lstm.PRESETS, "tiny", models.lstm.Lstm(layers=1, hidden=8))
+    monkeypatch.setitem(
+        models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=2, hidden=16, projection=12)
+    )
+    monkeypatch.setitem(models.networks.lstm.PRESETS, "tiny", models.networks.lstm.Lstm(layers=1, hidden=8))
 
 
 SETTINGS = dse.train.TrainSettings("sru", "tiny", epochs=4, batch_utterances=4, learning_rate=1e-2)
@@ -84,7 +87,7 @@ def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
     assert history[-1]["loss"] < history[0]["loss"]
     assert min(h["validation_error_percent"] for h in history) < history[0]["validation_error_percent"]
     spec, stored = read_card(path)
-    assert spec == models.sru.PRESETS["tiny"]
+    assert spec == models.networks.sru.PRESETS["tiny"]
     assert (
         stored["command"]
         == "python -m dse.train --model sru --preset tiny --epochs 12 --batch-utterances 4 --learning-rate 0.01"
@@ -99,7 +102,7 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     state = dse.train.TrainState(path.with_suffix(".state.safetensors"), SETTINGS)
     import torch
 
-    network = models.sru.PRESETS["tiny"].network()
+    network = build_network(models.networks.sru.PRESETS["tiny"])
     optimizer = torch.optim.Adam(network.parameters())
     state.save(network, optimizer, [{"loss": 1.0, "validation_error_percent": 50.0}], is_best=True)
     command = [
@@ -204,7 +207,7 @@ def test_training_stops_when_validation_no_longer_improves(tiny, tmp_path, monke
 def test_the_time_of_every_process_counts(tmp_path, monkeypatch):
     import torch
 
-    network = models.sru.PRESETS["edge"].network()
+    network = build_network(models.networks.sru.PRESETS["edge"])
     optimizer = torch.optim.Adam(network.parameters())
     now = [1000.0]
     monkeypatch.setattr("dse.train_state.time.perf_counter", lambda: now[0])

@@ -1,0 +1,1 @@
+"""Networks in the integers that are deployed: what they are, and the compiled engines that run them."""

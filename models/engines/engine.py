@@ -1,0 +1,61 @@
+"""What every engine shares: a configuration becomes an `IntegerNetwork`, which it runs; runs can share prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.engines.counter import Counter
+from models.engines.integer_network import IntegerNetwork
+from models.engines.network_quantizer import NetworkQuantizer
+from models.engines.prefix_cache import Prefix, PrefixCache
+from models.quantization.calibration import Calibration
+from models.quantization.fixed_point import to_float
+from models.workload import Configuration, is_float
+
+# Logit codes int16 [N, outputs], what was counted, and outputs of the layers that are to be kept.
+IntegerRun = tuple[NDArray[np.int16], Counter, dict[int, NDArray[np.int16]]]
+
+
+class Engine:
+    """A network in the integers that are deployed; each architecture gives what `run` calls."""
+
+    def __init__(self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
+        self.spec, self.weights, self.calibration = spec, weights, calibration
+        self.workload = spec.workload()
+        self.quantizer = NetworkQuantizer(spec, weights, calibration)
+        self.prefixes = PrefixCache(self.workload)
+
+    def run(
+        self,
+        features: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        configuration: Configuration,
+        batch: Hashable = None,
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        """Logits float32 [N, outputs] and each matvec's computed fraction.
+
+        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1]. `batch` names
+        them: runs over the same batch share the first layers in which their configurations agree, see `prefixes`.
+        """
+        if is_float(configuration):
+            return self._run_float(features, offsets), dict.fromkeys(self.workload.names, 1.0)
+        network = self.quantizer.network(configuration)
+        prefix = Prefix() if batch is None else self.prefixes.longest(batch, configuration)
+        codes, counter, outputs = self._run_integers(network, network.input_codes(features), offsets, prefix)
+        for layer, output in outputs.items():
+            self.prefixes.keep(prefix.kept[layer], layer, output, counter)
+        return to_float(codes, network.logit_bits), counter.computed
+
+    def _run_integers(
+        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+    ) -> IntegerRun:
+        """`run` on codes int16 [N, features] of the features' grid, from the layers on that `prefix` ends with."""
+        raise NotImplementedError
+
+    def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Logits of the network before quantization."""
+        raise NotImplementedError

@@ -1,0 +1,42 @@
+"""Float networks on a split's features: what every engine runs where nothing is quantized."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from models.networks.recurrent import Recurrent
+    from models.networks.sru import Sru
+
+Floats = NDArray[np.float32]
+
+
+def run_sru(spec: Sru, weights: dict[str, Floats], features: Floats, offsets: NDArray[np.int64]) -> Floats:
+    """Logits float32 [N, outputs]; loads no torch."""
+    from models.kernels.sru_scan import scan_float
+    from models.networks.sru import ALPHA
+
+    x = (features - weights["input_mean"]) / weights["input_std"]
+    for layer in range(spec.layers):
+        q = x @ weights[f"projections.l{layer}"].T if spec.projected(layer) else x
+        u = q @ weights[f"weights.l{layer}"].T
+        highway = u[:, 3 * spec.width :] if spec.parts(layer) == 4 else np.float32(ALPHA) * x
+        x = scan_float(u, np.ascontiguousarray(highway), weights[f"v.l{layer}"], weights[f"b.l{layer}"], offsets)[0]
+    return np.asarray(x @ weights["output"].T + weights["output_bias"], np.float32)
+
+
+def run_gated(spec: Recurrent, weights: dict[str, Floats], features: Floats, offsets: NDArray[np.int64]) -> Floats:
+    """Logits float32 [N, outputs], on one thread: the last bits of float sums depend on how many there are."""
+    import torch
+
+    from models.networks.recurrent_network import RecurrentNetwork
+
+    torch.set_num_threads(1)
+    network = RecurrentNetwork(spec).eval()
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    with torch.no_grad():
+        logits: Floats = network(torch.tensor(features), torch.tensor(offsets)).numpy()
+    return logits

@@ -1,0 +1,64 @@
+"""LSTM, GRU and LiGRU in integers: batch normalisation folded into input matrices, grids of gates and states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from models.engines.integer_network import Floats, GatedLayer, IntegerMatVec
+from models.engines.site import Site
+from models.networks.recurrent import NORM_EPSILON, Recurrent
+from models.quantization.calibration import Calibration
+from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, to_grid
+
+
+def sites(spec: Recurrent, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[Site]:
+    """Input matvecs of a layer gate by gate, then its recurrent ones."""
+    reset_after = getattr(spec, "reset_after", False)
+    bits = calibration.fraction_bits("features")
+    for layer in range(spec.layers):
+        state = calibration.fraction_bits(f"l{layer}.state")
+        candidate_bits = PREACTIVATION_FRACTION_BITS
+        if spec.rectified:  # its preactivations are unbounded: the gates' grid, or a coarser one if they reach further
+            candidate_bits = min(candidate_bits, calibration.fraction_bits(f"l{layer}.rectified"))
+        grids = [PREACTIVATION_FRACTION_BITS] * (len(spec.gates) - 1) + [candidate_bits]
+        matrix, bias = fold_batch_norm(spec, weights, layer)
+        back_bias = np.zeros_like(bias)
+        if reset_after:
+            back_bias[-spec.hidden :] = weights[f"recurrent_bias.l{layer}"]
+        for names, stacked, reads, added in (
+            (spec.input_names(layer), matrix, bits, bias),
+            (spec.recurrent_names(layer), weights[f"recurrent.l{layer}"], state, back_bias),
+        ):
+            blocks = zip(names, np.split(stacked, len(names)), np.split(added, len(names)), grids, strict=True)
+            for name, block, part, grid in blocks:
+                yield Site(name, block, reads, np.full(spec.hidden, grid, np.int8), to_grid(part, grid))
+        bits = state
+
+
+def layer(
+    spec: Recurrent,
+    weights: Mapping[str, Floats],
+    calibration: Calibration,
+    number: int,
+    matvec: Callable[[str], IntegerMatVec],
+) -> GatedLayer:
+    recurrent = tuple(matvec(name) for name in spec.recurrent_names(number))
+    return GatedLayer(
+        inputs=tuple(matvec(name) for name in spec.input_names(number)),
+        recurrent=(recurrent[:-1], recurrent[-1:]) if spec.candidate_reads_apart else (recurrent,),
+        state_bits=calibration.fraction_bits(f"l{number}.state"),
+        cell_bits=calibration.fraction_bits(f"l{number}.cell") if f"l{number}.cell" in calibration.peaks else 0,
+        candidate_scale=np.float32(spec.candidate_scale),
+        reset_after=getattr(spec, "reset_after", False),
+    )
+
+
+def fold_batch_norm(spec: Recurrent, weights: Mapping[str, Floats], layer: int) -> tuple[Floats, Floats]:
+    """Input matrix [gates H, inputs] and bias [gates H] that give the normalised product as it is."""
+    matrix, bias = weights[f"input.l{layer}"], weights[f"bias.l{layer}"]
+    if not spec.batch_norm:
+        return matrix, bias
+    scale = weights[f"norm_scale.l{layer}"] / np.sqrt(weights[f"norm_var.l{layer}"] + np.float32(NORM_EPSILON))
+    return matrix * scale[:, None], bias - weights[f"norm_mean.l{layer}"] * scale

@@ -1,0 +1,130 @@
+"""What is deployed: the integers of a quantized, delta-gated network, in plain arrays. Loads no framework.
+
+The compiled engine, the GPU engine and every exporter are built from an `IntegerNetwork` and from nothing else. What it
+stands for, by the exactness contract (sums are exact; every other step is one float32 operation, then rounded half to
+even to a 16-bit grid and saturated, which is `grid` below):
+    features   x = grid((features - mean) / std) on 2^-input_bits
+    matvec     see `IntegerMatVec`
+    layers     see `SruLayer` and `GatedLayer`; a layer reads the state codes of the one before, both directions
+    logits     the output matvec's result on 2^-logit_bits
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.quantization.fixed_point import sigmoid_table, to_grid
+from models.quantization.quantizer import QuantizedMatrix
+
+Floats = NDArray[np.float32]
+Codes = NDArray[np.int16]
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerMatVec:
+    """One matvec as deployed. Of a vector x of 16-bit codes on 2^-input_bits, step by step:
+
+    q = grid of x / divisor, clipped to act_bits signed bits (x itself at 16 bits)
+    held = q where |q - held| > delta, else as it was; zeros before the first step
+    result = grid(grid(float32(matrix.codes . held) * scale) + bias) on 2^-result_bits
+    """
+
+    name: str
+    matrix: QuantizedMatrix  # codes int16 [rows, cols]
+    act_bits: int
+    delta: int  # threshold of the delta gate in steps of q
+    input_bits: int
+    divisor: np.float32  # a step of q in steps of the input's grid
+    scale: Floats  # [rows] a unit of the sum in steps of the result's grid
+    result_bits: NDArray[np.int8]  # [rows]
+    bias: Codes  # [rows]
+
+    @property
+    def rows(self) -> int:
+        return len(self.scale)
+
+    @property
+    def cols(self) -> int:
+        return int(self.matrix.codes.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class SruLayer:
+    """u = input(projection(x)) in blocks candidate, forget, reset (, highway), each both directions side by side.
+
+        f, r = sigmoid(grid(u_gate + grid(v_gate c 2^(10 - v_bits - state_bits))))
+        c = u0 blended with c by f, h = highway blended with c by r, see `models.kernels.elementwise.blend`
+    The highway is u3, or where there is none grid(x alpha 2^(state_bits - input_bits - alpha_bits)).
+    """
+
+    projection: IntegerMatVec | None
+    input: IntegerMatVec
+    v: Codes  # [2, width] forget, reset
+    v_bits: int
+    alpha: int  # code of the highway's scale
+    alpha_bits: int
+    input_bits: int  # of x
+    state_bits: int  # of c, h, u0 and u3
+
+    @property
+    def has_highway(self) -> bool:
+        """Whether the input matvec brings the highway, u3."""
+        return self.input.rows == 4 * self.v.shape[1]
+
+    @property
+    def matvecs(self) -> tuple[IntegerMatVec, ...]:
+        return (self.input,) if self.projection is None else (self.projection, self.input)
+
+
+@dataclass(frozen=True, eq=False)
+class GatedLayer:
+    """A layer of an LSTM, GRU or LiGRU; directions share all matrices. See `models.kernels.recurrent_layers`.
+
+    `recurrent` are the recurrent matvecs by the vector they read, in the order they run: all of them h; a GRU's gates h
+    and then its candidate r h, or h again with `reset_after`.
+    """
+
+    inputs: tuple[IntegerMatVec, ...]  # gate by gate, the candidate last; results with bias are the preactivations
+    recurrent: tuple[tuple[IntegerMatVec, ...], ...]
+    state_bits: int  # of h
+    cell_bits: int  # of an LSTM's c; else unused
+    candidate_scale: np.float32
+    reset_after: bool
+
+    @property
+    def candidate_bits(self) -> int:
+        """Fraction bits of the candidate's preactivation."""
+        return int(self.inputs[-1].result_bits[0])
+
+    @property
+    def matvecs(self) -> tuple[IntegerMatVec, ...]:
+        return (*self.inputs, *(matvec for reads in self.recurrent for matvec in reads))
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerNetwork:
+    """All of one network at one configuration; matvecs run in the workload's order."""
+
+    model: str
+    hidden: int  # of one direction
+    input_mean: Floats  # [features]
+    input_std: Floats  # [features]
+    input_bits: int
+    layers: tuple[SruLayer, ...] | tuple[GatedLayer, ...]
+    output: IntegerMatVec
+    sigmoid: Floats = field(default_factory=sigmoid_table)  # see `fixed_point.sigmoid_table`, for tanh too
+
+    @property
+    def logit_bits(self) -> int:
+        return int(self.output.result_bits[0])
+
+    @property
+    def matvecs(self) -> tuple[IntegerMatVec, ...]:
+        return (*(matvec for layer in self.layers for matvec in layer.matvecs), self.output)
+
+    def input_codes(self, features: Floats) -> Codes:
+        """int16 [N, features] of features float32 [N, features]."""
+        return to_grid((features - self.input_mean) / self.input_std, self.input_bits)

@@ -1,0 +1,81 @@
+"""The quantized, delta-gated LSTM, GRU and LiGRU: a few utterances at a time through all layers, compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.engines.compiled import Packer, Readers, padded_rows
+from models.engines.engine import Engine, IntegerRun
+from models.engines.float_run import run_gated
+from models.engines.integer_network import GatedLayer, IntegerNetwork
+from models.engines.prefix_cache import Prefix
+from models.engines.recurrent_cells import CELLS, Cell
+from models.kernels.matmul import padded
+from models.kernels.recurrent_layers import Sequences
+from models.quantization.calibration import Calibration
+
+# Rows enough, with both directions, for a step's products to be quick; few enough for the nearest caches.
+UTTERANCES_AT_ONCE = 12
+
+
+class RecurrentEngine(Engine):
+    """`run(features, offsets, configuration)` gives logits and computed fractions."""
+
+    def __init__(self, spec: object, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
+        super().__init__(spec, weights, calibration)
+        self._packer = Packer()
+        self._rows: dict[str, NDArray[np.int16]] = {}
+
+    def _run_integers(
+        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+    ) -> IntegerRun:
+        spec = self.spec
+        layers = [
+            self._open(layer, network) for layer in network.layers[prefix.layers :] if isinstance(layer, GatedLayer)
+        ]
+        last = self._packer.open((network.output,))
+        codes = np.empty((len(inputs), last.width), np.int16)
+        width = padded(spec.width)
+        kept = {layer: self.prefixes.reserve((len(inputs), width)) for layer in prefix.kept}
+        first = padded_rows(inputs) if prefix.codes is None else prefix.codes
+        for group in groups(offsets):
+            x, at, lengths = first, offsets[group], offsets[group + 1] - offsets[group]
+            local = lengths.cumsum() - lengths
+            frames = int(lengths.sum())
+            for number, (inward, cell, recurrent) in enumerate(layers, prefix.layers):
+                pre = inward.run(x, at, lengths, self._scratch("preactivations", frames, inward.width), local)
+                x, at = self._scratch(f"output {number % 2}", frames, width), local
+                if number in kept:
+                    x, at = kept[number], offsets[group]
+                cell.run(Sequences(pre, local, lengths, x, at), recurrent)
+            last.run(x, at, lengths, codes, offsets[group])
+        counter, vectors = prefix.counter, len(inputs)
+        for inward, _, recurrent in layers:
+            inward.tell(counter, vectors)
+            for back in recurrent:
+                back.tell(counter, 2 * vectors)
+        last.tell(counter, vectors)
+        return codes[:, : spec.outputs], counter, kept
+
+    def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[Readers]]:
+        """The layer's input matvecs, its cell and its recurrent matvecs."""
+        recurrent = [self._packer.open(reads) for reads in layer.recurrent]
+        return self._packer.open(layer.inputs), CELLS[network.model](layer, network.sigmoid), recurrent
+
+    def _scratch(self, name: str, rows: int, width: int) -> NDArray[np.int16]:
+        """An array that lasts from group to group, zero where nothing is written."""
+        size = rows * width
+        if name not in self._rows or self._rows[name].size < size:
+            self._rows[name] = np.zeros(size, np.int16)
+        return self._rows[name][:size].reshape(rows, width)
+
+    def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        return run_gated(self.spec, self.weights, features, offsets)
+
+
+def groups(offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Utterances that run together, longest first: as many rows as a step's products need to be quick."""
+    lengths = np.diff(offsets)
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+    return [order[k : k + UTTERANCES_AT_ONCE] for k in range(0, len(order), UTTERANCES_AT_ONCE)]

@@ -1,0 +1,55 @@
+"""The deployed integers in plain torch operations, so that a GPU can compute them.
+
+Everything elementwise is carried as whole float32 codes, and each step is one float32 operation and its rounding in
+kernels of their own, as in `models.quantization.fixed_point`. Nothing here may be fused (torch.compile, addcmul, lerp,
+baddbmm): a fused multiply-add leaves out a rounding and changes bits. Powers of two are folded into constants and
+tables, which is exact. Divisors are tensors on the device: CUDA kernels make division by a host's number a product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.engines.engine import Engine, IntegerRun
+from models.engines.integer_network import IntegerMatVec, IntegerNetwork
+from models.engines.prefix_cache import Prefix
+from models.gpu.batch import Batch
+from models.gpu.grid import gate_table
+from models.gpu.matvecs import Device, Products
+from models.quantization.calibration import Calibration
+
+
+class GpuEngine(Engine):
+    """An `IntegerNetwork` on `device`; each architecture gives its layers. Prefixes are not shared between runs."""
+
+    def __init__(
+        self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
+    ) -> None:
+        super().__init__(spec, weights, calibration)
+        self.on_device = Device(device)
+        self.table = self.on_device.tensor(gate_table())
+
+    def _run_integers(
+        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+    ) -> IntegerRun:
+        codes, counter = self.on_device.run(inputs, offsets, partial(self._packed, network=network))
+        return codes, counter, {}
+
+    def _packed(self, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
+        """Logit codes float32 [n, outputs] of a batch's packed input codes."""
+        for layer in network.layers:
+            x = self._layer(layer, x, batch, network.model)
+        return self.products((network.output,)).sequence(x, batch)
+
+    def _layer(self, layer: Any, x: Tensor, batch: Batch, model: str) -> Tensor:
+        """The layer's output codes float32 [n, 2 H] of its packed input codes."""
+        raise NotImplementedError
+
+    def products(self, matvecs: Sequence[IntegerMatVec]) -> Products:
+        return Products(self.on_device, matvecs)

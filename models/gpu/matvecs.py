@@ -1,0 +1,167 @@
+"""Matvecs in torch operations, and the device that they run on: matrices laid out once, elements counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.engines.counter import Counter
+from models.engines.integer_network import IntegerMatVec
+from models.gpu.batch import Batch, batches
+from models.gpu.grid import clip_, grid_
+from models.gpu.products import Matrix, Merged, merged
+from models.quantization.quantizer import code_range
+from models.workload import BASELINE_BITS
+
+PRODUCT_FRAMES = 2**13  # products of a longer sequence are taken in parts: 16-bit operands need 48 bytes an output
+MATRICES_BYTES = 2**30  # matrices kept on the device; past that they are laid out anew
+
+
+class Device:
+    """A device of torch with the matrices of one network, and what was counted there until all is run."""
+
+    def __init__(self, device: str) -> None:
+        self.device = torch.device(device)
+        self._matrices: dict[tuple[tuple[str, ...], int, bool], Matrix] = {}
+        self._sent: list[tuple[tuple[str, ...], int, Tensor]] = []
+
+    @torch.inference_mode()
+    def run(
+        self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], network: Callable[[Tensor, Batch], Tensor]
+    ) -> tuple[NDArray[np.int16], Counter]:
+        """Codes int16 [N, outputs] of all frames, and what was counted.
+
+        `network` makes a batch's packed output codes of its packed input codes, float32 [n, ...] both. Until all of it
+        is under way the device is asked for nothing: a GPU that is waited for at every step does little else.
+        """
+        self._sent = []
+        packed = batches(offsets, self.device)
+        outputs = [network(self.tensor(inputs[batch.frames]), batch).short() for batch in packed]
+        codes = np.empty((len(inputs), outputs[0].shape[1]), np.int16)
+        for batch, output in zip(packed, outputs, strict=True):
+            codes[batch.frames] = output.cpu().numpy()
+        counter, sums = Counter(), torch.stack([sent for _, _, sent in self._sent]).tolist()
+        for (names, elements, _), sent in zip(self._sent, sums, strict=True):
+            for name in names:
+                counter.add(name, elements, sent)
+        return codes, counter
+
+    def tell(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
+        """Count elements of these matvecs' input, and those sent, a number on the device."""
+        self._sent.append((names, elements, sent))
+
+    def matrix(self, matvecs: Merged) -> Matrix:
+        key = (matvecs.names, matvecs.weight_bits, matvecs.act_bits == BASELINE_BITS)
+        if key not in self._matrices:
+            if sum(matrix.size_bytes for matrix in self._matrices.values()) > MATRICES_BYTES:
+                self._matrices.clear()
+            self._matrices[key] = Matrix(matvecs, self.device)
+        return self._matrices[key]
+
+    def tensor(self, values: NDArray[np.generic]) -> Tensor:
+        """float32 on the device."""
+        return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
+
+
+class Products:
+    """Matvecs that read one vector: quantized, delta-gated, multiplied and put on their grids, side by side.
+
+    Merged matvecs, those with equal settings, are the first dimension of what is quantized and gated, B.
+    """
+
+    def __init__(self, owner: Device, matvecs: Sequence[IntegerMatVec]) -> None:
+        self.owner = owner
+        self.merged = merged(matvecs)
+        self.matrices = [owner.matrix(each) for each in self.merged]
+        self.scales = [owner.tensor(each.scale) for each in self.merged]
+        self.columns = [blocks(each.places) for each in self.merged]
+        self.outputs = sum(matvec.rows for matvec in matvecs)
+        bias = np.concatenate([matvec.bias for matvec in matvecs])
+        self.bias = owner.tensor(bias) if bias.any() else None
+
+        def column(values: Sequence[float]) -> Tensor:
+            return owner.tensor(np.array(values, np.float32))[:, None, None]
+
+        self.divisor = column([float(each.divisor) for each in self.merged])
+        self.low, self.high = (column([code_range(each.act_bits)[k] for each in self.merged]) for k in (0, 1))
+        self.delta = column([each.delta for each in self.merged])
+        self.gated = any(each.delta for each in self.merged)
+        self.on_grid = all(each.act_bits == BASELINE_BITS for each in self.merged)  # the grid's own codes
+        self.held = self.moves = torch.zeros(0)
+        self.elements = 0
+        self.scratches: list[Tensor] = []
+
+    def sequence(self, x: Tensor, batch: Batch) -> Tensor:
+        """Grid codes float32 [n, outputs] of a batch's packed codes x [n, cols], which are not changed."""
+        codes = self._quantize(x)
+        if self.gated:
+            codes = codes.clone() if self.on_grid else codes
+            held = torch.zeros_like(codes[:, : batch.sizes[0]])
+            for step in codes.split(batch.sizes, dim=1):
+                held = self._hold(step, held[:, : step.shape[1]], out=step)
+        # What was sent is where the held codes changed; before the first step they were zero.
+        first = codes[:, : batch.sizes[0]].count_nonzero(dim=(1, 2))
+        later = torch.stack([(part[batch.sizes[0] :] != part[batch.before]).sum() for part in codes])
+        self._tell(x.numel(), first + later)
+        self._make_scratch(min(len(x), PRODUCT_FRAMES))
+        return torch.cat([self._to_grid(part) for part in codes.split(PRODUCT_FRAMES, dim=1)])
+
+    def start(self, rows: int) -> Products:
+        """Ready for `step`: nothing held yet."""
+        shape = (len(self.merged), rows, self.matrices[0].cols)
+        self.held = torch.zeros(shape, device=self.owner.device)
+        self.moves = torch.zeros(shape, dtype=torch.int32, device=self.owner.device)
+        self._make_scratch(rows)
+        return self
+
+    def step(self, x: Tensor) -> Tensor:
+        """Grid codes float32 [n, outputs] of the first n rows' next codes x [n, cols]."""
+        codes, held = self._quantize(x), self.held[:, : len(x)]
+        if self.gated:
+            codes = self._hold(codes, held)
+        self.moves[:, : len(x)] += codes != held
+        self.held, self.elements = codes, self.elements + x.numel()
+        return self._to_grid(codes)
+
+    def finish(self) -> None:
+        """Tell what the steps have sent."""
+        self._tell(self.elements, self.moves.sum(dim=(1, 2)))
+
+    def _tell(self, elements: int, sent: Tensor) -> None:
+        for each, count in zip(self.merged, sent, strict=True):
+            self.owner.tell(each.names, elements, count)
+
+    def _make_scratch(self, rows: int) -> None:
+        self.scratches = [matrix.scratch(rows) for matrix in self.matrices]
+
+    def _quantize(self, x: Tensor) -> Tensor:
+        """Codes float32 [B, n, cols]."""
+        if self.on_grid:
+            return x.expand(len(self.merged), *x.shape)
+        return (x / self.divisor).clamp_(self.low, self.high).round_()
+
+    def _hold(self, codes: Tensor, held: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.where((codes - held).abs_() <= self.delta, held, codes, out=out)
+
+    def _to_grid(self, codes: Tensor) -> Tensor:
+        result = torch.empty(codes.shape[1], self.outputs, device=codes.device)
+        for part, matrix, scratch, scale, columns in zip(
+            codes, self.matrices, self.scratches, self.scales, self.columns, strict=True
+        ):
+            sums = matrix.product(part, scratch)
+            for start, place, count in columns:
+                block = slice(start, start + count)
+                torch.mul(sums[:, block], scale[block], out=result[:, place : place + count])
+        grid_(result)
+        return result if self.bias is None else clip_(result.add_(self.bias))
+
+
+def blocks(places: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Runs of columns that stay together: (from, to, how many)."""
+    starts = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
+    counts = np.diff(starts, append=len(places))
+    return [(int(start), int(places[start]), int(count)) for start, count in zip(starts, counts, strict=True)]

@@ -1,0 +1,129 @@
+"""Exact integer matrix products on any device of torch: one int8 kernel for all operand widths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.engines.integer_network import IntegerMatVec
+from models.quantization.quantizer import weight_bytes
+from models.workload import BASELINE_BITS
+
+# torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to,
+# and right operands that lie column by column are what every generation of GPUs has kernels for.
+# Source: aten/src/ATen/native/cuda/Blas.cpp; cuBLAS documentation, cublasLtMatmul
+LEAST_ROWS, ALIGNMENT = 32, 16
+
+
+@lru_cache(maxsize=4)
+def has_exact_int8(device: str | torch.device = "cpu") -> bool:
+    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
+    worst = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed = torch.full((32, 64), -128, dtype=torch.int8, device=device)
+    mixed[:, ::2] = 127
+    try:
+        product = torch._int_mm(worst, mixed.t())
+    except (RuntimeError, AttributeError):
+        return False
+    return bool((product.double() == worst.double() @ mixed.t().double()).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Matvecs that read one vector with the same settings: one delta gate, one product, stacked by rows."""
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int16]  # [rows, cols] of the weights
+    weight_bits: int
+    act_bits: int
+    delta: int
+    divisor: np.float32  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
+    scale: NDArray[np.float32]  # [rows] what one unit of a sum is in steps of the result's grid
+    places: NDArray[np.int64]  # [rows] where results go when all matvecs of the vector stand side by side
+
+
+def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
+    """Matvecs that read one vector, by equal settings."""
+    ends = np.cumsum([matvec.rows for matvec in matvecs])
+    places = np.split(np.arange(ends[-1]), ends[:-1])
+    alike: dict[tuple[int, int, int], list[int]] = {}
+    for number, matvec in enumerate(matvecs):
+        alike.setdefault((matvec.matrix.bits, matvec.act_bits, matvec.delta), []).append(number)
+    result = []
+    for (weight_bits, act_bits, delta), numbers in alike.items():
+        members = [matvecs[number] for number in numbers]
+        result.append(
+            Merged(
+                tuple(matvec.name for matvec in members),
+                np.concatenate([matvec.matrix.codes for matvec in members]),
+                weight_bits,
+                act_bits,
+                delta,
+                members[0].divisor,
+                np.concatenate([matvec.scale for matvec in members]),
+                np.concatenate([places[number] for number in numbers]),
+            )
+        )
+    return result
+
+
+class Matrix:
+    """Merged matvecs' matrix on a device. One int8 product gives all combinations of the operands' bytes.
+
+    A 16-bit activation is its two bytes side by side, the low one shifted into int8; weights stand in the rows of the
+    byte that they multiply, with zeros in the other's. Exact sums of all combinations are added in float64, which holds
+    them exactly, and become float32 once.
+    """
+
+    def __init__(self, merged: Merged, device: torch.device) -> None:
+        weights = merged.codes.astype(np.int32)
+        parts = weight_bytes(weights, merged.weight_bits)
+        self.rows, self.cols = weights.shape
+        wide = merged.act_bits == BASELINE_BITS
+        act_bytes, self.dtype = (2, torch.int16) if wide else (1, torch.int8)
+        self.scratch_cols = _aligned(self.cols * act_bytes) // act_bytes
+        self.blocks = act_bytes * len(parts)
+        codes = np.zeros((_aligned(self.blocks * self.rows), self.scratch_cols, act_bytes), np.int8)
+        places: list[float] = []
+        for byte in range(act_bytes):  # the low one first, as it lies in memory
+            for k, part in enumerate(parts):
+                codes[len(places) * self.rows :][: self.rows, : self.cols, byte] = part
+                places.append(256.0 ** (byte + len(parts) - 1 - k))
+        self.codes = torch.from_numpy(codes.reshape(len(codes), -1)).to(device).t()
+        self.places = torch.tensor(places, dtype=torch.float64, device=device)[:, None]
+        # the low byte's shift is paid back with the row sums
+        self.start = torch.from_numpy(weights.sum(axis=1) * (128.0 if wide else 0.0)).to(device)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.codes.numel()
+
+    def scratch(self, rows: int) -> Tensor:
+        """What `product` lays up to `rows` rows of codes into, its padding zero."""
+        return torch.zeros((max(rows, LEAST_ROWS), self.scratch_cols), dtype=self.dtype, device=self.codes.device)
+
+    def product(self, codes: Tensor, scratch: Tensor) -> Tensor:
+        """Exact sums [n, rows] of codes float32 [n, cols]: int32, or float32 rounded once from the exact sum."""
+        count = len(codes)
+        scratch[:count, : self.cols].copy_(codes)
+        left = scratch[: max(count, LEAST_ROWS)]  # what is below `count` stands for nothing, and its sums are not read
+        if self.dtype == torch.int16:
+            left = (left ^ 128).view(torch.int8)
+        if has_exact_int8(left.device):
+            sums = torch._int_mm(left, self.codes)
+        else:  # float64 holds every int32 sum exactly, in any order of summation
+            sums = (left.double() @ self.codes.double()).to(torch.int32)
+        sums = sums[:count, : self.blocks * self.rows]
+        if self.blocks == 1:
+            return sums
+        return ((sums.unflatten(1, (self.blocks, self.rows)) * self.places).sum(dim=1) + self.start).float()
+
+
+def _aligned(size_bytes: int) -> int:
+    return -(-size_bytes // ALIGNMENT) * ALIGNMENT

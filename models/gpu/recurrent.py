@@ -1,0 +1,117 @@
+"""The quantized, delta-gated LSTM, GRU and LiGRU in torch operations, the compiled engine's integers on any device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.engines.float_run import run_gated
+from models.engines.integer_network import GatedLayer
+from models.gpu.batch import Batch
+from models.gpu.engine import GpuEngine
+from models.gpu.grid import clip_, grid_, look_up, tanh_table
+from models.quantization.fixed_point import CODE_MAX, GATE_FRACTION_BITS, PREACTIVATION_FRACTION_BITS
+
+
+class GpuRecurrentEngine(GpuEngine):
+    """`run` as the compiled engine's on any device."""
+
+    def _layer(self, layer: GatedLayer, x: Tensor, batch: Batch, model: str) -> Tensor:
+        pre = self.products(layer.inputs).sequence(x, batch)
+        return recur(CELLS[model](self, layer, 2 * batch.sizes[0]), pre, batch)
+
+    def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
+        return run_gated(self.spec, self.weights, features, offsets)
+
+
+def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
+    """The layer's output codes float32 [n, 2 H] of packed preactivations [n, gates H]; both directions are rows."""
+    pre = pre.short()
+    rows = torch.stack((pre, pre[batch.reverse]), dim=1).flatten(0, 1)
+    states = torch.cat([cell.step(step) for step in rows.split([2 * size for size in batch.sizes])])
+    cell.finish()
+    forward, backward = states.unflatten(0, (-1, 2)).unbind(1)
+    return torch.cat((forward, backward[batch.reverse]), dim=1)
+
+
+class Steps:
+    """One layer's rows, step by step. See `models.kernels.recurrent_layers`."""
+
+    def __init__(self, engine: GpuRecurrentEngine, layer: GatedLayer, rows: int) -> None:
+        self.engine, self.layer, self.table = engine, layer, engine.table
+        self.hidden, self.scale = engine.spec.hidden, float(layer.candidate_scale)
+        self.h = torch.zeros(rows, self.hidden, device=engine.on_device.device)
+        self.recur = [engine.products(reads).start(rows) for reads in layer.recurrent]
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a model needs besides h."""
+        raise NotImplementedError
+
+    def step(self, pre: Tensor) -> Tensor:
+        """h float32 [n, H] of the first n rows after one step of preactivations int16 [n, gates H]."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        for products in self.recur:
+            products.finish()
+
+    def blend(self, z: Tensor, candidate: Tensor, h: Tensor) -> Tensor:
+        """z h + (1 - z) candidate, all but z on the state's grid."""
+        return clip_((z * clip_(h - candidate)).round_().add_(candidate))
+
+    def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
+        """Table of tanh times `scale`, a step of the gate grid counting `unit`, a power of two."""
+        return self.engine.on_device.tensor(tanh_table(scale) * np.float32(unit))
+
+
+class LstmSteps(Steps):
+    def prepare(self) -> None:
+        self.c = torch.zeros_like(self.h)
+        # gates come as numbers in [0, 1]
+        self.candidate = self.tanh(2.0 ** (self.layer.cell_bits - GATE_FRACTION_BITS), self.scale)
+        self.squash = self.tanh(2.0 ** (self.layer.state_bits - GATE_FRACTION_BITS))
+        self.cell_to_pre = 2.0 ** (PREACTIVATION_FRACTION_BITS - self.layer.cell_bits)
+
+    def step(self, pre: Tensor) -> Tensor:
+        h, c, split = self.h[: len(pre)], self.c[: len(pre)], 3 * self.hidden
+        total = self.recur[0].step(h).add_(pre)
+        forget, inward, outward = look_up(self.table, total[:, :split]).split(self.hidden, dim=1)
+        added = grid_(inward * look_up(self.candidate, total[:, split:]))
+        self.c = clip_((forget * c).round_().add_(added))
+        squashed = look_up(self.squash, grid_(self.c * self.cell_to_pre))
+        self.h = grid_(outward * squashed)
+        return self.h
+
+
+class GruSteps(Steps):
+    def prepare(self) -> None:
+        self.candidate = grid_(self.tanh(2.0 ** (self.layer.state_bits - GATE_FRACTION_BITS), self.scale))
+
+    def step(self, pre: Tensor) -> Tensor:
+        h, split = self.h[: len(pre)], 2 * self.hidden
+        z, r = look_up(self.table, self.recur[0].step(h).add_(pre[:, :split])).split(self.hidden, dim=1)
+        if not self.layer.reset_after:
+            back = self.recur[1].step((r * h).round_())
+        else:
+            back = (r * self.recur[1].step(h)).round_()
+        self.h = self.blend(z, look_up(self.candidate, back.add_(pre[:, split:])), h)
+        return self.h
+
+
+class LigruSteps(Steps):
+    def prepare(self) -> None:
+        self.to_state = 2.0 ** (self.layer.state_bits - self.layer.candidate_bits)
+
+    def step(self, pre: Tensor) -> Tensor:
+        h = self.h[: len(pre)]
+        total = self.recur[0].step(h).add_(pre)
+        z = look_up(self.table, total[:, : self.hidden])
+        candidate = (total[:, self.hidden :].clamp(0, CODE_MAX) * self.scale).round_()
+        self.h = self.blend(z, grid_(candidate * self.to_state), h)
+        return self.h
+
+
+CELLS = {"lstm": LstmSteps, "gru": GruSteps, "ligru": LigruSteps}

@@ -1,0 +1,131 @@
+"""The innermost piece of every integer product: one compiled tile of rows times columns, sums in registers.
+
+Processors that multiply bytes four at a time (VNNI) do so here; others widen them to 16 bits and add pairs. Both are
+exact: no sum saturates in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import types
+from numba.core.registry import cpu_target
+
+from models.kernels.lanes import LANES, everywhere, in_line
+
+QUAD = 4  # bytes that one int32 sum takes in at once
+FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor that is compiled for
+WIDE = "+avx512f" in FEATURES
+VNNI_BITS = 512 if WIDE and "+avx512vnni" in FEATURES else 256 if "+avxvnni" in FEATURES else 0
+VECTORS = 2  # of columns in a tile
+# As many sums as the registers hold beside a column's weights and a row's bytes: 16 of 32 in AVX-512, else 8 of 16.
+TILE_ROWS = 8 if WIDE else 2
+TILE_COLUMNS = VECTORS * LANES
+
+INT8, INT16, INT32, INT64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+BYTES = ir.VectorType(INT8, LANES * QUAD)
+SUMS = ir.VectorType(INT32, LANES)
+
+
+@in_line
+def multiply_tile(  # type: ignore[no-untyped-def]
+    typing_context, codes, code, stride, weights, weight, quads, starts, start, sums, sum_, sum_stride
+):
+    """sums[sum_ + r sum_stride + c] = starts[start + c] + codes of row r times weights of column c, for one tile.
+
+    All arrays are flat. codes uint8: row r begins at code + r stride, a multiple of 4 bytes long; weights int8 as
+    `matmul.pack` lays them out, from `weight` on; starts int32; sums int32, or float32, rounded once. Reads and writes
+    the whole tile.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def pointer(array: int, kind: Any, *steps: Any) -> Any:
+            data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
+            for step in steps:
+                data = builder.gep(data, [step])
+            return builder.bitcast(data, kind.as_pointer())
+
+        code, stride, weight, quads, start, sum_, sum_stride = (arguments[k] for k in (1, 2, 4, 5, 7, 9, 10))
+        rows = [pointer(0, INT32, code, builder.mul(stride, INT64(row))) for row in range(TILE_ROWS)]
+        panel = pointer(3, BYTES, weight)
+        first = pointer(6, SUMS, start)
+        begin = [builder.load(builder.gep(first, [INT64(v)]), align=4) for v in range(VECTORS)]
+
+        before = builder.block
+        loop, done = builder.append_basic_block("quads"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        step = builder.phi(INT64)
+        step.add_incoming(INT64(0), before)
+        totals = [[builder.phi(SUMS) for _ in range(VECTORS)] for _ in range(TILE_ROWS)]
+        place = builder.mul(step, INT64(VECTORS))
+        columns = [builder.load(builder.gep(panel, [builder.add(place, INT64(v))]), align=1) for v in range(VECTORS)]
+        results = []
+        for row, total in zip(rows, totals, strict=True):
+            value = everywhere(builder, builder.load(builder.gep(row, [step]), align=1), SUMS)
+            results.append([_add_quads(builder, *pair) for pair in zip(total, [value] * VECTORS, columns, strict=True)])
+            for v in range(VECTORS):
+                total[v].add_incoming(begin[v], before)
+                total[v].add_incoming(results[-1][v], loop)
+        following = builder.add(step, INT64(1))
+        step.add_incoming(following, loop)
+        builder.cbranch(builder.icmp_signed("<", following, quads), loop, done)
+
+        builder.position_at_end(done)
+        as_float = signature.args[8].dtype == types.float32
+        kind = ir.VectorType(ir.FloatType(), LANES) if as_float else SUMS
+        for r, result in enumerate(results):
+            to = pointer(8, kind, sum_, builder.mul(sum_stride, INT64(r)))
+            for v in range(VECTORS):
+                value = builder.sitofp(result[v], kind) if as_float else result[v]
+                builder.store(value, builder.gep(to, [INT64(v)]), align=4)
+        return context.get_dummy_value()
+
+    place = types.intp
+    arguments = (codes, place, place, weights, place, place, starts, place, sums, place, place)
+    return types.void(*arguments), codegen
+
+
+def _add_quads(builder: Any, total: Any, codes: Any, weights: Any) -> Any:
+    """total plus the products of four unsigned codes (int32 lanes) and four signed weights (bytes) in every lane."""
+    if VNNI_BITS:
+        return _add_quads_at_once(builder, total, builder.bitcast(codes, BYTES), weights)
+    halves = ir.VectorType(INT16, 2 * LANES)
+    eight, low = (ir.Constant(halves, [INT16(value)] * 2 * LANES) for value in (8, 255))
+    codes, weights = builder.bitcast(codes, halves), builder.bitcast(weights, halves)
+    even = _add_pairs(builder, builder.and_(codes, low), builder.ashr(builder.shl(weights, eight), eight))
+    odd = _add_pairs(builder, builder.lshr(codes, eight), builder.ashr(weights, eight))
+    return builder.add(total, builder.add(even, odd))
+
+
+def _add_quads_at_once(builder: Any, total: Any, codes: Any, weights: Any) -> Any:
+    """The processor's own instruction, on as many lanes as it takes."""
+    lanes = VNNI_BITS // 32
+    sums, values = ir.VectorType(INT32, lanes), ir.VectorType(INT8, 4 * lanes)
+    operand = values if binding.llvm_version_info >= (22,) else sums  # LLVM took quads as one number each before
+    kind = ir.FunctionType(sums, [sums, operand, operand])
+    function = builder.module.declare_intrinsic(f"llvm.x86.avx512.vpdpbusd.{VNNI_BITS}", (), kind)
+
+    def part(vector: Any, first: int, count: int) -> Any:
+        places = ir.Constant(ir.VectorType(INT32, count), [INT32(k) for k in range(first, first + count)])
+        return builder.shuffle_vector(vector, vector, places)
+
+    parts = []
+    for k in range(0, LANES, lanes):
+        operands = (builder.bitcast(part(each, 4 * k, 4 * lanes), operand) for each in (codes, weights))
+        parts.append(builder.call(function, [part(total, k, lanes), *operands]))
+    if len(parts) == 1:
+        return parts[0]
+    return builder.shuffle_vector(*parts, ir.Constant(SUMS, [INT32(k) for k in range(LANES)]))
+
+
+def _add_pairs(builder: Any, left: Any, right: Any) -> Any:
+    """int32 lanes: sums of two neighbouring int16 products. Compilers know this as one instruction (pmaddwd)."""
+    wide = ir.VectorType(INT32, 2 * LANES)
+    products = builder.mul(builder.sext(left, wide), builder.sext(right, wide))
+    even, odd = (
+        builder.shuffle_vector(products, products, ir.Constant(SUMS, [INT32(2 * k + first) for k in range(LANES)]))
+        for first in (0, 1)
+    )
+    return builder.add(even, odd)

@@ -1,0 +1,64 @@
+"""Quantized matrices laid out for exact integer products, and those products.
+
+A 16-bit operand is two bytes: weights are 256 * high + low with both signed, activations 256 * high + low with the low
+byte unsigned. Bytes are multiplied by bytes and summed in int32, which is exact. Activations come as unsigned bytes:
+signed ones plus 128, which `starts` takes off again with the row sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, multiply_tile
+from models.quantization.quantizer import QuantizedMatrix, weight_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class PackedMatrix:
+    """A quantized matrix's bytes in the order that `multiply` reads them, in one part or two, most significant first.
+
+    weights int8 [parts, panels * quads * VECTORS * LANES * QUAD]: panels of TILE_COLUMNS rows of the matrix, in each of
+    them quads of its columns; zeros fill up both. starts int32 [parts, panels * TILE_COLUMNS]: -128 times the row sums.
+    """
+
+    weights: NDArray[np.int8]
+    starts: NDArray[np.int32]
+    scale: NDArray[np.float32]  # [panels * TILE_COLUMNS]
+    rows: int
+    cols: int
+
+
+def pack(matrix: QuantizedMatrix) -> PackedMatrix:
+    rows, cols = matrix.codes.shape
+    quads = -(-cols // QUAD)
+    codes = np.zeros((padded(rows), quads * QUAD), np.int32)
+    codes[:rows, :cols] = matrix.codes
+    parts = np.stack(weight_bytes(codes, matrix.bits))
+    panels = parts.astype(np.int8).reshape(len(parts), -1, VECTORS, LANES, quads, QUAD)
+    weights = np.ascontiguousarray(panels.transpose(0, 1, 4, 2, 3, 5)).reshape(len(parts), -1)
+    scale = np.zeros(len(codes), np.float32)
+    scale[:rows] = matrix.scale
+    return PackedMatrix(weights, -128 * parts.sum(axis=2, dtype=np.int32), scale, rows, cols)
+
+
+def padded(count: int) -> int:
+    """Numbers in a row of `count` as compiled loops keep it: whole tiles, and so whole lanes and quads."""
+    return -(-count // TILE_COLUMNS) * TILE_COLUMNS
+
+
+@njit(cache=True, nogil=True)
+def multiply(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
+    """sums [count rows, columns] from sum_ on, of `count` rows of codes, each `width` long, from `code` on.
+
+    Arrays and their places are `multiply_tile`'s; both sides have room for whole tiles.
+    """
+    for panel in range(columns // TILE_COLUMNS):
+        for row in range(0, count, TILE_ROWS):
+            multiply_tile(
+                codes, code + row * width, width, weights, weight + panel * quads * QUAD * TILE_COLUMNS, quads,
+                starts, start + panel * TILE_COLUMNS, sums, sum_ + row * columns + panel * TILE_COLUMNS, columns,
+            )  # fmt: skip

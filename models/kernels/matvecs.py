@@ -1,0 +1,176 @@
+"""Matvecs that read one vector, compiled: quantized, delta-gated, multiplied exactly, put on their grids side by side.
+
+The delta gate sends an element of a vector only when it moved by more than a threshold since it was last sent. The
+product then runs on the held vector x^ (last sent values; zeros before the first step), which equals updating the
+product with the changes only. Invariant: |x - x^| <= threshold at every step. The operations that are left are counted
+from the elements that were sent, at every step, the first included.
+Source: Neil et al., "Delta Networks for Optimized Recurrent Network Computation" (ICML 2017).
+
+Rows of codes pass through all of it while they are in the processor's nearest caches. Vectors, products and rows are
+padded, see `matmul.padded`; what fills them up is zero and changes no sum and no count.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.kernels.elementwise import clip, grid
+from models.kernels.int8_tile import QUAD, TILE_ROWS
+from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
+from models.kernels.matmul import multiply
+from models.quantization.fixed_point import ROUNDER
+
+FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the nearer caches
+# Columns of `Matvecs.gates` and `Matvecs.products`
+ACT_BYTES, CODE_LOW, CODE_HIGH, THRESHOLD = range(4)
+GATE, WEIGHT_BYTES, WEIGHT, START, COLUMN, COLUMNS = range(6)
+
+
+class Matvecs(NamedTuple):
+    """G gates and M products. A gate quantizes and holds the vector for all matvecs with its activation settings."""
+
+    gates: NDArray[np.int64]  # [G, 4] bytes of a code, its range, the delta threshold
+    divisors: NDArray[np.float32]  # [G] the quantizer's step, in steps of the vector's grid; unused at 16 bits
+    products: NDArray[np.int64]  # [M, 6] gate, bytes of a weight, first of weights, starts, results; results
+    weights: NDArray[np.int8]  # those of all packed matrices
+    starts: NDArray[np.int32]  # those of all packed matrices, then zeros: what low bytes of activations start from
+    scale: NDArray[np.float32]  # [all columns] what one unit of a sum is in steps of the result's grid
+    bias: NDArray[np.float32]  # [all columns] codes of that grid
+    cols: int  # of the vector
+    width: int  # of the vector, padded
+
+
+class Scratch(NamedTuple):
+    """What rows pass through, flat."""
+
+    rows: int  # how many it holds
+    plane: int  # sums of one product: rows times the widest product's columns
+    codes: NDArray[np.uint8]  # [G, 2, rows, width]: high bytes, low bytes
+    sums: NDArray[np.int32]  # [4, plane] of a product of 16-bit operands, by bytes
+    values: NDArray[np.float32]  # [M, plane]: [rows, columns] sums of each product, rounded to float32 once
+
+
+@njit(cache=True, nogil=True)
+def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
+    rows = -(-rows // TILE_ROWS) * TILE_ROWS
+    plane = rows * matvecs.products[:, COLUMNS].max()
+    codes = np.zeros(2 * len(matvecs.gates) * rows * matvecs.width, np.uint8)
+    values = np.empty(len(matvecs.products) * plane, np.float32)
+    return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), values)
+
+
+@njit(cache=True, nogil=True)
+def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  # type: ignore[no-untyped-def]
+    """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and hold each to the one before.
+
+    held int16, from `hold` on, are the codes sent last, changed in place; the bytes of each step's go to codes, from
+    `above` on and, the low ones of two, from `below`. Returns how many numbers were sent.
+    """
+    act_bytes, low, high, threshold = matvecs.gates[gate]
+    divisor = splat(matvecs.divisors[gate])
+    least, most, limit = splat(np.float32(low)), splat(np.float32(high)), splat(np.float32(threshold))
+    rounder, offset = splat(ROUNDER), splat(np.float32(128))
+    sent = np.int64(0)
+    for shift in range(0, steps * count, count):
+        moved = splat(np.float32(0))
+        for i in range(0, count, LANES):
+            code = load(x, at + shift + i)
+            if act_bytes == 1:
+                code = (min(max(code / divisor, least), most) + rounder) - rounder
+            before = load(held, hold + i)
+            move = code - before
+            moves = exceeds(max(move, before - code), limit)
+            moved = moved + moves
+            after = before + moves * move
+            store(held, hold + i, after)
+            if act_bytes == 1:
+                store(codes, above + shift + i, after + offset)
+            else:
+                store_bytes(codes, above + shift + i, below + shift + i, after)
+        sent += np.int64(total(moved))
+    return sent
+
+
+@njit(cache=True, nogil=True)
+def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
+    """values of the first `count` rows of codes."""
+    half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
+    for m in range(len(matvecs.products)):
+        gate, weight_bytes, weight, start, _, columns = matvecs.products[m]
+        act_bytes = matvecs.gates[gate, ACT_BYTES]
+        zeros = len(matvecs.starts) - columns
+        code = 2 * gate * half
+        if act_bytes == weight_bytes == 1:
+            multiply(
+                scratch.codes, code, matvecs.width, count, matvecs.weights, weight, quads,
+                matvecs.starts, start, columns, scratch.values, m * scratch.plane,
+            )  # fmt: skip
+            continue
+        for a in range(act_bytes):
+            for w in range(weight_bytes):
+                multiply(
+                    scratch.codes, code + a * half, matvecs.width, count,
+                    matvecs.weights, weight + w * quads * QUAD * columns, quads,
+                    matvecs.starts, zeros if a else start + w * columns, columns,
+                    scratch.sums, (a * weight_bytes + w) * scratch.plane,
+                )  # fmt: skip
+        for i in range(0, count * columns, LANES):
+            if act_bytes == weight_bytes:
+                store(scratch.values, m * scratch.plane + i, load_four_bytes(scratch.sums, i, scratch.plane))
+            else:
+                store(scratch.values, m * scratch.plane + i, load_two_bytes(scratch.sums, i, scratch.plane))
+
+
+@njit(inline="always")
+def result(matvecs, scratch, place, column):  # type: ignore[no-untyped-def]
+    """Values from `place` on, those of `column` and the following, on their grid."""
+    return grid(load(scratch.values, place) * load(matvecs.scale, column))
+
+
+@njit(cache=True, nogil=True)
+def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def]
+    """Results of the first `count` rows, plus bias, into rows of out int16 [N, all columns] from `to` on."""
+    for m in range(len(matvecs.products)):
+        column, columns = matvecs.products[m, COLUMN], matvecs.products[m, COLUMNS]
+        for row in range(count):
+            place = m * scratch.plane + row * columns
+            for i in range(column, column + columns, LANES):
+                codes = clip(result(matvecs, scratch, place + i - column, i) + load(matvecs.bias, i))
+                store(out, (to + row) * out.shape[1] + i, codes)
+
+
+@njit(cache=True, nogil=True)
+def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-untyped-def]
+    """Of utterances: frames of x int16 [.., width] from at[u] on, results plus bias into rows of out from to[u] on.
+
+    The gates start anew in every utterance; sent int64 [G] is added to.
+    """
+    scratch = make_scratch(matvecs, FRAMES_AT_ONCE)
+    held = np.zeros(len(matvecs.gates) * matvecs.width, np.int16)
+    width, half = matvecs.width, scratch.rows * matvecs.width
+    for u in range(len(lengths)):
+        held[:] = 0
+        for t in range(0, lengths[u], FRAMES_AT_ONCE):
+            frames = min(FRAMES_AT_ONCE, lengths[u] - t)
+            for g in range(len(matvecs.gates)):
+                sent[g] += send(
+                    matvecs, g, x, (at[u] + t) * width, frames, width, held, g * width,
+                    scratch.codes, 2 * g * half, (2 * g + 1) * half,
+                )  # fmt: skip
+            multiply_rows(matvecs, scratch, frames)
+            store_rows(matvecs, scratch, frames, out, to[u] + t)
+
+
+@njit(cache=True, nogil=True)
+def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
+    """values of the next step: the first `count` rows of x int16 [rows, width]; held int16 [G, rows, width]; flat."""
+    half = scratch.rows * matvecs.width
+    for g in range(len(matvecs.gates)):
+        sent[g] += send(
+            matvecs, g, x, 0, 1, count * matvecs.width, held, g * half, scratch.codes, 2 * g * half, (2 * g + 1) * half
+        )
+    multiply_rows(matvecs, scratch, count)

@@ -1,0 +1,174 @@
+"""Fixed-point layers of LSTM, GRU and LiGRU: all steps of some utterances as one compiled loop.
+
+Every step is one float32 operation, rounded to a grid. Preactivations come as int16 codes on the preactivation grid (a
+ReLU candidate's on its own): `pre` [frames, gates * padded H] = W x + b. Rows are (utterance, direction), longest
+utterance first, so that the rows that still run come first; their states are codes on their own grid. Table look-ups
+stand alone in their loops, between loops over whole lanes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from models.kernels.elementwise import GATE_STEP, blend, clip, grid, look_up, place_in_table
+from models.kernels.lanes import LANES, load, store
+from models.kernels.matvecs import make_scratch, result, run_step
+from models.quantization.fixed_point import GATE_FRACTION_BITS
+
+ONE = np.float32(2.0**GATE_FRACTION_BITS)
+ZERO = np.float32(0)
+
+
+class Sequences(NamedTuple):
+    """Utterances of a layer, longest first: preactivations, and where its output goes."""
+
+    pre: NDArray[np.int16]  # [frames, gates * padded H]
+    at: NDArray[np.int64]  # [U] each utterance's first frame there
+    lengths: NDArray[np.int64]  # [U] at least 1
+    out: NDArray[np.int16]  # [frames, 2 H, padded]
+    to: NDArray[np.int64]  # [U] each utterance's first frame there
+
+
+@njit(cache=True, nogil=True)
+def start(sequences, matvecs):  # type: ignore[no-untyped-def]
+    """A layer's scratch, held codes and states, both zeros and flat, and frames [2, rows] for `find_frames`."""
+    rows = 2 * len(sequences.lengths)
+    scratch = make_scratch(matvecs, rows)
+    size = scratch.rows * matvecs.width
+    held = np.zeros(len(matvecs.gates) * size, np.int16)
+    return scratch, held, np.zeros(size, np.int16), np.empty((2, rows), np.int64)
+
+
+@njit(cache=True, nogil=True)
+def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
+    """frames [2, rows] that rows read and write at step t; returns how many utterances still run."""
+    while active and sequences.lengths[active - 1] <= t:
+        active -= 1
+    for u in range(active):
+        at, to, last = sequences.at[u], sequences.to[u], sequences.lengths[u] - 1 - t
+        frames[0, 2 * u], frames[0, 2 * u + 1] = at + t, at + last
+        frames[1, 2 * u], frames[1, 2 * u + 1] = to + t, to + last
+    return active
+
+
+@njit(cache=True, nogil=True)
+def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-def]
+    """h [rows, width], flat, to each row's frame and direction."""
+    for row in range(rows):
+        values, to = h[row * width : row * width + hidden], out[frames[1, row]]
+        shift = (row % 2) * hidden
+        for i in range(hidden):
+            to[shift + i] = values[i]
+
+
+@njit(inline="always")
+def tanh(value, scale):  # type: ignore[no-untyped-def]
+    """The table's value at twice the argument as tanh, times a scale, on a grid: tanh(x) = 2 sigmoid(2 x) - 1."""
+    return grid((value + value - ONE) * scale)
+
+
+@njit(cache=True, nogil=True)
+def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type: ignore[no-untyped-def]
+    """index uint16: where the table holds sigmoid of `times` a row's pre plus back, at the gate's place."""
+    width = matvecs.width
+    place, column = gate * scratch.plane + row * width, gate * width
+    for i in range(0, width, LANES):
+        x = clip(load(pre, frame * pre.shape[1] + column + i) + result(matvecs, scratch, place + i, column + i))
+        store(index, column + i, place_in_table(x * times))
+
+
+@njit(cache=True, nogil=True)
+def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
+    """Gates f, i, o, g. Steps count: cell_step cell steps in a product of gates, h_step state steps there."""
+    scratch, held, h, frames = start(sequences, matvecs)
+    width, cell = matvecs.width, np.zeros(len(h), np.float32)
+    index, gates = np.empty(4 * width, np.uint16), np.empty(4 * width, np.float32)
+    once, twice = np.float32(1), np.float32(2)
+    active = len(sequences.lengths)
+    for t in range(sequences.lengths[0]):
+        active = find_frames(sequences, t, active, frames)
+        run_step(matvecs, scratch, h, held, 2 * active, sent)
+        for row in range(2 * active):
+            for gate in range(4):
+                times = twice if gate == 3 else once
+                find_sigmoid(matvecs, scratch, gate, row, sequences.pre, frames[0, row], times, index)
+            look_up(table, index, gates)
+            for i in range(0, width, LANES):
+                kept = grid(load(gates, i) * load(cell, row * width + i) * GATE_STEP)
+                added = grid(load(gates, width + i) * tanh(load(gates, 3 * width + i), scale) * cell_step)
+                c = clip(kept + added)
+                store(cell, row * width + i, c)
+                store(index, i, place_in_table(grid(c * cell_to_pre) * twice))
+            look_up(table, index[:width], gates)
+            for i in range(0, width, LANES):
+                squashed = load(gates, i)
+                squashed = squashed + squashed - ONE
+                store(h, row * width + i, grid(load(gates, 2 * width + i) * squashed * h_step))
+        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
+
+
+@njit(cache=True, nogil=True)
+def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
+    """Gates z, r in `matvecs`, then the candidate: it reads r h, or h where r acts `after` the product and its bias."""
+    scratch, held, h, frames = start(sequences, matvecs)
+    second, candidate_held, gated, _ = start(sequences, candidate)
+    width, z, r = matvecs.width, np.empty(len(h), np.float32), np.empty(len(h), np.float32)
+    index, gates = np.empty(2 * width, np.uint16), np.empty(2 * width, np.float32)
+    once, twice = np.float32(1), np.float32(2)
+    pre = sequences.pre
+    active = len(sequences.lengths)
+    for t in range(sequences.lengths[0]):
+        active = find_frames(sequences, t, active, frames)
+        run_step(matvecs, scratch, h, held, 2 * active, sent)
+        for row in range(2 * active):
+            for gate in range(2):
+                find_sigmoid(matvecs, scratch, gate, row, pre, frames[0, row], once, index)
+            look_up(table, index, gates)
+            for i in range(0, width, LANES):
+                place, reset = row * width + i, load(gates, width + i)
+                store(z, place, load(gates, i))
+                store(r, place, reset)
+                store(gated, place, grid(reset * load(h, place) * GATE_STEP))
+        run_step(candidate, second, h if after else gated, candidate_held, 2 * active, candidate_sent)
+        for row in range(2 * active):
+            for i in range(0, width, LANES):
+                place = row * width + i
+                back = result(candidate, second, place, i)
+                if after:
+                    back = grid(load(r, place) * clip(back + load(candidate.bias, i)) * GATE_STEP)
+                x = clip(load(pre, frames[0, row] * pre.shape[1] + 2 * width + i) + back)
+                store(index, i, place_in_table(x * twice))
+            look_up(table, index[:width], gates)
+            for i in range(0, width, LANES):
+                place = row * width + i
+                g = grid(tanh(load(gates, i), scale) * to_state)
+                store(h, place, blend(load(z, place), g, load(h, place)))
+        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
+
+
+@njit(cache=True, nogil=True)
+def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: ignore[no-untyped-def]
+    """Gates z, h; the candidate is rectified."""
+    scratch, held, h, frames = start(sequences, matvecs)
+    width = matvecs.width
+    index, z = np.empty(width, np.uint16), np.empty(width, np.float32)
+    once = np.float32(1)
+    pre = sequences.pre
+    active = len(sequences.lengths)
+    for t in range(sequences.lengths[0]):
+        active = find_frames(sequences, t, active, frames)
+        run_step(matvecs, scratch, h, held, 2 * active, sent)
+        for row in range(2 * active):
+            find_sigmoid(matvecs, scratch, 0, row, pre, frames[0, row], once, index)
+            look_up(table, index, z)
+            for i in range(0, width, LANES):
+                place = row * width + i
+                back = result(matvecs, scratch, scratch.plane + place, width + i)
+                x = max(clip(load(pre, frames[0, row] * pre.shape[1] + width + i) + back), ZERO)
+                g = grid(grid(x * scale) * to_state)
+                store(h, place, blend(load(z, i), g, load(h, place)))
+        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)

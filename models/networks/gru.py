@@ -1,0 +1,65 @@
+"""GRU: sizes, float step. The reset gate acts before the recurrent product (or after it, as in cuDNN and torch).
+
+    z, r = sigmoid(W x + b + U h)
+    g = tanh(W_h x + b_h + U_h (r h))         reset before, the papers' variant
+    g = tanh(W_h x + b_h + r (U_h h + b'_h))  reset after, `recurrent_bias.l{l}` [hidden] is b'_h
+    h_t = z h_{t-1} + (1 - z) g
+Source: Rezk et al., Information 13(4):176 (2022), as in pytorch-kaldi; torch.nn.GRU for the other variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from models.networks.recurrent import Recurrent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.quantization.calibration import Trace
+
+
+@dataclass(frozen=True)
+class Gru(Recurrent):
+    layers: int = 5
+    reset_after: bool = False
+
+    name: ClassVar[str] = "gru"
+    gates: ClassVar[tuple[str, ...]] = ("z", "r", "h")
+    candidate_reads_apart: ClassVar[bool] = True
+    # add bias and recurrent product, activate (3 gates x 3); reset: product; h: subtract, multiply, add
+    gate_ops: ClassVar[int] = 13
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        added = {f"recurrent_bias.l{layer}": (self.hidden,) for layer in range(self.layers)}
+        return super().shapes() | (added if self.reset_after else {})
+
+    def step(
+        self,
+        pre: Tensor,
+        state: tuple[Tensor, ...],
+        tensors: Mapping[str, Tensor],
+        mask: Tensor,
+        layer: int,
+        show: Trace,
+    ) -> tuple[Tensor, ...]:
+        """(h,) after one step of rows; pre [rows, 3 hidden] is W x + b."""
+        (h,) = state
+        hidden, recurrent = self.hidden, tensors["recurrent"]
+        *gate_names, candidate = self.recurrent_names(layer)
+        for name in gate_names:
+            show(name, h)
+        z, r = (pre[:, : 2 * hidden] + h @ recurrent[: 2 * hidden].t()).sigmoid().split(hidden, dim=1)
+        if self.reset_after:
+            show(candidate, h)
+            back = r * (h @ recurrent[2 * hidden :].t() + tensors["recurrent_bias"])
+        else:
+            show(candidate, r * h)
+            back = (r * h) @ recurrent[2 * hidden :].t()
+        g = (pre[:, 2 * hidden :] + back).tanh() * self.candidate_scale * mask
+        return (z * h + (1 - z) * g,)
+
+
+PRESETS = {"edge": Gru(), "paper": Gru(features=23, layers=5, hidden=550, outputs=1936)}

@@ -1,0 +1,93 @@
+"""The bidirectional SRU with low-rank (projected) inputs: its sizes and its workload. Loads no torch.
+
+Per direction and layer, with x the layer's input, q = P x (or x itself where the projection would not shrink it):
+    u = W q, split into u0 (candidate), u1 (forget), u2 (reset) and, where input and output sizes differ, u3 (highway)
+    f_t = sigmoid(u1_t + v_f c_{t-1} + b_f)        r_t = sigmoid(u2_t + v_r c_{t-1} + b_r)
+    c_t = u0_t + f_t (c_{t-1} - u0_t)              h_t = x'_t + r_t (c_t - x'_t)
+with x' = u3, or alpha x where the sizes agree. One matrix W holds both directions and all parts of u, so every matvec
+runs once a frame.
+Source: Lei et al., "Simple Recurrent Units for Highly Parallelizable Recurrence" (EMNLP 2018); library sru 2.5.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from models.workload import MatVec, Workload
+
+HIGHWAY_BIAS = -1.0  # initial b_r; Source: library sru 2.5.1 as used by Rezk et al.
+ALPHA = float(np.sqrt(1.0 + 2.0 * np.exp(HIGHWAY_BIAS)))  # scale of the highway input, 1.3175; Source: same
+GATE_OPS = 8  # two gates of: v * c, + u, + b, sigmoid
+STATE_OPS = 6  # c: subtract, multiply, add; h: the same
+
+
+@dataclass(frozen=True)
+class Sru:
+    """Sizes of a bidirectional SRU phone recogniser; `hidden` counts one direction."""
+
+    features: int = 23
+    layers: int = 4
+    hidden: int = 128
+    projection: int = 96
+    outputs: int = 144
+
+    name = "sru"
+
+    def __post_init__(self) -> None:
+        for field, value in asdict(self).items():
+            if value < 1:
+                raise ValueError(f"sru: {field} must be at least 1, not {value}")
+
+    @property
+    def width(self) -> int:
+        """Both directions together: what a layer puts out."""
+        return 2 * self.hidden
+
+    def inputs(self, layer: int) -> int:
+        return self.features if layer == 0 else self.width
+
+    def projected(self, layer: int) -> bool:
+        return self.projection < self.inputs(layer)
+
+    def parts(self, layer: int) -> int:
+        """Sub-matrices of W: candidate, forget, reset, and the highway's own where x cannot be added as it is."""
+        return 3 if self.inputs(layer) == self.width else 4
+
+    def workload(self) -> Workload:
+        matvecs = []
+        elementwise = 0
+        for layer in range(self.layers):
+            cols = self.inputs(layer)
+            if self.projected(layer):
+                matvecs.append(MatVec(f"l{layer}.projection", self.projection, cols, "projection"))
+                cols = self.projection
+            matvecs.append(MatVec(f"l{layer}.input", self.parts(layer) * self.width, cols, "input"))
+            highway_ops = 1 if self.parts(layer) == 3 else 0
+            elementwise += self.width * (GATE_OPS + STATE_OPS + highway_ops)
+        matvecs.append(MatVec("output", self.outputs, self.width, "output"))
+        vectors = self.layers * 4 * self.width + self.outputs  # v_f, v_r, b_f, b_r; output bias
+        return Workload(self.name, tuple(matvecs), vectors, elementwise + self.outputs)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Parameters and buffers of the network."""
+        shapes: dict[str, tuple[int, ...]] = {"input_mean": (self.features,), "input_std": (self.features,)}
+        for layer in range(self.layers):
+            cols = self.inputs(layer)
+            if self.projected(layer):
+                shapes[f"projections.l{layer}"], cols = (self.projection, cols), self.projection
+            shapes[f"weights.l{layer}"] = (self.parts(layer) * self.width, cols)
+            shapes |= dict.fromkeys((f"v.l{layer}", f"b.l{layer}"), (2, self.width))
+        return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+PRESETS = {
+    "edge": Sru(),
+    # The network of Rezk et al.: 4 x 550 units a direction, projections of 256, 1936 context-dependent targets.
+    "paper": Sru(features=23, layers=4, hidden=550, projection=256, outputs=1936),
+}

@@ -1,0 +1,130 @@
+"""An `IntegerNetwork` run in plain NumPy: frame by frame, element by element, slow and obvious. Reads nothing else."""
+
+import itertools
+
+import numpy as np
+
+from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, SruLayer
+
+f32 = np.float32
+LOW, HIGH = -(2**15), 2**15 - 1
+PRE, GATE = 10, 14  # fraction bits of what a gate reads and gives
+
+
+def grid(x):
+    """Saturated and rounded, half to even: codes as float32."""
+    return np.clip(np.rint(x), LOW, HIGH).astype(f32)
+
+
+class Stream:
+    """One matvec over the vectors of one utterance in one direction: quantizer, delta gate, product."""
+
+    def __init__(self, matvec: IntegerMatVec) -> None:
+        self.matvec = matvec
+        self.weights = matvec.matrix.codes.astype(np.int64)
+        self.held = np.zeros(matvec.cols, np.int64)
+        self.sent = 0
+
+    def __call__(self, x):
+        """Result codes [rows] of a vector of codes [cols]."""
+        m = self.matvec
+        q = np.asarray(x, f32)
+        if m.act_bits < 16:
+            q = np.rint(np.clip(q / m.divisor, -(2 ** (m.act_bits - 1)), 2 ** (m.act_bits - 1) - 1))
+        q = q.astype(np.int64)
+        moves = np.abs(q - self.held) > m.delta
+        self.held, self.sent = np.where(moves, q, self.held), self.sent + int(moves.sum())
+        return grid(grid((self.weights @ self.held).astype(f32) * m.scale) + m.bias)
+
+
+def sigmoid(network, pre):
+    """Gate codes 0..2^14 of preactivation codes."""
+    reach = 2**14
+    return network.sigmoid[np.clip(pre, -reach, reach).astype(int) + reach]
+
+
+def tanh(network, pre):
+    return 2 * sigmoid(network, 2 * pre) - f32(2**GATE)
+
+
+def blend(gate, candidate, state):
+    return grid(candidate + grid(gate * grid(state - candidate) * f32(2.0**-GATE)))
+
+
+def run_sru(network, layer: SruLayer, x, sent):
+    project, inward = layer.projection and Stream(layer.projection), Stream(layer.input)
+    u = [inward(row if project is None else project(row)) for row in x]
+    for stream in (project, inward):
+        if stream is not None:
+            sent[stream.matvec.name] += stream.sent
+    width = layer.v.shape[1]
+    half = width // 2
+    alpha = f32(layer.alpha * 2.0 ** (layer.state_bits - layer.input_bits - layer.alpha_bits))
+    v_scale = f32(2.0 ** (PRE - layer.v_bits - layer.state_bits))
+    out = np.zeros((len(x), width), f32)
+    for direction, own in enumerate((slice(0, half), slice(half, width))):
+        c = np.zeros(half, f32)
+        for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
+            candidate, forget, reset, *highway = (part[own] for part in np.split(u[t], len(u[t]) // width))
+            f, r = (
+                sigmoid(network, grid(pre + grid(layer.v[k, own].astype(f32) * c * v_scale)))
+                for k, pre in enumerate((forget, reset))
+            )
+            through = highway[0] if layer.has_highway else grid(np.asarray(x[t], f32)[own] * alpha)
+            c = blend(f, candidate, c)
+            out[t, own] = blend(r, through, c)
+    return out
+
+
+def step(network, layer: GatedLayer, pre, streams, h, c):
+    """State (h, c) after one step of one row; pre: preactivations by gate; streams by the vector they read."""
+    scale, to_state = layer.candidate_scale, f32(2.0 ** (layer.state_bits - GATE))
+    if network.model == "lstm":
+        f, i, o, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
+        f, i, o = (sigmoid(network, part) for part in (f, i, o))
+        kept = grid(f * c * f32(2.0**-GATE))
+        c = grid(kept + grid(i * grid(tanh(network, g) * scale) * f32(2.0 ** (layer.cell_bits - 2 * GATE))))
+        squashed = tanh(network, grid(c * f32(2.0 ** (PRE - layer.cell_bits))))
+        return grid(o * squashed * f32(2.0 ** (layer.state_bits - 2 * GATE))), c
+    if network.model == "ligru":
+        z, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
+        candidate = grid(grid(np.maximum(g, 0) * scale) * f32(2.0 ** (layer.state_bits - layer.candidate_bits)))
+        return blend(sigmoid(network, z), candidate, h), c
+    z, r = (sigmoid(network, grid(part + stream(h))) for part, stream in zip(pre, streams[0], strict=False))
+    (candidate,) = streams[1]
+    if layer.reset_after:
+        back = grid(r * candidate(h) * f32(2.0**-GATE))
+    else:
+        back = candidate(grid(r * h * f32(2.0**-GATE)))
+    g = grid(grid(tanh(network, grid(pre[2] + back)) * scale) * to_state)
+    return blend(z, g, h), c
+
+
+def run_gated(network, layer: GatedLayer, x, sent):
+    inward = [Stream(matvec) for matvec in layer.inputs]
+    pre = [[stream(row) for stream in inward] for row in x]
+    out = np.zeros((len(x), 2 * network.hidden), f32)
+    recurrent = [[[Stream(m) for m in reads] for reads in layer.recurrent] for _ in range(2)]
+    for direction, streams in enumerate(recurrent):
+        h, c = np.zeros(network.hidden, f32), np.zeros(network.hidden, f32)
+        for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
+            h, c = step(network, layer, pre[t], streams, h, c)
+            out[t, direction * network.hidden :][: network.hidden] = h
+    for stream in (*inward, *(s for streams in recurrent for reads in streams for s in reads)):
+        sent[stream.matvec.name] += stream.sent
+    return out
+
+
+def run(network: IntegerNetwork, features, offsets):
+    """Logits float32 [N, outputs], and how many elements each matvec's delta gate sent."""
+    codes = network.input_codes(features)
+    sent = {matvec.name: 0 for matvec in network.matvecs}
+    logits = []
+    for start, end in itertools.pairwise(offsets):
+        x = codes[start:end]
+        for layer in network.layers:
+            x = (run_sru if isinstance(layer, SruLayer) else run_gated)(network, layer, x, sent)
+        last = Stream(network.output)
+        logits += [last(row) for row in x]
+        sent["output"] += last.sent
+    return np.array(logits, f32).reshape(len(codes), -1) * f32(2.0**-network.logit_bits), sent

@@ -1,0 +1,68 @@
+"""The one description of what is deployed, run in plain NumPy, against the engines: bit for bit, counts too."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy_network import run
+from test_torch_engine import LENGTHS, SETTINGS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
+
+from dse.measure import Task, open_measurer
+from models.registry import MODELS
+from models.workload import Configuration, Setting
+
+MIXED = [(16, 16, 0), (8, 8, 0), (4, 4, 0), (2, 8, 1), (8, 16, 300), (16, 4, 0), (3, 5, 2), (4, 8, 6)]
+
+
+def assert_same(engine, features, offsets, configuration):
+    logits, computed = engine.run(features, offsets, configuration)
+    network = engine.quantizer.network(configuration)
+    expected, sent = run(network, features, offsets)
+    assert logits.tobytes() == expected.tobytes()
+    elements = {m.name: len(features) * m.cols * m.passes for m in engine.workload}
+    assert computed == {name: sent[name] / elements[name] for name in engine.workload.names}
+
+
+@settings(max_examples=12, deadline=None)
+@given(data=st.data())
+def test_both_engines_equal_the_description(engines, data):  # noqa: F811
+    spec, compiled, on_device = engines
+    some = data.draw(st.lists(SETTINGS, min_size=1, max_size=3))
+    chosen = Configuration(tuple((name, data.draw(st.sampled_from(some))) for name in spec.workload().names))
+    for engine in (compiled, on_device):
+        assert_same(engine, features_of(spec, LENGTHS), offsets_of(LENGTHS), chosen)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_shipped_networks_equal_the_description(model):
+    measurer = open_measurer(Task(model, "edge", None, "synthetic", None))
+    split = measurer.split.take([int(np.argmin(measurer.split.lengths))])
+    frames = 40  # of one utterance: NumPy takes a millisecond a matvec and frame
+    names = measurer.workload.names
+    rng = np.random.default_rng(0)
+    mixed = (Setting(*MIXED[k]) for k in rng.integers(len(MIXED), size=len(names)))
+    for configuration in (
+        Configuration.uniform(measurer.workload, 8, delta=2),
+        Configuration(tuple(zip(names, mixed, strict=True))),
+    ):
+        assert_same(measurer.engine, split.features[:frames], np.array([0, frames]), configuration)
+
+
+def test_the_description_holds_plain_arrays_and_numbers(engines):  # noqa: F811
+    """Nothing of torch or numba, so that exporters need neither."""
+    spec, compiled, _ = engines
+    network = compiled.quantizer.network(Configuration.uniform(spec.workload(), 4))
+    assert [matvec.name for matvec in network.matvecs] == list(spec.workload().names)
+
+    def leaves(value):
+        if hasattr(value, "__dataclass_fields__"):
+            for name in value.__dataclass_fields__:
+                yield from leaves(getattr(value, name))
+        elif isinstance(value, tuple):
+            for item in value:
+                yield from leaves(item)
+        else:
+            yield value
+
+    kinds = {type(leaf) for leaf in leaves(network)}
+    assert kinds <= {np.ndarray, np.float32, int, str, bool, type(None)}
