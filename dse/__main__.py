@@ -11,7 +11,7 @@ COMMANDS = {
     "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
     "train": ("dse.train", "train a network and write its checkpoint"),
     "report": ("dse.report", "tables about the shipped models and the platforms"),
-    "data": ("dse.data_check", "check a corpus before it is used"),
+    "data": ("dse.data", "check a corpus before it is used"),
     "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
 }
 

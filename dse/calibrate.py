@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from dse.cache import cache_dir, write_atomically
-from dse.corpora import Corpus
-from dse.data import SETTINGS, load_split
+from dse.corpora.base import Corpus
+from dse.corpora.cache import cache_dir, write_atomically
+from dse.corpora.load import SETTINGS, load_split
 from models import compiled_code_folder
 from models.checkpoint import Checkpoint
 from models.quantization.calibration import Calibration, Recorder

@@ -1,178 +1,130 @@
-"""A split of a corpus as arrays ready for a network, computed once and mapped from disk afterwards."""
+"""`python -m dse.data check --corpus timit --corpus-path DIR`: what is there, who is where, and what is damaged."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
-from dse import features
-from dse.cache import cache_dir, write_atomically
-from dse.corpora import Corpus, FeatureCorpus, content_fingerprint
+from dse.command import Parser, require_folder
+from dse.corpora import CORPORA, open_corpus
+from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
+from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES
+from dse.corpora.load import load_split
+from dse.corpora.split import Split
+from dse.errors import one_line_errors
+from dse.phones.sets import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61
 
-ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts")
-INDEX = "index.json"
-SETTINGS = {
-    "format": 1,  # raise it when the arrays' content changes
-    "bins": features.BINS,
-    "window_samples": features.WINDOW_SAMPLES,
-    "shift_samples": features.SHIFT_SAMPLES,
-    "window_type": features.WINDOW_TYPE,
-}
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EXIT_DAMAGED = 1
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
-    """U utterances one after another: N frames and P reference phones in all. Arrays may be read-only."""
-
-    name: str
-    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that brings features
-    lengths: NDArray[np.int64]  # [U] frames
-    phones: NDArray[np.int16]  # [N] index in PHONES_61 of the phone under the frame
-    states: NDArray[np.int8]  # [N] third of the phone's segment: 0, 1, 2
-    segment_phones: NDArray[np.int16]  # [P] reference phones, index in PHONES_61
-    segment_counts: NDArray[np.int64]  # [U] reference phones
-    names: tuple[str, ...]  # [U]
-    speakers: tuple[str, ...]  # [U]
-    fingerprint: str  # SHA-256 of the utterances it was computed from
-    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus that brings alignments to them
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    @property
-    def seconds(self) -> float:
-        return int(self.lengths.sum()) * features.FRAME_SECONDS
-
-    @cached_property
-    def offsets(self) -> NDArray[np.int64]:
-        """[U + 1] first frame of each utterance, and N."""
-        return _offsets(self.lengths)
-
-    @cached_property
-    def references(self) -> list[NDArray[np.int16]]:
-        """The reference phones of each utterance, indices in PHONES_61."""
-        return np.split(self.segment_phones, _offsets(self.segment_counts)[1:-1])
-
-    def take(self, indices: Iterable[int]) -> Split:
-        """The utterances of these indices, in this order. Raises ValueError for an index out of range."""
-        chosen = [int(index) for index in indices]
-        for index in chosen:
-            if not 0 <= index < len(self):
-                raise ValueError(f"utterance {index} of split {self.name} is out of range; it has {len(self)}")
-        frames = _ranges(self.offsets, chosen)
-        segments = _ranges(_offsets(self.segment_counts), chosen)
-        return Split(
-            self.name,
-            self.features[frames],
-            self.lengths[chosen],
-            self.phones[frames],
-            self.states[frames],
-            self.segment_phones[segments],
-            self.segment_counts[chosen],
-            tuple(self.names[index] for index in chosen),
-            tuple(self.speakers[index] for index in chosen),
-            hashlib.sha256(f"{self.fingerprint} {chosen}".encode()).hexdigest(),
-            None if self.targets is None else self.targets[frames],
+@one_line_errors
+def main(argv: list[str] | None = None) -> int:
+    """0 if all is sound (or damage is to be skipped), 1 with damage, 2 where the corpus is not there."""
+    parser = Parser(prog="python -m dse.data", description="Look at a corpus before it is used.")
+    command = parser.add_subparsers(dest="command", required=True, metavar="check")
+    check = command.add_parser("check", help="count, read everything, name what is damaged, draw an utterance")
+    check.add_argument("--corpus", default="synthetic", choices=tuple(CORPORA))
+    check.add_argument("--corpus-path", metavar="DIR", help="the corpus' folder")
+    check.add_argument("--skip-bad", action="store_true", help="damaged utterances are left out, not an error")
+    check.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="of the picture (default: here)")
+    options = parser.parse_args(argv)
+    require_folder(options.out)
+    corpus = open_corpus(options.corpus, options.corpus_path, skip_bad=True)
+    damaged = report_damage(corpus)
+    if damaged:
+        print(
+            f"{damaged} damaged utterances" + (" are left out" if options.skip_bad else "; --skip-bad leaves them out")
         )
+    else:
+        print("no errors")
+    splits = {name: load_split(corpus, name) for name in SPLITS}
+    print_counts(splits)
+    options.out.mkdir(parents=True, exist_ok=True)
+    picture = options.out / f"check-{corpus.name}.png"
+    draw_utterance(splits["validation"], 0, picture)
+    print(f"picture: {picture}")
+    return EXIT_DAMAGED if damaged and not options.skip_bad else 0
 
 
-def load_split(corpus: Corpus, name: str, per_speaker: int | None = None) -> Split:
-    """The split `name` of the corpus, or the first `per_speaker` utterances of each speaker.
+def report_damage(corpus: Corpus) -> int:
+    """Print the notes, each damaged utterance and how many were repaired; returns the number of damaged ones."""
+    print(f"corpus: {corpus.name}")
+    if not isinstance(corpus, FileCorpus):
+        return 0
+    for note in corpus.notes:
+        print(f"  {note}")
+    damaged = repaired = 0
+    for split in (*SPLITS, None):
+        for problem in corpus.problems(split):
+            print(f"damaged ({split or 'in no split'}): {problem.what}")
+        damaged += len(corpus.problems(split))
+        repaired += len(corpus.repaired(split))
+    if repaired:
+        print(f"repaired while reading: {repaired} utterances whose audio had lost carriage returns")
+    return damaged
 
-    Kept in the user's cache as .npy files that processes share by mapping; computed where absent or damaged. The
-    speaker means are over the utterances asked for. Raises ValueError as the corpus does.
-    """
-    identity = [corpus.name, corpus.fingerprint(name), name, per_speaker, SETTINGS]
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    folder = cache_dir() / "features" / f"{corpus.name}-{name}-{per_speaker or 'all'}-{key}"
-    split = _read(folder)
-    if split is None:
-        if isinstance(corpus, FeatureCorpus):
-            split = corpus.split_arrays(name, per_speaker)
-        else:
-            split = _compute(corpus, name, per_speaker)
-        _write(folder, split)
-    return split
+
+def print_counts(splits: dict[str, Split]) -> None:
+    """Speakers, utterances, durations and phones of each split, and the phones that training does not see."""
+    print(f"{'':<12}{'speakers':>9}{'utterances':>12}{'minutes':>9}{'s each':>8}{'phones':>9}{'of 61':>7}{'of 39':>7}")
+    for name, split in splits.items():
+        seen = np.unique(split.segment_phones)
+        folded = np.unique(FOLD_61_TO_39[seen][FOLD_61_TO_39[seen] >= 0])
+        print(
+            f"{name:<12}{len(set(split.speakers)):>9}{len(split):>12}{split.seconds / 60:>9.1f}"
+            f"{split.seconds / len(split):>8.2f}{len(split.segment_phones):>9}{len(seen):>7}{len(folded):>7}"
+        )
+    for name, split in splits.items():
+        print(f"{name} speakers: {' '.join(sorted(set(split.speakers)))}")
+    for name, split in splits.items():
+        folded = FOLD_61_TO_39[split.segment_phones]
+        absent = [phone for index, phone in enumerate(PHONES_39) if index not in folded]
+        print(f"phones of 39 absent in {name}: {' '.join(absent) or 'none'}")
+    modelled = FOLD_61_TO_48[splits["train"].phones]
+    absent = [phone for index, phone in enumerate(PHONES_48) if index not in modelled]
+    print(f"phones of 48 without a frame in train: {' '.join(absent) or 'none'}")
 
 
-def _compute(corpus: Corpus, name: str, per_speaker: int | None) -> Split:
-    utterances = corpus.utterances(name, per_speaker)
-    speakers = tuple(u.speaker for u in utterances)
-    log_mels = [features.log_mel(u.samples) for u in tqdm(utterances, f"{name} features", unit="", disable=None)]
-    features.subtract_speaker_means(log_mels, speakers)
-    lengths = [len(log_mel) for log_mel in log_mels]
-    segments = [u.segments for u in utterances]
-    return Split(
-        name,
-        np.concatenate(log_mels),
-        np.array(lengths, np.int64),
-        np.concatenate([features.frame_phones(s, t) for s, t in zip(segments, lengths, strict=True)]),
-        np.concatenate([features.frame_states(s, t) for s, t in zip(segments, lengths, strict=True)]),
-        np.concatenate([features.phone_indices(s) for s in segments]),
-        np.array([len(s) for s in segments], np.int64),
-        tuple(u.name for u in utterances),
-        speakers,
-        content_fingerprint(utterances),
+def draw_utterance(split: Split, index: int, path: Path) -> None:
+    """PNG of the utterance's features, [bins, frames], under the phones of its frames."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    frames = slice(split.offsets[index], split.offsets[index + 1])
+    features, phones = split.features[frames], split.phones[frames]
+    # A frame is drawn over the shift around its window's centre, so that phones and features line up.
+    start = (WINDOW_SAMPLES - SHIFT_SAMPLES) / 2 / SAMPLE_RATE_HZ
+    end = start + len(features) * FRAME_SECONDS
+    figure = Figure(figsize=(max(8.0, 4.0 * (end - start)), 3.6), layout="constrained")
+    labels, image = figure.subplots(2, 1, sharex=True, height_ratios=(1, 6))
+    image.imshow(
+        features.T, origin="lower", aspect="auto", extent=(start, end, 0, features.shape[1]), interpolation="nearest"
     )
+    image.set_xlabel("time (s)")
+    image.set_ylabel("log-mel bin" if split.targets is None else "feature")
+    _draw_phones(labels, image, phones, start)
+    labels.set_title(f"{split.names[index]}, speaker {split.speakers[index]} ({split.name})", fontsize=10)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
 
 
-def _write(folder: Path, split: Split) -> None:
-    arrays = (*ARRAYS, *(() if split.targets is None else ("targets",)))
-    for name in arrays:
-        write_atomically(folder / f"{name}.npy", partial(_save, getattr(split, name)))
-    index: dict[str, Any] = {
-        "split": split.name,
-        "names": split.names,
-        "speakers": split.speakers,
-        "fingerprint": split.fingerprint,
-        "crc32": {name: _crc32(folder / f"{name}.npy") for name in arrays},
-    }
-    write_atomically(folder / INDEX, lambda file: file.write(json.dumps(index).encode()))
-
-
-def _read(folder: Path) -> Split | None:
-    """None where there is nothing, or nothing whole."""
-    try:
-        index = json.loads((folder / INDEX).read_text())
-        for name, crc32 in index["crc32"].items():
-            if _crc32(folder / f"{name}.npy") != crc32:
-                raise ValueError(name)
-        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in index["crc32"]}
-        names, speakers = tuple(index["names"]), tuple(index["speakers"])
-        return Split(name=index["split"], names=names, speakers=speakers, fingerprint=index["fingerprint"], **arrays)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _save(array: NDArray[np.generic], file: BinaryIO) -> None:
-    np.save(file, array)
-
-
-def _crc32(path: Path) -> int:
-    return zlib.crc32(path.read_bytes())
-
-
-def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate(([0], np.cumsum(counts)))
-
-
-def _ranges(offsets: NDArray[np.int64], chosen: list[int]) -> NDArray[np.int64]:
-    """Concatenated positions of the chosen stretches."""
-    return np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])
+def _draw_phones(labels: Axes, image: Axes, phones: np.ndarray, start: float) -> None:
+    labels.set_axis_off()
+    edges = [0, *(np.flatnonzero(np.diff(phones)) + 1), len(phones)]
+    for row, (first, last) in enumerate(pairwise(edges)):
+        centre = start + (first + last) / 2 * FRAME_SECONDS
+        labels.text(centre, 0.6 - 0.5 * (row % 2), PHONES_61[phones[first]], ha="center", fontsize=8)
+        image.axvline(start + first * FRAME_SECONDS, color="white", linewidth=0.6)
 
 
 if __name__ == "__main__":
-    from dse.data_check import main
-
     sys.exit(main())

@@ -1,36 +1,20 @@
-"""Where networks run: on the CPU, or on a GPU, which has to give the same integers."""
+"""A device must give the CPU's integers before it may score anything."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.devices import CPU
 from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
-    from dse.data import Split
+    from dse.corpora.split import Split
     from models.engines.engine import Engine
 
-CPU, GPU = DEVICES = ("cpu", "cuda")
 PROOF_UTTERANCES = 20
 PROOF_SETTINGS = ((8, 8, 0), (4, 8, 2), (16, 4, 1), (8, 16, 0), (16, 16, 0))  # weight bits, activation bits, delta
-
-
-def require_known(device: str, known: Sequence[str] = DEVICES) -> None:
-    """Raises ValueError for any other name."""
-    if device not in known:
-        raise ValueError(f"device '{device}' is none of {', '.join(known)}")
-
-
-def require_gpu(device: str) -> None:
-    """Raises ValueError where a GPU is asked for and there is none."""
-    if device == GPU:
-        import torch
-
-        if not torch.cuda.is_available():
-            raise ValueError(f"device {GPU}: this torch sees no GPU; use --device {CPU}")
 
 
 def require_same(engine: Engine, reference: Engine, split: Split, workload: Workload, device: str) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dse.device import CPU
 from dse.evaluate import WHOLE, Evaluation
 from dse.objective import TEST_ERROR
 from dse.result import SearchResult
 from dse.store import differences
+from models.devices import CPU
 
 
 def with_test_error(

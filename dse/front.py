@@ -12,13 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from dse.command import Parser, names, require_folder
-from dse.device import CPU, DEVICES, require_gpu, require_known
 from dse.errors import one_line_errors
 from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
 from dse.plan import DEFAULT_STORAGE
 from dse.pricing import reprice, require, split_specs
 from dse.result import load_result
 from dse.search_command import report
+from models.devices import CPU, DEVICES, require_gpu, require_known
 
 
 @one_line_errors

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.command import Parser, require_file
-from dse.corpora import Corpus, corpus_record, open_corpus
+from dse.corpora import corpus_record, open_corpus
+from dse.corpora.base import Corpus
 from dse.errors import one_line_errors
 from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import Tensors, to_spec_and_weights
@@ -162,9 +163,9 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
     Raises ValueError where the corpus' features or senones do not fit the network.
     """
-    from dse.data import load_split
-    from dse.decode import tune
-    from dse.float_network import first_decoder, frame_targets_of, references, run_float
+    from dse.corpora.load import load_split
+    from dse.phones.decode import tune
+    from dse.training.float_network import first_decoder, frame_targets_of, references, run_float
 
     train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     _, outputs = frame_targets_of(corpus, train)

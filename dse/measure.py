@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.corpora import Corpus, corpus_record, open_corpus
-from dse.device import CPU, require_gpu, require_same
+from dse.corpora import corpus_record, open_corpus
+from dse.corpora.base import Corpus
+from dse.device import require_same
 from dse.evaluate import MAX4, WHOLE
 from dse.part import CACHE_MIB, Part, batches, frames_at_once, joined, mean, quarter_errors_percent, stages
-from dse.senones import phone_state_scores
+from dse.phones.senones import phone_state_scores
 from models.checkpoint import content_hash, load, read_card, shipped_path
+from models.devices import CPU, require_gpu
 from models.registry import build_engine, preset
 from models.workload import Configuration, Workload
 
 if TYPE_CHECKING:
-    from dse.data import Split
+    from dse.corpora.split import Split
     from models.checkpoint import Checkpoint
     from models.quantization.calibration import Calibration
 
@@ -106,7 +108,7 @@ class Measurer:
         cache_mib: int = CACHE_MIB,
     ) -> None:
         """Raises ValueError where `device` does not give the CPU's integers."""
-        from dse.decode import Decoder
+        from dse.phones.decode import Decoder
 
         self.workload = checkpoint.spec.workload()
         self.batch_frames = frames_at_once(self.workload)
@@ -166,7 +168,7 @@ class Measurer:
         )
 
     def _run(self, utterances: NDArray[np.int64], split: Split, configuration: Configuration) -> Part:
-        from dse.decode import errors_of
+        from dse.phones.decode import errors_of
 
         start = time.perf_counter()
         decoded, computed = [], []
@@ -191,7 +193,7 @@ def open_measurer(task: Task, split: str = "validation") -> Measurer:
     Raises ValueError or FileNotFoundError, in one line, for anything missing or damaged.
     """
     from dse.calibrate import calibration_of
-    from dse.data import load_split
+    from dse.corpora.load import load_split
 
     require_gpu(task.device)
     task_workload(task)

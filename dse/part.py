@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.workload import Workload
 
 if TYPE_CHECKING:
-    from dse.phones import PhoneErrors
+    from dse.phones.errors import PhoneErrors
 
 QUARTERS = 4
 STAGES = (1 / 16, 1 / 4, 1 / 2)  # shares of the split that have run after each stage of screening
@@ -84,7 +84,7 @@ def mean(parts: Sequence[tuple[int, Mapping[str, float]]], workload: Workload) -
 
 def joined(one: Part, other: Part, workload: Workload) -> Part:
     """Two parts of one split, utterances in the split's order."""
-    from dse.phones import PhoneErrors
+    from dse.phones.errors import PhoneErrors
 
     utterances = np.concatenate((one.utterances, other.utterances))
     order = np.argsort(utterances)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dse.device import CPU, require_gpu, require_known
 from dse.evaluate import ERRORS, WHOLE, Measurer
 from dse.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, search_space
 from dse.limits import Limit, parse_limits
@@ -19,6 +18,7 @@ from dse.pricing import common_bits, open_platforms, price, require
 from dse.pricing import identity as platform_identity
 from dse.searchers import searcher_named
 from dse.space import SearchSpace
+from models.devices import CPU, require_gpu, require_known
 from models.workload import Workload
 from platforms import Platform
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dse.command import SETTINGS, Parser, from_settings_file, integers, joined, names, require_folder
-from dse.device import DEVICES, GPU
 from dse.errors import EXIT_INTERRUPTED, one_line_errors
 from dse.evaluate import ERRORS
 from dse.genes import DEFAULT_DELTA
@@ -20,6 +19,7 @@ from dse.preview import dry_run, listing
 from dse.pricing import split_specs
 from dse.search import run_plan
 from dse.searchers import SEARCHERS
+from models.devices import DEVICES, GPU
 
 if TYPE_CHECKING:
     from dse.result import SearchResult

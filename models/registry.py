@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from models.devices import CPU
 from models.workload import Workload
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from models.engines.engine import Engine
     from models.quantization.calibration import Calibration
-
-CPU = "cpu"
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 
-from dse.decode import PHONES, TARGETS, UTTERANCE_START, Decoder, estimate_decoder
-from dse.phones import PHONES_61, frame_targets
+from dse.phones.decode import PHONES, TARGETS, UTTERANCE_START, Decoder, estimate_decoder
+from dse.phones.sets import PHONES_61, frame_targets
 
 UTTERANCES = 400
 NUMPY_UTTERANCES = 20

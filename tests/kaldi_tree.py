@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from kaldiio import WriteHelper
 
-from dse.phones import PHONES_48
+from dse.phones.sets import PHONES_48
 
 COLUMNS = 40
 SENONES = 3 * len(PHONES_48) + 10  # the last ten are second senones of the first ten states

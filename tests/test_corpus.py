@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.corpora import CORPORA, SPLITS, Segment, Utterance, content_fingerprint, open_corpus, synthetic
-from dse.corpora.espeak import SAMPLE_RATE_HZ, Espeak
-from dse.corpora.synthetic import SyntheticCorpus
-from dse.corpora.synthetic_phones import CLOSURES, PHONES, align
-from dse.corpora.synthetic_speaker import UTTERANCES, load_utterances, save_utterances
-from dse.corpora.synthetic_text import CONTENT, TEMPLATES, invented_word, sentence
-from dse.phones import PHONES_61
+from dse.corpora import CORPORA, open_corpus
+from dse.corpora.base import SPLITS, Segment, Utterance, content_fingerprint
+from dse.corpora.synthetic.align import CLOSURES, PHONES, align
+from dse.corpora.synthetic.corpus import SyntheticCorpus
+from dse.corpora.synthetic import corpus as synthetic
+from dse.corpora.synthetic.espeak import SAMPLE_RATE_HZ, Espeak
+from dse.corpora.synthetic.speaker import UTTERANCES, load_utterances, save_utterances
+from dse.corpora.synthetic.text import CONTENT, TEMPLATES, invented_word, sentence
+from dse.phones.sets import PHONES_61
 
 SPEAKER = "test_m00"
 on_card_machine = pytest.mark.skipif(

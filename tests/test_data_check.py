@@ -9,8 +9,8 @@ from kaldi_tree import write_kaldi
 from matplotlib.image import imread
 from timit_tree import FOUR, sample_folder, write_ldc
 
-from dse import data_check
-from dse.corpora.timit import TimitCorpus
+from dse import data as data_check
+from dse.corpora.timit.corpus import TimitCorpus
 
 
 @pytest.fixture(autouse=True)

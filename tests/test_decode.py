@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from dse import decode
-from dse.decode import PHONES, TARGETS, UTTERANCE_START, Decoder, estimate_decoder, tune
-from dse.phones import FOLD_61_TO_48, PHONES_48, PHONES_61, frame_targets
+from dse.phones import decode
+from dse.phones.decode import PHONES, TARGETS, UTTERANCE_START, Decoder, estimate_decoder, tune
+from dse.phones.sets import FOLD_61_TO_48, PHONES_48, PHONES_61, frame_targets
 
 ACTIVE = (3, 20, 47)
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dse import data
-from dse.corpora import SAMPLE_RATE_HZ, SPLITS, Segment, Utterance, check_split, content_fingerprint
-from dse.data import Split, load_split
-from dse.features import frame_phones, frame_states, log_mel, phone_indices, subtract_speaker_means
-from dse.phones import PHONES_61
+from dse.corpora import load as data
+from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Segment, Utterance, check_split, content_fingerprint
+from dse.corpora.features import frame_phones, frame_states, log_mel, phone_indices, subtract_speaker_means
+from dse.corpora.load import load_split
+from dse.corpora.split import Split
+from dse.phones.sets import PHONES_61
 
 ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts")
 

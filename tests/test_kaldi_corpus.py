@@ -13,12 +13,13 @@ from kaldi_tree import COLUMNS, SENONES, phone_map, write_kaldi
 from kaldiio import WriteHelper, load_scp
 from scipy.special import log_softmax, logsumexp
 
-from dse.corpora import SPLITS, corpus_record, open_corpus
+from dse.corpora import corpus_record, open_corpus
+from dse.corpora.base import SPLITS
 from dse.corpora.kaldi import KaldiCorpus
-from dse.data import load_split
-from dse.decode import estimate_decoder
-from dse.phones import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, frame_targets
-from dse.senones import SenoneMap, phone_61, read_senone_map
+from dse.corpora.load import load_split
+from dse.phones.decode import estimate_decoder
+from dse.phones.senones import SenoneMap, phone_61, read_senone_map
+from dse.phones.sets import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, frame_targets
 
 
 @pytest.fixture(autouse=True)

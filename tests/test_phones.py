@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.phones import (
+from dse.phones.errors import score
+from dse.phones.sets import (
     FOLD_48_TO_39,
     FOLD_61_TO_39,
     FOLD_61_TO_48,
@@ -18,7 +19,6 @@ from dse.phones import (
     fold,
     fold_utterances,
     frame_targets,
-    score,
     scored_phones,
 )
 

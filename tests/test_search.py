@@ -18,7 +18,7 @@ from fake_measurer import counting
 
 from dse.limits import Limit, parse_limit, resolve, violations
 from dse.part import quarter_errors_percent
-from dse.phones import PhoneErrors
+from dse.phones.errors import PhoneErrors
 from dse.result import load_result
 from dse.search import SearchSettings, make_plan, run_search
 from dse.show import describe

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timit_tree import FOUR, PHONES, SAMPLES, labels, riff, sample_folder, sphere, tone, write_ldc, write_nltk
 
-from dse import features
-from dse.corpora import SPLITS, corpus_record, open_corpus
-from dse.corpora.newlines import LEAST_BYTES, restore_carriage_returns
-from dse.corpora.timit import TimitCorpus
-from dse.corpora.timit_audio import read_audio, read_segments
-from dse.corpora.timit_protocol import TEST_SPEAKERS, VALIDATION_SPEAKERS, leave_speakers_out
-from dse.data import load_split
+from dse.corpora import corpus_record, features, open_corpus
+from dse.corpora.base import SPLITS
+from dse.corpora.load import load_split
+from dse.corpora.timit.audio import read_audio, read_segments
+from dse.corpora.timit.corpus import TimitCorpus
+from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+from dse.corpora.timit.protocol import TEST_SPEAKERS, VALIDATION_SPEAKERS, leave_speakers_out
 
 
 @pytest.fixture(autouse=True)
@@ -332,5 +332,5 @@ def test_the_sample_loads_once_and_holds_kaldis_features(monkeypatch: pytest.Mon
         raise AssertionError("features were computed again")
 
     monkeypatch.setattr(features, "log_mel", fail)
-    monkeypatch.setattr("dse.corpora.timit.read_audio", fail)
+    monkeypatch.setattr("dse.corpora.timit.corpus.read_audio", fail)
     assert np.array_equal(load_split(TimitCorpus(str(corpus.root)), "test").features, split.features)

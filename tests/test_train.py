@@ -6,10 +6,12 @@ import json
 import numpy as np
 import pytest
 
-import dse.train
 import models.networks.lstm
 import models.networks.sru
-from dse.data import Split
+from dse import train as dse_train
+from dse.corpora.split import Split
+from dse.training import loop
+from dse.training.settings import TrainSettings
 from models.checkpoint import load, read_card, save, shipped_path
 from models.registry import build_network
 
@@ -47,33 +49,33 @@ def tiny(monkeypatch):
     splits = {
         name: tiny_split(name, n, k) for k, (name, n) in enumerate([("train", 40), ("validation", 9), ("test", 8)])
     }
-    monkeypatch.setattr(dse.train, "open_corpus", lambda name, path, skip_bad: TinyCorpus())
-    monkeypatch.setattr(dse.train, "load_split", lambda corpus, name: splits[name])
+    monkeypatch.setattr(loop, "open_corpus", lambda name, path, skip_bad: TinyCorpus())
+    monkeypatch.setattr(loop, "load_split", lambda corpus, name: splits[name])
     monkeypatch.setitem(
         models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=2, hidden=16, projection=12)
     )
     monkeypatch.setitem(models.networks.lstm.PRESETS, "tiny", models.networks.lstm.Lstm(layers=1, hidden=8))
 
 
-SETTINGS = dse.train.TrainSettings("sru", "tiny", epochs=4, batch_utterances=4, learning_rate=1e-2)
+SETTINGS = TrainSettings("sru", "tiny", epochs=4, batch_utterances=4, learning_rate=1e-2)
 
 
 @pytest.mark.parametrize("model", ["sru", "lstm"])
 def test_interrupted_and_resumed_equals_uninterrupted(tiny, tmp_path, monkeypatch, model):
     settings = dataclasses.replace(SETTINGS, model=model)
-    whole = dse.train.train(settings, tmp_path / "whole.safetensors")
-    epochs = dse.train.run_epoch
+    whole = loop.train(settings, tmp_path / "whole.safetensors")
+    epochs = loop.run_epoch
 
     def interrupted(*arguments):
         if arguments[-1] == 2:
             raise KeyboardInterrupt
         return epochs(*arguments)
 
-    monkeypatch.setattr(dse.train, "run_epoch", interrupted)
+    monkeypatch.setattr(loop, "run_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        dse.train.train(settings, tmp_path / "cut.safetensors")
-    monkeypatch.setattr(dse.train, "run_epoch", epochs)
-    resumed = dse.train.train(settings, tmp_path / "cut.safetensors")
+        loop.train(settings, tmp_path / "cut.safetensors")
+    monkeypatch.setattr(loop, "run_epoch", epochs)
+    resumed = loop.train(settings, tmp_path / "cut.safetensors")
     assert resumed["history"] == whole["history"]
     one, two = load(tmp_path / "whole.safetensors"), load(tmp_path / "cut.safetensors")
     assert all((one.weights[name] == two.weights[name]).all() for name in one.weights)
@@ -82,7 +84,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tiny, tmp_path, monkeypatc
 
 def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
     path = tmp_path / "x.safetensors"
-    card = dse.train.train(dataclasses.replace(SETTINGS, epochs=12), path)
+    card = loop.train(dataclasses.replace(SETTINGS, epochs=12), path)
     history = card["history"]
     assert history[-1]["loss"] < history[0]["loss"]
     assert min(h["validation_error_percent"] for h in history) < history[0]["validation_error_percent"]
@@ -97,9 +99,9 @@ def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
 
 
 def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(dse.train, "tune", None, raising=False)
+    monkeypatch.setattr(loop, "tune", None, raising=False)
     path = tmp_path / "x.safetensors"
-    state = dse.train.TrainState(path.with_suffix(".state.safetensors"), SETTINGS)
+    state = loop.TrainState(path.with_suffix(".state.safetensors"), SETTINGS)
     import torch
 
     network = build_network(models.networks.sru.PRESETS["tiny"])
@@ -119,11 +121,11 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
         "--learning-rate",
         "0.01",
     ]
-    assert dse.train.main([*command, "--out", str(path)]) == 2
+    assert dse_train.main([*command, "--out", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "seed: stored 1, now 7" in error
     state.path.write_bytes(state.path.read_bytes()[:100])
-    assert dse.train.main([*command, "--out", str(path)]) == 2
+    assert dse_train.main([*command, "--out", str(path)]) == 2
     assert "damaged" in capsys.readouterr().err
 
 
@@ -137,7 +139,7 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     ],
 )
 def test_bad_input_is_one_line_and_status_2(arguments, message, capsys):
-    assert dse.train.main(arguments) == 2
+    assert dse_train.main(arguments) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
 
@@ -181,9 +183,9 @@ def test_mixed_precision_trains_too(tiny, tmp_path, monkeypatch, model):
     """What a GPU would run, bfloat16 products, on the CPU."""
     import torch
 
-    monkeypatch.setattr(dse.train, "mixed_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
+    monkeypatch.setattr(loop, "mixed_precision", lambda device: torch.autocast("cpu", torch.bfloat16))
     settings = dataclasses.replace(SETTINGS, model=model, epochs=6)
-    history = dse.train.train(settings, tmp_path / "x.safetensors")["history"]
+    history = loop.train(settings, tmp_path / "x.safetensors")["history"]
     assert history[-1]["loss"] < 0.9 * history[0]["loss"]
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
@@ -193,14 +195,14 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="sees no GPU"):
-        dse.train.device_of(dataclasses.replace(SETTINGS, device="cuda"))
-    assert dse.train.device_of(SETTINGS).type == "cpu"
+        loop.device_of(dataclasses.replace(SETTINGS, device="cuda"))
+    assert loop.device_of(SETTINGS).type == "cpu"
 
 
 def test_training_stops_when_validation_no_longer_improves(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(dse.train, "PATIENCE", 2)
-    monkeypatch.setattr(dse.train, "float_error", lambda *arguments: 50.0)
-    card = dse.train.train(dataclasses.replace(SETTINGS, epochs=9), tmp_path / "x.safetensors")
+    monkeypatch.setattr(loop, "PATIENCE", 2)
+    monkeypatch.setattr(loop, "float_error", lambda *arguments: 50.0)
+    card = loop.train(dataclasses.replace(SETTINGS, epochs=9), tmp_path / "x.safetensors")
     assert len(card["history"]) == 3
 
 
@@ -210,10 +212,10 @@ def test_the_time_of_every_process_counts(tmp_path, monkeypatch):
     network = build_network(models.networks.sru.PRESETS["edge"])
     optimizer = torch.optim.Adam(network.parameters())
     now = [1000.0]
-    monkeypatch.setattr("dse.train_state.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("dse.training.state.time.perf_counter", lambda: now[0])
     for spent_seconds in (300, 360, 420):
         now[0] += 10**6  # between two processes
-        state = dse.train.TrainState(tmp_path / "state.safetensors", SETTINGS)
+        state = loop.TrainState(tmp_path / "state.safetensors", SETTINGS)
         state.resume(network, optimizer)
         now[0] += spent_seconds
         state.save(network, optimizer, [], is_best=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from dse.cache import cache_dir, write_atomically
+from dse.corpora.cache import cache_dir, write_atomically
 
 FORMAT = 1  # raise it when what is read from the same files changes
 

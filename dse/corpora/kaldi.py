@@ -1,6 +1,6 @@
 """Features and alignments that Kaldi computed, so that a pytorch-kaldi user can evaluate on what they trained with.
 
-    DIR/phone_map.txt                      lines `pdf-id phone [hmm-state]`, see `dse.senones.read_senone_map`
+    DIR/phone_map.txt                      lines `pdf-id phone [hmm-state]`, see `dse.phones.senones.read_senone_map`
     DIR/train, DIR/validation (or dev), DIR/test, each with
         feats.scp                          matrices [T, D] in .ark files, any D
         ali.scp or ali.txt                 T pdf-ids an utterance (ali-to-pdf final.mdl "ark:gunzip -c ali.*.gz |" ...)
@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dse.corpora import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split
+from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split
 from dse.corpora.content import Content, Problem, examined
 from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
-from dse.data import Split
-from dse.senones import SenoneMap, phone_61, read_senone_map
+from dse.corpora.split import Split
+from dse.phones.senones import SenoneMap, phone_61, read_senone_map
 
 PHONE_MAP = "phone_map.txt"
 FOLDERS = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}

@@ -1,4 +1,4 @@
-"""Phone sets, their folding, and the phone error rate.
+"""Phone sets and their folding; what of a transcription is scored.
 
 TIMIT is transcribed with 61 phones, networks are trained on 48 of them and errors are counted on 39.
 Source of the sets and of the folding: K.-F. Lee and H.-W. Hon, "Speaker-independent phone recognition using hidden
@@ -9,15 +9,8 @@ stop closure next to a pause would be two `sil` in a row, a boundary that nobody
 merges adjacent `sil` in references and hypotheses alike; any other repeated phone is a real repetition and stays.
 """
 
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 STATES_PER_PHONE = 3
 
@@ -67,7 +60,7 @@ def fold_utterances(
     Raises ValueError for an index outside the table or counts that do not add up to P.
     """
     folded = table[_checked(phones, len(table))]
-    return _keep(folded, folded >= 0, _utterance_of(len(folded), counts), np.size(np.asarray(counts)))
+    return _keep(folded, folded >= 0, utterance_of(len(folded), counts), np.size(np.asarray(counts)))
 
 
 def scored_phones(
@@ -78,7 +71,7 @@ def scored_phones(
     `table` is FOLD_61_TO_39 or FOLD_48_TO_39; shapes and errors as in `fold_utterances`.
     """
     folded, folded_counts = fold_utterances(phones, counts, table)
-    utterance = _utterance_of(len(folded), folded_counts)
+    utterance = utterance_of(len(folded), folded_counts)
     silence = folded == SIL_39
     repeated = np.zeros(len(folded), dtype=bool)
     repeated[1:] = silence[1:] & silence[:-1] & (utterance[1:] == utterance[:-1])
@@ -103,122 +96,22 @@ def frame_targets(phones_61: ArrayLike, states: ArrayLike) -> NDArray[np.int16]:
     return (STATES_PER_PHONE * phone + state).astype(np.int16)
 
 
-@dataclass(frozen=True, eq=False)
-class PhoneErrors:
-    """Edit errors per utterance: four int64 arrays [U]."""
-
-    substitutions: NDArray[np.int64]
-    deletions: NDArray[np.int64]
-    insertions: NDArray[np.int64]
-    reference_phones: NDArray[np.int64]
-
-    @property
-    def percent(self) -> float:
-        """Phone error rate of the whole set: 100 * (S + D + I) / reference phones."""
-        return 100.0 * float(self._errors.sum()) / float(self.reference_phones.sum())
-
-    @property
-    def per_utterance(self) -> NDArray[np.float64]:
-        """Phone error rate of each utterance, percent [U]; nan where the reference is empty."""
-        empty = self.reference_phones == 0
-        return np.where(empty, np.nan, 100.0 * self._errors / np.where(empty, 1, self.reference_phones))
-
-    @property
-    def _errors(self) -> NDArray[np.int64]:
-        return self.substitutions + self.deletions + self.insertions
-
-
-def score(
-    references: ArrayLike, reference_counts: ArrayLike, hypotheses: ArrayLike, hypothesis_counts: ArrayLike
-) -> PhoneErrors:
-    """Align hypotheses with references at minimal edit distance (all three errors cost 1) and count the errors.
-
-    Each side is a pair of concatenated phone indices [P] and phones per utterance [U], see `scored_phones`.
-    Of several minimal alignments, the one taken is fixed: from the end, first match or substitution, then deletion,
-    then insertion. Raises ValueError if the sides differ in utterances or the references hold no phone.
-    """
-    references, hypotheses = _int_array(references), _int_array(hypotheses)
-    reference_counts, hypothesis_counts = _int_array(reference_counts), _int_array(hypothesis_counts)
-    if len(reference_counts) != len(hypothesis_counts):
-        raise ValueError(
-            f"cannot score {len(hypothesis_counts)} hypotheses against {len(reference_counts)} references: "
-            "one hypothesis per reference is needed"
-        )
-    _utterance_of(len(references), reference_counts)
-    _utterance_of(len(hypotheses), hypothesis_counts)
-    if len(references) == 0:
-        raise ValueError("cannot score against references without a single phone")
-    substitutions, deletions, insertions = _compiled_edit_counts()(
-        references, reference_counts, hypotheses, hypothesis_counts
-    )
-    return PhoneErrors(substitutions, deletions, insertions, reference_counts)
-
-
-@cache
-def _compiled_edit_counts() -> "Callable[..., tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]":
-    # Imported here so that the phone sets alone do not cost the import of the compiler.
-    import numba
-
-    return numba.njit(cache=True, nogil=True)(_edit_counts)
-
-
-def _edit_counts(
-    references: NDArray[np.int64],
-    reference_counts: NDArray[np.int64],
-    hypotheses: NDArray[np.int64],
-    hypothesis_counts: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    utterances = len(reference_counts)
-    substitutions = np.zeros(utterances, dtype=np.int64)
-    deletions = np.zeros(utterances, dtype=np.int64)
-    insertions = np.zeros(utterances, dtype=np.int64)
-    cost = np.empty((reference_counts.max() + 1, hypothesis_counts.max() + 1), dtype=np.int32)
-    cost[:, 0] = np.arange(cost.shape[0])
-    cost[0, :] = np.arange(cost.shape[1])
-    reference_start = 0
-    hypothesis_start = 0
-    for u in range(utterances):
-        reference = references[reference_start : reference_start + reference_counts[u]]
-        hypothesis = hypotheses[hypothesis_start : hypothesis_start + hypothesis_counts[u]]
-        reference_start += reference_counts[u]
-        hypothesis_start += hypothesis_counts[u]
-        for i in range(len(reference)):
-            for j in range(len(hypothesis)):
-                best = cost[i, j] + (1 if reference[i] != hypothesis[j] else 0)
-                best = min(best, cost[i, j + 1] + 1)
-                cost[i + 1, j + 1] = min(best, cost[i + 1, j] + 1)
-        i, j = len(reference), len(hypothesis)
-        while i > 0 or j > 0:
-            if i > 0 and j > 0:
-                differs = 1 if reference[i - 1] != hypothesis[j - 1] else 0
-                if cost[i, j] == cost[i - 1, j - 1] + differs:
-                    substitutions[u] += differs
-                    i -= 1
-                    j -= 1
-                    continue
-            if i > 0 and cost[i, j] == cost[i - 1, j] + 1:
-                deletions[u] += 1
-                i -= 1
-            else:
-                insertions[u] += 1
-                j -= 1
-    return substitutions, deletions, insertions
-
-
-def _int_array(values: ArrayLike) -> NDArray[np.int64]:
+def int_array(values: ArrayLike) -> NDArray[np.int64]:
+    """Flat and contiguous."""
     return np.ascontiguousarray(values, dtype=np.int64).reshape(-1)
 
 
 def _checked(values: ArrayLike, size: int) -> NDArray[np.int64]:
-    indices = _int_array(values)
+    indices = int_array(values)
     wrong = (indices < 0) | (indices >= size)
     if wrong.any():
         raise ValueError(f"index {indices[wrong][0]} at position {int(np.argmax(wrong))} is not in 0..{size - 1}")
     return indices
 
 
-def _utterance_of(total: int, counts: ArrayLike) -> NDArray[np.int64]:
-    counts = _int_array(counts)
+def utterance_of(total: int, counts: ArrayLike) -> NDArray[np.int64]:
+    """The utterance [total] that each of concatenated phones is of, from phones per utterance [U]."""
+    counts = int_array(counts)
     if (counts < 0).any() or counts.sum() != total:
         raise ValueError(f"utterance counts must be non-negative and add up to {total} phones, not {counts.sum()}")
     return np.repeat(np.arange(len(counts)), counts)

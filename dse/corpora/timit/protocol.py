@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dse.corpora import SPLITS
+from dse.corpora.base import SPLITS
 
 # Source: Kaldi, egs/timit/s5/conf/dev_spk.list.
 VALIDATION_SPEAKERS = frozenset(

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.corpora import SAMPLE_RATE_HZ, Segment
-from dse.corpora.newlines import LEAST_BYTES, restore_carriage_returns
-from dse.features import SHIFT_SAMPLES, WINDOW_SAMPLES
-from dse.phones import PHONES_61
+from dse.corpora.base import SAMPLE_RATE_HZ, Segment
+from dse.corpora.features import SHIFT_SAMPLES, WINDOW_SAMPLES
+from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+from dse.phones.sets import PHONES_61
 
 LEAST_SAMPLES = WINDOW_SAMPLES + 2 * SHIFT_SAMPLES  # three frames, what the decoder needs for one phone
 SILENCE, PAUSE = "h#", "pau"

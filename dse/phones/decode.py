@@ -16,17 +16,16 @@ from itertools import product
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dse.phones import (
+from dse.phones.errors import PhoneErrors, score
+from dse.phones.sets import (
     FOLD_48_TO_39,
     FOLD_61_TO_39,
     FOLD_61_TO_48,
     STATES_PER_PHONE,
-    PhoneErrors,
     fold_utterances,
-    score,
     scored_phones,
 )
-from dse.viterbi import PHONES, TARGETS, UTTERANCE_START, viterbi
+from dse.phones.viterbi import PHONES, TARGETS, UTTERANCE_START, viterbi
 
 # What `tune` tries. Frames are far from independent, so acoustic scores deserve much less than full weight.
 ACOUSTIC_SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5)

@@ -1,4 +1,4 @@
-"""Context-dependent targets (senones, Kaldi's pdf-ids) as the 48 phones of three states that `dse.decode` searches."""
+"""Context-dependent targets (senones, Kaldi's pdf-ids) as the 48 phones of three states that are searched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from dse.phones import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
+from dse.phones.sets import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
 
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
 # Of a phone-state that no senone belongs to: finite, as the decoder asks, and out of reach.

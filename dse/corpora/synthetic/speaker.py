@@ -1,6 +1,6 @@
 """One synthetic speaker: a voice and a room drawn from the speaker's own seed, and the utterances spoken with them.
 
-`python -m dse.corpora.synthetic_speaker NAME COUNT FILE` writes the first COUNT utterances as an npz file. The corpus
+`python -m dse.corpora.synthetic.speaker NAME COUNT FILE` writes the first COUNT utterances as an npz file. The corpus
 runs it once per speaker, because espeak-ng repeats itself exactly only in a fresh process.
 """
 
@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.cache import write_atomically
-from dse.corpora import SAMPLE_RATE_HZ, SPLITS, Segment, Utterance
-from dse.corpora.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
-from dse.corpora.espeak import Espeak
-from dse.corpora.synthetic_phones import SILENCE, align
-from dse.corpora.synthetic_text import sentence
-from dse.phones import PHONES_61
+from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Segment, Utterance
+from dse.corpora.cache import write_atomically
+from dse.corpora.synthetic.align import SILENCE, align
+from dse.corpora.synthetic.espeak import SAMPLE_RATE_HZ as ESPEAK_RATE_HZ
+from dse.corpora.synthetic.espeak import Espeak
+from dse.corpora.synthetic.text import sentence
+from dse.phones.sets import PHONES_61
 
 SEED = 2023
 SPEAKERS = {"train": 56, "validation": 20, "test": 12}

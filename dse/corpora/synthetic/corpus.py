@@ -1,7 +1,7 @@
 """The corpus that needs no licence and no download: TIMIT's shape, spoken by espeak-ng on first use.
 
 88 speakers with voices of their own, a written vocabulary mixed with invented words, phones of TIMIT's 61. The shipped
-card `synthetic.json` holds the SHA-256 of what every machine should synthesise, and the inventory.
+card `card.json` holds the SHA-256 of what every machine should synthesise, and the inventory.
 `python -m dse.corpora.synthetic` synthesises everything anew and rewrites the card.
 """
 
@@ -12,9 +12,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
@@ -24,12 +22,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from dse.cache import cache_dir
-from dse.corpora import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split, content_fingerprint
-from dse.corpora.synthetic_speaker import DAMAGED, UTTERANCES, load_utterances, speaker_names
-from dse.phones import PHONES_61
+from dse.corpora.base import SAMPLE_RATE_HZ, Utterance, check_split, content_fingerprint
+from dse.corpora.cache import cache_dir
+from dse.corpora.synthetic.speaker import DAMAGED, UTTERANCES, load_utterances, speaker_names
 
-CARD = Path(__file__).with_suffix(".json")
+CARD = Path(__file__).with_name("card.json")
 ENGINE = "espeakng-loader"  # the wheel that brings espeak-ng and its data
 
 
@@ -101,7 +98,7 @@ class SyntheticCorpus:
         differing = [
             speaker
             for speaker, utterances in synthesised.items()
-            if not _prints(utterances, complete).items() <= declared[speaker].items()
+            if not prints(utterances, complete).items() <= declared[speaker].items()
         ]
         if differing:
             warnings.warn(
@@ -127,54 +124,16 @@ def synthesise(files: dict[Path, tuple[str, int]]) -> None:
 
 
 def _synthesise_one(path: Path, speaker: str, count: int) -> None:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join((root, os.environ.get("PYTHONPATH", "")))}
-    command = [sys.executable, "-m", "dse.corpora.synthetic_speaker", speaker, str(count), str(path)]
+    command = [sys.executable, "-m", "dse.corpora.synthetic.speaker", speaker, str(count), str(path)]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     if run.returncode:
         complaint = (run.stderr.strip() or f"exit status {run.returncode}").splitlines()[-1]
         raise ValueError(f"synthetic corpus, speaker {speaker}: {complaint}")
 
 
-def _prints(utterances: Sequence[Utterance], complete: bool) -> dict[str, str]:
+def prints(utterances: Sequence[Utterance], complete: bool) -> dict[str, str]:
     """What the card holds of one speaker; the first utterance alone stands for an incomplete list."""
-    prints = {"first": content_fingerprint(utterances[:1])[:16]}
-    return {**prints, "all": content_fingerprint(utterances)[:16]} if complete else prints
-
-
-def make_card() -> dict[str, Any]:
-    """Synthesise everything, past the cache, and describe it."""
-    card: dict[str, Any] = {"name": SyntheticCorpus.name, "engine": f"{ENGINE} {version(ENGINE)}"}
-    card |= {"splits": {}, "speakers": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        for split in SPLITS:
-            count = UTTERANCES[split]
-            files = {Path(folder) / f"{speaker}.npz": (speaker, count) for speaker in speaker_names(split)}
-            synthesise(files)
-            utterances: list[Utterance] = []
-            for path, (speaker, _) in files.items():
-                own = load_utterances(path, speaker, count)
-                card["speakers"][speaker] = _prints(own, complete=True)
-                utterances += own
-            phones = Counter(segment.phone for utterance in utterances for segment in utterance.segments)
-            card["splits"][split] = {
-                "fingerprint": content_fingerprint(utterances),
-                "speakers": len(files),
-                "utterances": len(utterances),
-                "hours": round(sum(len(u.samples) for u in utterances) / SAMPLE_RATE_HZ / 3600, 4),
-                "phones": {phone: phones[phone] for phone in PHONES_61 if phone in phones},
-                "phones_missing": [phone for phone in PHONES_61 if phone not in phones],
-            }
-    return card
-
-
-if __name__ == "__main__":
-    made = make_card()
-    CARD.write_text(json.dumps(made, indent=1) + "\n")
-    for name, figures in made["splits"].items():
-        seconds = figures["hours"] * 3600 / figures["utterances"]
-        print(
-            f"{name}: {figures['speakers']} speakers, {figures['utterances']} utterances, {seconds:.2f} s on average, "
-            f"{figures['hours']:.2f} h, {sum(figures['phones'].values())} phones, "
-            f"not in the inventory: {' '.join(figures['phones_missing']) or 'none'}, {figures['fingerprint'][:16]}"
-        )
+    found = {"first": content_fingerprint(utterances[:1])[:16]}
+    return {**found, "all": content_fingerprint(utterances)[:16]} if complete else found

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dse.corpora import SAMPLE_RATE_HZ, Utterance, check_split, content_fingerprint
+from dse.corpora.base import SAMPLE_RATE_HZ, Utterance, check_split, content_fingerprint
 from dse.corpora.content import Content, Problem, examined
-from dse.corpora.timit_audio import read_audio, read_segments
-from dse.corpora.timit_files import HOW_TO_GET, Recording, find_recordings
-from dse.corpora.timit_protocol import split_speakers
+from dse.corpora.timit.audio import read_audio, read_segments
+from dse.corpora.timit.files import HOW_TO_GET, Recording, find_recordings
+from dse.corpora.timit.protocol import split_speakers
 
 NORMALISATION = (
     "mean log-mel frame of each speaker subtracted, over the utterances loaded; "
@@ -85,7 +85,7 @@ class TimitCorpus:
         return self._content(split).problems
 
     def repaired(self, split: str | None) -> tuple[str, ...]:
-        """Utterances whose audio had lost carriage returns, see `dse.corpora.newlines`."""
+        """Utterances whose audio had lost carriage returns, see `dse.corpora.timit.newlines`."""
         return self._content(split).repaired
 
     def _recordings(self, split: str | None) -> Sequence[Recording]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.corpora import Segment
-from dse.corpora.espeak import SAMPLE_RATE_HZ
+from dse.corpora.base import Segment
+from dse.corpora.synthetic.espeak import SAMPLE_RATE_HZ
 
 # espeak-ng mnemonic, stress marks removed -> phones; a phoneme of several phones is divided evenly among them.
 PHONES: dict[str, tuple[str, ...]] = {

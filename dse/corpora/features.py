@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.corpora import SAMPLE_RATE_HZ, Segment
-from dse.phones import PHONES_61
+from dse.corpora.base import SAMPLE_RATE_HZ, Segment
+from dse.phones.sets import PHONES_61
 
 # Source: Rezk et al., "Multi-objective hardware-aware quantization" (MOHAQ), 2022: 23 log-mel bins of TIMIT, computed
 # by Kaldi; everything not named here is Kaldi's default.

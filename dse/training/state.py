@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-    from dse.train import TrainSettings
+    from dse.training.settings import TrainSettings
 
 
 class TrainState:

@@ -1,10 +1,10 @@
-"""Compiled Viterbi search over 48 phones of three left-to-right states; see `dse.decode` for what a path scores."""
+"""Compiled Viterbi search over 48 phones of three left-to-right states; `decode` says what a path scores."""
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.phones import PHONES_48, STATES_PER_PHONE
+from dse.phones.sets import PHONES_48, STATES_PER_PHONE
 from models.kernels.lanes import LANES, greatest, load, splat, store
 
 PHONES = len(PHONES_48)  # a multiple of LANES

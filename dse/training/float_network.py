@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dse.corpora import Corpus
-from dse.data import Split
-from dse.senones import SenoneCorpus, phone_state_scores
+from dse.corpora.base import Corpus
+from dse.corpora.split import Split
+from dse.phones.senones import SenoneCorpus, phone_state_scores
 
 if TYPE_CHECKING:
-    from dse.decode import Decoder
+    from dse.phones.decode import Decoder
 
 
 def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
     """What every frame should be, int [N], and how many targets there are: senones where the corpus has them."""
-    from dse.decode import TARGETS
-    from dse.phones import frame_targets
+    from dse.phones.decode import TARGETS
+    from dse.phones.sets import frame_targets
 
     if data.targets is not None and isinstance(corpus, SenoneCorpus):
         return data.targets, len(corpus.senones)
@@ -26,8 +26,8 @@ def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
 
 def first_decoder(data: Split) -> Decoder:
     """Bigram and priors of a training split, not tuned yet."""
-    from dse.decode import estimate_decoder
-    from dse.phones import frame_targets
+    from dse.phones.decode import estimate_decoder
+    from dse.phones.sets import frame_targets
 
     return estimate_decoder(data.segment_phones, data.segment_counts, frame_targets(data.phones, data.states))
 

@@ -1,0 +1,79 @@
+"""What a corpus is: splits with disjoint speakers, samples and time-aligned phones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from dse.corpora.content import Problem
+
+SAMPLE_RATE_HZ = 16_000  # of every corpus
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One phone of TIMIT's 61, from `start_sample` up to but not including `end_sample`."""
+
+    start_sample: int
+    end_sample: int
+    phone: str
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """Samples int16 [S] at 16 kHz and the segments that cover them from 0 to S without a gap."""
+
+    name: str
+    speaker: str
+    samples: NDArray[np.int16]
+    segments: tuple[Segment, ...]
+
+
+class Corpus(Protocol):
+    name: str
+    sample_rate_hz: int
+
+    def speakers(self, split: str) -> tuple[str, ...]:
+        """Names of the split's speakers; no speaker is in two splits. Raises ValueError for an unknown split."""
+
+    def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
+        """Utterances speaker by speaker; `per_speaker` gives the first n of each speaker's."""
+
+    def fingerprint(self, split: str) -> str:
+        """Identity of the split's content, cheap to ask for: what caches and records are keyed by."""
+
+
+@runtime_checkable
+class FileCorpus(Protocol):
+    """What a corpus read from files has besides: notes on its use, and its damage."""
+
+    notes: tuple[str, ...]
+
+    def problems(self, split: str | None) -> tuple[Problem, ...]:
+        """Utterances of the split that cannot be used; None stands for all that no split uses."""
+
+    def repaired(self, split: str | None) -> tuple[str, ...]:
+        """Names of the utterances that could only be used after a repair."""
+
+
+def content_fingerprint(utterances: Iterable[Utterance]) -> str:
+    """SHA-256 over names, samples and segments, in order."""
+    digest = hashlib.sha256()
+    for utterance in utterances:
+        labels = " ".join(f"{s.start_sample}-{s.end_sample}:{s.phone}" for s in utterance.segments)
+        digest.update(f"{utterance.name} {len(utterance.samples)} {labels}\n".encode())
+        digest.update(utterance.samples.astype("<i2").tobytes())
+    return digest.hexdigest()
+
+
+def check_split(split: str) -> None:
+    """Raises ValueError unless the split is one of `SPLITS`."""
+    if split not in SPLITS:
+        raise ValueError(f"no split '{split}'; there are {', '.join(SPLITS)}")

@@ -1,0 +1,87 @@
+"""A split of a corpus as arrays ready for a network."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dse.corpora.features import FRAME_SECONDS
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """U utterances one after another: N frames and P reference phones in all. Arrays may be read-only."""
+
+    name: str
+    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that brings features
+    lengths: NDArray[np.int64]  # [U] frames
+    phones: NDArray[np.int16]  # [N] index in PHONES_61 of the phone under the frame
+    states: NDArray[np.int8]  # [N] third of the phone's segment: 0, 1, 2
+    segment_phones: NDArray[np.int16]  # [P] reference phones, index in PHONES_61
+    segment_counts: NDArray[np.int64]  # [U] reference phones
+    names: tuple[str, ...]  # [U]
+    speakers: tuple[str, ...]  # [U]
+    fingerprint: str  # SHA-256 of the utterances it was computed from
+    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus that brings alignments to them
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def seconds(self) -> float:
+        return int(self.lengths.sum()) * FRAME_SECONDS
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """[U + 1] first frame of each utterance, and N."""
+        return _offsets(self.lengths)
+
+    @cached_property
+    def references(self) -> list[NDArray[np.int16]]:
+        """The reference phones of each utterance, indices in PHONES_61."""
+        return np.split(self.segment_phones, _offsets(self.segment_counts)[1:-1])
+
+    def take(self, indices: Iterable[int]) -> Split:
+        """The utterances of these indices, in this order. Raises ValueError for an index out of range."""
+        chosen = [int(index) for index in indices]
+        for index in chosen:
+            if not 0 <= index < len(self):
+                raise ValueError(f"utterance {index} of split {self.name} is out of range; it has {len(self)}")
+        frames = _ranges(self.offsets, chosen)
+        segments = _ranges(_offsets(self.segment_counts), chosen)
+        return Split(
+            self.name,
+            self.features[frames],
+            self.lengths[chosen],
+            self.phones[frames],
+            self.states[frames],
+            self.segment_phones[segments],
+            self.segment_counts[chosen],
+            tuple(self.names[index] for index in chosen),
+            tuple(self.speakers[index] for index in chosen),
+            hashlib.sha256(f"{self.fingerprint} {chosen}".encode()).hexdigest(),
+            None if self.targets is None else self.targets[frames],
+        )
+
+
+@runtime_checkable
+class FeatureCorpus(Protocol):
+    """A corpus that holds features instead of audio: `dse.data.load_split` asks it for arrays, not for utterances."""
+
+    def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
+        """The split, or the first `per_speaker` utterances of each speaker. Errors as in `Corpus.utterances`."""
+
+
+def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate(([0], np.cumsum(counts)))
+
+
+def _ranges(offsets: NDArray[np.int64], chosen: list[int]) -> NDArray[np.int64]:
+    """Concatenated positions of the chosen stretches."""
+    return np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])

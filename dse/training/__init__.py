@@ -1,0 +1,1 @@
+"""Float networks: how they are trained, resumed and scored on a corpus."""

@@ -1,0 +1,156 @@
+"""A training: epochs, rate, early stop, curves. Seeded and resumable."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dse.corpora import corpus_record, open_corpus
+from dse.corpora.load import load_split
+from dse.corpora.split import Split
+from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
+from dse.training.settings import TrainSettings
+from dse.training.state import TrainState
+from models.devices import CPU, GPU, require_gpu
+from models.registry import build_network, preset, spec_from_json
+
+if TYPE_CHECKING:
+    import torch
+
+PATIENCE = 6  # epochs without a better validation PER after which training stops
+HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
+
+
+def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
+    """Train, keep the epoch of least validation PER, tune the decoder, write `out`; returns its card.
+
+    Progress is saved beside `out` after every epoch; the same settings go on from there.
+    """
+    import torch
+
+    from dse.phones.decode import tune
+    from models.checkpoint import Checkpoint, save
+
+    state = TrainState(out.with_suffix(".state.safetensors"), settings)
+    spec = preset(settings.model, settings.preset)
+    corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
+    data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
+    targets, outputs = frame_targets_of(corpus, data)
+    spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
+    decoder = first_decoder(data)
+    torch.manual_seed(settings.seed)
+    network = build_network(spec).to(device_of(settings))
+    network.dropout = settings.dropout
+    network.input_mean.copy_(torch.from_numpy(data.features.mean(axis=0)))
+    network.input_std.copy_(torch.from_numpy(data.features.std(axis=0)))
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    history = state.resume(network, optimizer)
+    for epoch in range(len(history), settings.epochs):
+        errors = [h["validation_error_percent"] for h in history]
+        if errors and len(errors) - 1 - int(np.argmin(errors)) >= PATIENCE:
+            break
+        loss = run_epoch(network, optimizer, data, targets, settings, epoch)
+        percent = float_error(network, decoder, corpus, validation)
+        rate = optimizer.param_groups[0]["lr"]
+        best = min((h["validation_error_percent"] for h in history), default=np.inf)
+        history.append({"loss": loss, "validation_error_percent": percent, "learning_rate": rate})
+        print(f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  validation PER {percent:.2f} %  rate {rate:.2g}")
+        if percent > best * (1.0 - HALVE_BELOW):
+            optimizer.param_groups[0]["lr"] = rate / 2
+        state.save(network, optimizer, history, is_best=percent < best)
+    network.load_state_dict(state.best())
+    decoder = tune(decoder, run_float(network, corpus, validation), *references(validation))
+    card = {
+        "command": "python -m dse.train " + _arguments(settings),
+        "date": date.today().isoformat(),
+        "corpus": corpus_record(corpus) | {s: corpus.fingerprint(s) for s in ("train", "validation", "test")},
+        "float_error_percent": {
+            split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
+        },
+        "minutes": round(state.seconds / 60, 1),
+        "settings": asdict(settings),
+        "history": history,
+    }
+    save(out, Checkpoint(spec, network.arrays(), decoder.to_arrays(), card))
+    draw_curves(history, out.with_suffix(".png"))
+    state.path.unlink()
+    return card
+
+
+def run_epoch(
+    network: Any,
+    optimizer: torch.optim.Optimizer,
+    data: Split,
+    targets: np.ndarray,
+    settings: TrainSettings,
+    epoch: int,
+) -> float:
+    """One pass in an order, and with masks, that only seed and epoch decide; returns the mean loss per frame."""
+    import torch
+    from tqdm import tqdm
+
+    torch.manual_seed(1000 * settings.seed + epoch)
+    order = np.random.default_rng((settings.seed, epoch)).permutation(len(data.lengths))
+    batches = [order[i : i + settings.batch_utterances] for i in range(0, len(order), settings.batch_utterances)]
+    network.train()
+    device = next(network.parameters()).device
+    total = 0.0
+    for batch in (bar := tqdm(batches, desc=f"epoch {epoch + 1}", unit="batch", disable=None, leave=False)):
+        frames = np.concatenate([np.arange(data.offsets[u], data.offsets[u + 1]) for u in batch])
+        offsets = torch.from_numpy(np.concatenate([[0], data.lengths[batch].cumsum()])).to(device)
+        wanted = torch.from_numpy(targets[frames].astype(np.int64)).to(device)
+        with mixed_precision(device):
+            logits = network(torch.from_numpy(data.features[frames]).to(device), offsets)
+        loss = torch.nn.functional.cross_entropy(logits.float(), wanted)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        total += float(loss.detach()) * len(frames)
+        bar.set_postfix(loss=f"{float(loss.detach()):.3f}")
+    return total / len(data.features)
+
+
+def device_of(settings: TrainSettings) -> torch.device:
+    """Raises ValueError where a GPU is asked for and there is none."""
+    import torch
+
+    require_gpu(settings.device)
+    return torch.device(GPU if settings.device != CPU and torch.cuda.is_available() else CPU)
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """bfloat16 products on a GPU; float32 throughout on the CPU. bfloat16 has float32's range: no loss scaling."""
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def draw_curves(history: list[dict[str, float]], path: Path) -> None:
+    """Loss and validation PER over the epochs as a PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    epochs = range(1, len(history) + 1)
+    axes.plot(epochs, [h["validation_error_percent"] for h in history], "o-", color="tab:red", label="validation PER")
+    axes.set(xlabel="epoch", ylabel="validation phone error rate, decoder not tuned (%)")
+    axes.grid(alpha=0.3)
+    loss = axes.twinx()
+    loss.plot(epochs, [h["loss"] for h in history], "o-", color="tab:blue", label="training loss")
+    loss.set_ylabel("training loss (nats a frame)")
+    figure.legend(loc="upper right", bbox_to_anchor=(0.9, 0.95))
+    figure.savefig(path, dpi=120)
+
+
+def _arguments(settings: TrainSettings) -> str:
+    """The command line that gives these settings, defaults left out."""
+    defaults = {name: field.default for name, field in TrainSettings.__dataclass_fields__.items()}
+    given = {k: v for k, v in asdict(settings).items() if v != defaults[k]}
+    return " ".join(f"--{k.replace('_', '-')}" + ("" if v is True else f" {v}") for k, v in given.items())

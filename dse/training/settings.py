@@ -1,0 +1,36 @@
+"""What decides a training's result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.devices import DEVICES, require_known
+
+AUTO = "auto"  # a GPU where there is one
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Of a network, a corpus and a recipe. Raises ValueError on numbers out of range and an unknown device."""
+
+    model: str
+    preset: str = "edge"
+    corpus: str = "synthetic"
+    corpus_path: str | None = None
+    skip_bad: bool = False
+    epochs: int = 14
+    seed: int = 1
+    batch_utterances: int = 16
+    learning_rate: float = 2e-3
+    dropout: float = 0.15
+    device: str = AUTO
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_utterances", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+        require_known(self.device, (AUTO, *DEVICES))
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")

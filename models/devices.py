@@ -1,0 +1,22 @@
+"""Where networks run: on the CPU, or on a GPU, which has to give the same integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+CPU, GPU = DEVICES = ("cpu", "cuda")
+
+
+def require_known(device: str, known: Sequence[str] = DEVICES) -> None:
+    """Raises ValueError for any other name."""
+    if device not in known:
+        raise ValueError(f"device '{device}' is none of {', '.join(known)}")
+
+
+def require_gpu(device: str) -> None:
+    """Raises ValueError where a GPU is asked for and there is none."""
+    if device == GPU:
+        import torch
+
+        if not torch.cuda.is_available():
+            raise ValueError(f"device {GPU}: this torch sees no GPU; use --device {CPU}")
