@@ -7,7 +7,7 @@ from importlib import import_module
 
 # command: (module with `main`, what it does)
 COMMANDS = {
-    "search": ("dse.search_command", "search a model's design space for its Pareto front"),
+    "search": ("dse.search", "search a model's design space for its Pareto front"),
     "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
     "train": ("dse.train", "train a network and write its checkpoint"),
     "report": ("dse.report", "tables about the shipped models and the platforms"),

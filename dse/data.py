@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dse.command import Parser, require_folder
+from dse.console import Parser, one_line_errors, require_folder
 from dse.corpora import CORPORA, open_corpus
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
 from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
-from dse.errors import one_line_errors
 from dse.phones.sets import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61
 
 if TYPE_CHECKING:

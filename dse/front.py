@@ -7,47 +7,49 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dse.command import Parser, names, require_folder
-from dse.errors import one_line_errors
-from dse.objective import OBJECTIVES, PLATFORM_OBJECTIVES, objectives_named
-from dse.plan import DEFAULT_STORAGE
-from dse.pricing import reprice, require, split_specs
-from dse.result import load_result
-from dse.search_command import report
+from dse.console import Parser, names, one_line_errors, require_folder
+from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
+from dse.evaluator.measurement import Task
+from dse.evaluator.pricing import split_specs
+from dse.evaluator.task import NetworkTask
+from dse.study.storage import DEFAULT_STORAGE
 from models.devices import CPU, DEVICES, require_gpu, require_known
 
 
 @one_line_errors
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
+    """`task` makes what is measured of what the study recorded."""
     options = parser().parse_args(argv)
     require_known(options.device)
     require_gpu(options.device)
     require_folder(options.out or Path("studies"))
-    result = load_result(options.storage, options.study)
-    folder = Path("studies") / result.study
-    feasible = result.count("ok")
-    if specs := split_specs(options.platform):
-        result = reprice(result, specs)
-    if options.objectives is not None:
-        result = replace(result, objectives=objectives_named(options.objectives, result.platforms))
-        require(result.objectives, result.baseline.metrics)
-    if options.test:
-        from dse.final import with_test_error
+    from dse.reports.files import publish
+    from dse.study.result import load_study
 
-        result = with_test_error(result, options.checkpoint, options.corpus_path, options.device)
-    chosen = [objective.name for objective in result.objectives]
-    if chosen != result.settings["objectives"]:
-        folder /= "-".join((*chosen, *result.repriced))
+    study = load_study(options.study, options.storage)
+    folder = Path("studies") / study.name
+    feasible = study.count("ok")
+    if specs := split_specs(options.platform):
+        study = study.on(*specs)
+    if options.objectives is not None:
+        study = study.under(*options.objectives)
+    if options.test:
+        from dse.reports.final import task_of, with_test_error
+
+        given = {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
+        study = with_test_error(study, task_of(study, task, device=options.device, **given))
+    chosen = [objective.name for objective in study.objectives]
+    if chosen != study.identity["objectives"]:
+        folder /= "-".join((*chosen, *study.repriced))
     elif specs:
-        folder /= "-".join(result.repriced)
-    report(result, options.out or folder)
+        folder /= "-".join(study.repriced)
+    publish(study, options.out or folder)
     if specs:
-        dropped = feasible - result.count("ok")
-        print(f"{dropped} of {feasible} feasible evaluations cannot run on {' and '.join(result.repriced)}")
+        dropped = feasible - study.count("ok")
+        print(f"{dropped} of {feasible} feasible evaluations cannot run on {' and '.join(study.repriced)}")
     return 0
 
 
@@ -67,8 +69,8 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--test", action="store_true", help="run the front's points on the test split and tell their error there"
     )
-    result.add_argument("--checkpoint", metavar="FILE", help="for --test: as given to the search")
-    result.add_argument("--corpus-path", metavar="FOLDER", help="for --test: as given to the search")
+    result.add_argument("--checkpoint", metavar="FILE", help="for --test: default where the search found it")
+    result.add_argument("--corpus-path", metavar="FOLDER", help="for --test: default where the search found it")
     result.add_argument("--device", default=CPU, help=f"for --test: of {', '.join(DEVICES)}; default %(default)s")
     result.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.command import Parser, require_file
+from dse.console import Parser, one_line_errors, require_file
 from dse.corpora import corpus_record, open_corpus
 from dse.corpora.base import Corpus
-from dse.errors import one_line_errors
 from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.workload import InputError, MissingError
 
 DROPOUT = 0.2  # Source: pytorch-kaldi's TIMIT recipes for LSTM, GRU and liGRU
 # What tensors cannot tell. model: (pytorch-kaldi's arch_class, options that must have these values)
@@ -46,7 +46,7 @@ takes them, and the features' mean and deviation, from your data, so that the ch
 def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
     """The tensors of one final_architecture*.pkl by name. Runs nothing that the file holds.
 
-    Raises FileNotFoundError, and ValueError in one line where the file is damaged or holds anything but plain data.
+    Raises MissingError, and ValueError in one line where the file is damaged or holds anything but plain data.
     """
     import torch
 
@@ -55,17 +55,17 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
         try:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
-            raise ValueError(
+            raise InputError(
                 f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
             ) from error
     parameters = content.get("model_par") if isinstance(content, dict) else None
     if not isinstance(parameters, dict):
-        raise ValueError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
+        raise InputError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
     arrays = {}
     for name, value in parameters.items():
         plain = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_meta
         if not plain or not (value.is_floating_point() or value.dtype == torch.int64):
-            raise ValueError(f"{path}: '{name}' in model_par is not a plain tensor of numbers")
+            raise InputError(f"{path}: '{name}' in model_par is not a plain tensor of numbers")
         arrays[str(name)] = value.detach().float().numpy()
     return arrays
 
@@ -73,19 +73,19 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
 def read_dropout(path: Path, model: str) -> float:
     """Check what the experiment's cfg says of the network against what the model does; returns its dropout.
 
-    Raises ValueError naming the option that does not fit, FileNotFoundError where there is no file.
+    Raises InputError naming the option that does not fit; MissingError where there is no file.
     """
     cfg = configparser.ConfigParser(interpolation=None)
     _require_there(path, "cfg")
     try:
         cfg.read_string(path.read_text(encoding="utf-8"))
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a pytorch-kaldi cfg: {error}") from error
+        raise InputError(f"{path} is not a pytorch-kaldi cfg: {error}") from error
     arch_class, required = RECIPES[model]
     found = {name: cfg[name]["arch_class"] for name in cfg.sections() if "arch_class" in cfg[name]}
     sections = [name for name, kind in found.items() if kind == arch_class]
     if len(sections) != 1:
-        raise ValueError(
+        raise InputError(
             f"{path} has {len(sections)} architectures of arch_class {arch_class}, should be 1; it has "
             + (", ".join(found.values()) or "none at all")
         )
@@ -93,14 +93,14 @@ def read_dropout(path: Path, model: str) -> float:
     for option, wanted in required.items():
         values = _values(section.get(option, ""))
         if set(values) != {wanted}:
-            raise ValueError(f"{path}: {option} is '{','.join(values)}', only {wanted} in every layer is supported")
+            raise InputError(f"{path}: {option} is '{','.join(values)}', only {wanted} in every layer is supported")
     if model == "sru":
         return 0.0
     dropouts = set(_values(section.get(f"{model}_drop", "")))
     try:
         (dropout,) = {float(value) for value in dropouts}
     except ValueError:
-        raise ValueError(
+        raise InputError(
             f"{path}: {model}_drop is '{section.get(f'{model}_drop', '')}', which is not one number for all layers; "
             "leave out --cfg and give --dropout"
         ) from None
@@ -109,7 +109,7 @@ def read_dropout(path: Path, model: str) -> float:
 
 def _require_there(path: Path, what: str) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"no pytorch-kaldi {what} at {path}" + (", it is a folder" if path.is_dir() else ""))
+        raise MissingError(f"no pytorch-kaldi {what} at {path}" + (", it is a folder" if path.is_dir() else ""))
 
 
 def _values(text: str) -> list[str]:
@@ -125,15 +125,15 @@ def import_kaldi(
     the recipes' 0.2. SRU has none.
     """
     if model not in RECIPES:
-        raise ValueError(f"unknown model '{model}'; there are {', '.join(RECIPES)}")
+        raise InputError(f"unknown model '{model}'; there are {', '.join(RECIPES)}")
     if model == "sru" and dropout is not None:
-        raise ValueError("--dropout does not apply to sru, whose dropout leaves nothing at inference")
+        raise InputError("--dropout does not apply to sru, whose dropout leaves nothing at inference")
     if cfg is not None:
         dropout = read_dropout(cfg, model)
     if dropout is None:
         dropout = 0.0 if model == "sru" else DROPOUT
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), not {dropout}")
+        raise InputError(f"dropout must be in [0, 1), not {dropout}")
     spec, weights = to_spec_and_weights(
         model,
         Tensors(str(architecture), f"{RECIPES[model][0]} network", read_parameters(architecture)),
@@ -161,7 +161,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
 
     Features are standardised by the training split's mean and deviation (pytorch-kaldi: by every chunk's own); the
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
-    Raises ValueError where the corpus' features or senones do not fit the network.
+    Raises InputError where the corpus' features or senones do not fit the network.
     """
     from dse.corpora.load import load_split
     from dse.phones.decode import tune
@@ -175,7 +175,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
         ("targets", sizes["outputs"], outputs),
     ):
         if wanted != has:
-            raise ValueError(f"the network has {wanted} {what}, corpus {corpus.name} has {has}")
+            raise InputError(f"the network has {wanted} {what}, corpus {corpus.name} has {has}")
     weights = checkpoint.weights | {
         "input_mean": train.features.mean(axis=0).astype(np.float32),
         "input_std": train.features.std(axis=0).astype(np.float32),
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if corpus is not None:
         checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path, skip_bad))
     elif corpus_path is not None or skip_bad:
-        raise ValueError("--corpus-path and --skip-bad need --corpus")
+        raise InputError("--corpus-path and --skip-bad need --corpus")
     save(out, checkpoint)
     sizes = ", ".join(f"{name} {value}" for name, value in checkpoint.spec.to_json().items())
     print(f"{out}: {checkpoint.spec.name} ({sizes})")

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from dse.command import Parser
-from dse.errors import one_line_errors
+from dse.console import Parser, one_line_errors
 
 
 @one_line_errors
@@ -28,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 def models(names: Sequence[str]) -> str:
     """Error, size and operations of uniform configurations per model, and the papers' findings against them."""
-    from dse.model_report import findings, measure_model, rows
+    from dse.reports.model_findings import findings, measure_model, rows
     from models.registry import MODELS
 
     reports = {name: measure_model(name) for name in names or MODELS}
@@ -68,8 +67,8 @@ def platforms(names: Sequence[str]) -> str:
 
 def accounting(names: Sequence[str]) -> str:
     """Where the papers count a paper-sized network differently from its true workload, and why."""
+    from dse.reports.paper_accounting import counted, differences
     from models.registry import MODELS, preset
-    from platforms.reference_accounting import counted, differences
 
     parts = []
     for name in names or MODELS:

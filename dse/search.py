@@ -1,178 +1,178 @@
-"""Search a model's design space for its Pareto front.
-
-    from dse.search import SearchSettings, run_search
-    result = run_search(SearchSettings(model="sru", objectives=("error", "size"), evaluations=100))
-
-or, for a platform, `SearchSettings(platforms=("silago",), objectives=("error", "speedup"))`.
-
-Running it again with the same settings continues where it stopped: the seed replays the search, and what is stored is
-not evaluated again. What failed is: a success takes the failure's place, and the search goes on from it anew; what was
-bred from the failure, and what was screened meanwhile, stays as it was judged.
-"""
+"""Search a model's design space for its Pareto front: `python -m dse.search --model sru --objectives error,size`."""
 
 from __future__ import annotations
 
-import math
+import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from dse.evaluate import Evaluation, judge
-from dse.limits import Limit, resolve
-from dse.objective import Objective, minimised
-from dse.pareto import front
-from dse.plan import MeasureModule, Plan, SearchSettings, make_plan
-from dse.pricing import broken_rules, price
-from dse.progress import Progress
-from dse.result import SearchResult
-from dse.screen import Screen
-from dse.searchers import Outcome, searcher_named
-from dse.space import Genome
-from dse.workers import Job, Workers, open_workers
-from models.workload import Configuration, Workload
+from dse.console import (
+    EXIT_INTERRUPTED,
+    SETTINGS,
+    Parser,
+    from_settings_file,
+    integers,
+    names,
+    one_line_errors,
+    require_folder,
+)
+from dse.design.genes import DEFAULT_DELTA
+from dse.design.limits import DEFAULT_LIMIT, NO_LIMIT
+from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
+from dse.evaluator.measurement import Task
+from dse.evaluator.pricing import split_specs
+from dse.evaluator.task import NetworkTask
+from dse.exploration.plan import Plan, make_plan
+from dse.exploration.settings import SearchSettings
+from dse.reports.labels import joined
+from dse.searchers import SEARCHERS
+from dse.study.storage import DEFAULT_STORAGE, hide_password
+from models.devices import DEVICES, GPU
+from models.workload import InputError
 
-if TYPE_CHECKING:
-    from dse.store import Store
-
-__all__ = ["MeasureModule", "Plan", "SearchSettings", "make_plan", "run_plan", "run_search"]
-
-OFFSPRING_FRACTION = 0.25  # of the population, per generation; Source: Rezk et al., MOHAQ: 10 of 40
-
-
-def run_search(settings: SearchSettings, measure: MeasureModule | None = None) -> SearchResult:
-    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated.
-
-    Every evaluation is stored as soon as it is done. The result holds all that the study has, also from longer runs.
-    Raises ValueError, or StoreError where the storage fails; KeyboardInterrupt passes through and loses only the
-    evaluations under way.
-    """
-    return run_plan(make_plan(settings, measure))
+EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops --limit error=+3"
+COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 
 
-def run_plan(plan: Plan) -> SearchResult:
-    """`run_search` on settings worked out before."""
-    from dse.store import open_study
+@one_line_errors
+def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
+    """`task` makes what is searched of the options that describe it."""
+    options = parser().parse_args(from_settings_file(sys.argv[1:] if argv is None else argv))
+    if options.list:
+        from dse.reports.preview import listing
 
-    settings = plan.settings
-    store = open_study(settings.storage, plan.study, plan.identity, plan.objectives)
-    if store.workload is None:
-        store.set_workload(plan.workload)
-    with (
-        _open_workers(plan) as workers,
-        Progress(settings.evaluations, plan.objectives) as progress,
-    ):
-        baseline = store.baseline or _measure_baseline(plan, store, workers)
-        limits = resolve(plan.limits, baseline.metrics)
-        searcher = searcher_named(settings.searcher)(
-            plan.space,
-            objectives=len(plan.objectives),
-            seed=settings.seed,
-            population=settings.population,
-            start=_runnable(plan.space.uniform(), plan),
-        )
-        known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
-        failed_before = store.evaluations.keys() - known.keys()
-        asked: list[Genome] = []
-        wanted = settings.population
-        while len(asked) < settings.evaluations and (genomes := searcher.ask(wanted)):
-            # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
-            genomes = genomes[: settings.evaluations - len(asked)]
-            new = [genome for genome in genomes if genome not in known]
-            for genome in genomes:
-                if genome in known:
-                    progress.count(known[genome], stored=True)
-            screen = _screen(plan, baseline, [store.evaluations[genome] for genome in asked])
-            for evaluation in _evaluate(new, plan, baseline, limits, workers, screen):
-                store.add(evaluation, plan.space)
-                progress.count(evaluation)
-            asked += genomes
-            searcher.tell([_outcome(store.evaluations[genome], plan.objectives) for genome in genomes])
-            wanted = max(1, round(settings.population * OFFSPRING_FRACTION))
-    in_order = dict.fromkeys((*asked, *store.evaluations))
-    return SearchResult(
-        study=plan.study,
-        settings=store.settings,
-        objectives=plan.objectives,
-        baseline=baseline,
-        evaluations=tuple(store.evaluations[genome] for genome in in_order),
-        exhausted=len(asked) < settings.evaluations,
-        workload=plan.workload,
-        retried=tuple(store.evaluations[genome] for genome in asked if genome in failed_before),
+        print(listing())
+        return 0
+    plan = make_plan(_settings(options, task))
+    if options.dry_run:
+        from dse.reports.preview import dry_run
+
+        print(dry_run(plan))
+        return 0
+    folder = options.out or Path("studies") / plan.study
+    require_folder(folder)
+    from dse.exploration.run import run_plan
+    from dse.reports.files import publish
+
+    try:
+        study = run_plan(plan)
+    except KeyboardInterrupt:
+        _report_interrupted(plan)
+        return EXIT_INTERRUPTED
+    if study.exhausted:
+        print(f"no new genome was found; the search ends before {plan.settings.evaluations} evaluations")
+    publish(study, folder)
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    default, network = SearchSettings(), NetworkTask()
+    result = Parser(
+        prog="python -m dse.search",
+        description="Search bitwidths and delta thresholds for the Pareto front of phone error, size and operations. "
+        "The same command continues where it stopped.",
+        epilog=EXAMPLE,
     )
-
-
-def _open_workers(plan: Plan) -> Workers:
-    settings, measure = plan.settings, plan.measure
-    if settings.cluster is None:
-        return open_workers(settings.processes, measure.open_measurer, plan.task)
-    from dse.cluster import Cluster, SameContent
-
-    content = tuple(plan.identity["content"].items())
-    return Cluster(settings.cluster, SameContent(measure.open_measurer, measure.task_fingerprint, content), plan.task)
-
-
-def _runnable(genomes: Sequence[Genome], plan: Plan) -> list[Genome]:
-    return [g for g in genomes if not broken_rules(plan.platforms, plan.workload, plan.space.decode(g))]
-
-
-def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
-    """16 bit everywhere, whether the space holds it or not, and whatever the limits say."""
-    (baseline,) = workers.evaluate([Job((), plan.space.base, ())])
-    if baseline.status == "failed":
-        raise ValueError(f"the 16-bit baseline cannot be measured: {baseline.reasons[0]}")
-    prices = price(plan.platforms, plan.workload, baseline.configuration, baseline.computed)
-    baseline = replace(baseline, metrics={**baseline.metrics, **prices})
-    store.set_baseline(baseline)
-    return baseline
-
-
-def _screen(plan: Plan, baseline: Evaluation, before: Sequence[Evaluation]) -> Screen | None:
-    """Of what was evaluated in the generations before, so that it is the same for any number of workers."""
-    if not plan.settings.screening:
-        return None
-    points = tuple(minimised(plan.objectives, evaluation.metrics) for evaluation in front(before, plan.objectives))
-    return Screen(baseline.configuration, baseline.metrics["error_percent"], plan.objectives, points)
-
-
-def _evaluate(
-    genomes: Sequence[Genome],
-    plan: Plan,
-    baseline: Evaluation,
-    limits: tuple[Limit, ...],
-    workers: Workers,
-    screen: Screen | None,
-) -> Iterator[Evaluation]:
-    """In the order they finish. The baseline's own genome needs no second run."""
-    jobs = []
-    for genome in genomes:
-        configuration = plan.space.decode(genome)
-        if configuration == baseline.configuration:
-            broken = broken_rules(plan.platforms, plan.workload, configuration)
-            yield judge(replace(baseline, genome=genome), limits, broken)
-        else:
-            jobs.append(Job(genome, configuration, limits, plan.settings.platforms, screen))
-    # The longest first, so that workers end a generation together.
-    yield from workers.evaluate(sorted(jobs, key=lambda job: -_products(plan.workload, job.configuration)))
-
-
-def _products(workload: Workload, configuration: Configuration) -> int:
-    """8-bit products per frame; a 16-bit operand is multiplied as two of 8 bits."""
-    return sum(
-        matvec.macs_per_frame * math.prod(2 if bits > 8 else 1 for bits in configuration[matvec.name].operand_bits)
-        for matvec in workload
+    what = result.add_argument_group("what to search")
+    what.add_argument("--model", default=network.model, help="default %(default)s; --list shows all names")
+    what.add_argument("--preset", default=network.preset, help="sizes of the model; default %(default)s")
+    what.add_argument("--checkpoint", metavar="FILE", help="trained weights; default: the shipped ones")
+    what.add_argument("--corpus", default=network.corpus, help="default %(default)s")
+    what.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
+    what.add_argument("--skip-bad", action="store_true", help="leave damaged utterances of the corpus out")
+    what.add_argument(
+        "--objectives",
+        type=names,
+        default=default.objectives,
+        metavar="NAMES",
+        help=f"of {', '.join(OBJECTIVES)}; of a platform: {', '.join(PLATFORM_OBJECTIVES)}; with several platforms "
+        "as in silago.speedup",
     )
+    what.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="whose rules bind and whose costs are told: silago, bitfusion:level=ideal, a chip.toml; several with "
+        "commas or by repeating the option",
+    )
+    what.add_argument(
+        "--limit",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="error=24 (%%), error=+3 (points over the 16-bit baseline), size=2 (at most, MiB), ops=50 (at least, %%); "
+        "speedup=3 (at least); "
+        f"{DEFAULT_LIMIT} unless an error is limited otherwise; {NO_LIMIT} for no limit",
+    )
+    for option, choices in (("--weight-bits", default.weight_bits), ("--activation-bits", default.activation_bits)):
+        what.add_argument(option, type=integers, default=choices, metavar="BITS", help=f"default {joined(choices)}")
+    what.add_argument(
+        "--delta",
+        type=integers,
+        metavar="STEPS",
+        help=f"thresholds in steps of an 8-bit activation; default {joined(DEFAULT_DELTA)} where an objective or "
+        "limit gains from eliminated operations, else 0, which is none",
+    )
+    what.add_argument(
+        "--skip",
+        type=names,
+        default=default.skip,
+        metavar="PATHS",
+        help="paths kept at 16 bit: first (one gene: the candidate gate's recurrent path in no, the first half or all "
+        "layers; default), layers (a gene per layer), none; further names are matvecs that are always skipped",
+    )
+    how = result.add_argument_group("how to search")
+    how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")
+    how.add_argument("--seed", type=int, default=default.seed, help="default %(default)s")
+    how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
+    how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")
+    how.add_argument(
+        "--device", default=network.device, help=f"of {', '.join(DEVICES)}: with the same results; default %(default)s"
+    )
+    how.add_argument(
+        "--cache-mib",
+        type=int,
+        default=network.cache_mib,
+        metavar="MIB",
+        help="memory that each process gives to outputs of first layers that candidates share; default %(default)s",
+    )
+    how.add_argument("--workers", type=int, help=f"processes; default: one a core, one alone with --device {GPU}")
+    how.add_argument("--cluster", metavar="tcp://HOST:PORT", help="a dask scheduler whose workers evaluate instead")
+    where = result.add_argument_group("where it goes")
+    where.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
+    where.add_argument("--study", metavar="NAME", help="default: model, preset and a hash of the settings")
+    where.add_argument("--out", type=Path, metavar="FOLDER", help="default studies/<study>")
+    where.add_argument(SETTINGS, metavar="FILE", help='a TOML file of options, as in objectives = ["error", "size"]')
+    result.add_argument("--dry-run", action="store_true", help="show genes, space and baseline; run nothing")
+    result.add_argument("--list", action="store_true", help="show every name that an option takes")
+    return result
 
 
-def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:
-    if evaluation.status == "failed":
-        return Outcome(evaluation.genome, None, math.inf)
-    # What a sample of the split lets expect of a screened candidate guides the search as well.
-    values = minimised(objectives, evaluation.metrics) if evaluation.computed else None
-    return Outcome(evaluation.genome, values, evaluation.violation)
+def _settings(options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
+    """Options have their setting's name, but for those that are read first and those of the command alone."""
+    given = {name: value for name, value in vars(options).items() if value is not None and name not in COMMAND_ONLY}
+    limits, platforms = given.pop("limit"), given.pop("platform")
+    return SearchSettings.of(task, **given, limits=tuple(limits), platforms=split_specs(platforms))
+
+
+def _report_interrupted(plan: Plan) -> None:
+    from dse.reports.table import table
+    from dse.study.result import load_study
+
+    try:
+        study = load_study(plan.study, plan.settings.storage)
+    except InputError:
+        print("interrupted before the first evaluation was stored", file=sys.stderr)
+        return
+    print(table(study))
+    print(
+        f"interrupted; {len(study.evaluations)} evaluations are stored as study {plan.study} in "
+        f"{hide_password(plan.settings.storage)}; the same command goes on from there",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":
-    from dse.search_command import main
-
     sys.exit(main())

@@ -7,9 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dse.command import Parser, require_file
+from dse.console import Parser, one_line_errors, require_file
 from dse.corpora import CORPORA
-from dse.errors import one_line_errors
 from dse.training.loop import train
 from dse.training.settings import AUTO, TrainSettings
 from models.devices import DEVICES

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import Spec, build_network, spec_from_json
+from models.workload import InputError, MissingError
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
@@ -40,10 +41,10 @@ class Checkpoint:
 
 
 def shipped_path(model: str, preset: str) -> Path:
-    """Where the repository's own checkpoint is. Raises FileNotFoundError where none is shipped."""
+    """Where the repository's own checkpoint is. Raises MissingError where none is shipped."""
     path = SHIPPED / f"{model}-{preset}.safetensors"
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingError(
             f"no checkpoint is shipped for {model} {preset}; train one with "
             f"`python -m dse.train --model {model} --preset {preset}` and pass it with --checkpoint"
         )
@@ -64,24 +65,24 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
-    """Sizes and card, from the file's header alone. Raises ValueError on a damaged file."""
+    """Sizes and card, from the file's header alone. Raises InputError on a damaged file."""
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > HEADER_LIMIT_BYTES:
-                raise ValueError("its header is too long")
+                raise InputError("its header is too long")
             card = json.loads(json.loads(file.read(length))["__metadata__"]["card"])
         return spec_from_json(card["model"], card["sizes"]), card
     except FileNotFoundError:
-        raise FileNotFoundError(f"no checkpoint at {path}") from None
+        raise MissingError(f"no checkpoint at {path}") from None
     except OSError as error:
-        raise ValueError(f"checkpoint {path} cannot be read: {error.strerror}") from error
+        raise InputError(f"checkpoint {path} cannot be read: {error.strerror}") from error
     except (struct.error, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"checkpoint {path} is damaged or not one of this tool's: {_line(error)}") from error
+        raise InputError(f"checkpoint {path} is damaged or not one of this tool's: {_line(error)}") from error
 
 
 def load(path: Path) -> Checkpoint:
-    """Raises ValueError naming what is damaged, missing or of the wrong shape."""
+    """Raises InputError naming what is damaged, missing or of the wrong shape."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -89,12 +90,12 @@ def load(path: Path) -> Checkpoint:
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"checkpoint {path} is damaged: {_line(error)}") from error
+        raise InputError(f"checkpoint {path} is damaged: {_line(error)}") from error
     parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         if part not in parts:
-            raise ValueError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
+            raise InputError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
         parts[part][rest] = tensor
     _check_shapes(path, spec.shapes(), parts["network"])
     return Checkpoint(spec, parts["network"], parts["decoder"], card)
@@ -105,9 +106,9 @@ def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapp
         have = found[name].shape if name in found else "missing"
         want = wanted.get(name, "absent")
         if have != want:
-            raise ValueError(f"checkpoint {path}: network.{name} is {have}, should be {want}")
+            raise InputError(f"checkpoint {path}: network.{name} is {have}, should be {want}")
         if not np.isfinite(found[name]).all():
-            raise ValueError(f"checkpoint {path}: network.{name} holds values that are not finite")
+            raise InputError(f"checkpoint {path}: network.{name} holds values that are not finite")
 
 
 def content_hash(path: Path) -> str:

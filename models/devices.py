@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from models.workload import InputError
+
 CPU, GPU = DEVICES = ("cpu", "cuda")
 
 
 def require_known(device: str, known: Sequence[str] = DEVICES) -> None:
-    """Raises ValueError for any other name."""
+    """Raises InputError for any other name."""
     if device not in known:
-        raise ValueError(f"device '{device}' is none of {', '.join(known)}")
+        raise InputError(f"device '{device}' is none of {', '.join(known)}")
 
 
 def require_gpu(device: str) -> None:
-    """Raises ValueError where a GPU is asked for and there is none."""
+    """Raises InputError where a GPU is asked for and there is none."""
     if device == GPU:
         import torch
 
         if not torch.cuda.is_available():
-            raise ValueError(f"device {GPU}: this torch sees no GPU; use --device {CPU}")
+            raise InputError(f"device {GPU}: this torch sees no GPU; use --device {CPU}")

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from models.networks.sru import ALPHA
 from models.registry import Spec, spec_from_json
+from models.workload import InputError
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -36,7 +37,7 @@ GATES = {
 class Tensors:
     """One file's tensors, taken by name and shape; what is never taken was not understood.
 
-    Every method raises ValueError with one line that names the file and the tensor.
+    Every method raises InputError with one line that names the file and the tensor.
     """
 
     def __init__(self, source: str, kind: str, arrays: Mapping[str, NDArray[np.float32]]) -> None:
@@ -48,18 +49,18 @@ class Tensors:
 
     def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
         if name not in self._arrays:
-            raise ValueError(f"{self.source}: tensor {name} is missing; pytorch-kaldi's {self.kind} has it")
+            raise InputError(f"{self.source}: tensor {name} is missing; pytorch-kaldi's {self.kind} has it")
         shape = self._arrays[name].shape
         if len(shape) != dimensions or not all(shape):
-            raise ValueError(f"{self.source}: tensor {name} is {list(shape)}, should have {dimensions} dimensions")
+            raise InputError(f"{self.source}: tensor {name} is {list(shape)}, should have {dimensions} dimensions")
         return shape
 
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
         found = self.shape(name, len(shape))
         if found != shape:
-            raise ValueError(f"{self.source}: tensor {name} is {list(found)}, should be {list(shape)}")
+            raise InputError(f"{self.source}: tensor {name} is {list(found)}, should be {list(shape)}")
         if not np.isfinite(self._arrays[name]).all():
-            raise ValueError(f"{self.source}: tensor {name} holds values that are not finite")
+            raise InputError(f"{self.source}: tensor {name} holds values that are not finite")
         self._left.discard(name)
         return self._arrays[name]
 
@@ -71,7 +72,7 @@ class Tensors:
         return layers
 
     def refuse(self, name: str, why: str) -> None:
-        raise ValueError(f"{self.source}: tensor {name}: {why} is not supported")
+        raise InputError(f"{self.source}: tensor {name}: {why} is not supported")
 
     def check_unused(self, module: str, initial: Mapping[str, float], what: str) -> None:
         """Accept `what` where it is in the file with its initial values."""
@@ -91,7 +92,7 @@ class Tensors:
 
     def finish(self) -> None:
         if self._left:
-            raise ValueError(f"{self.source}: tensor {min(self._left)} has no place in this tool's {self.kind}")
+            raise InputError(f"{self.source}: tensor {min(self._left)} has no place in this tool's {self.kind}")
 
 
 # Initial values, which an unused module keeps
@@ -104,11 +105,11 @@ def to_spec_and_weights(
 ) -> tuple[Spec, Weights]:
     """Sizes, as read off the tensors, and parameters. Features are taken as they come: mean 0, deviation 1.
 
-    Raises ValueError for a model other than lstm, gru, ligru and sru, and in one line for tensors that are missing, of
+    Raises InputError for a model other than lstm, gru, ligru and sru, and in one line for tensors that are missing, of
     other shapes, or belong to something the model does not do.
     """
     if model != "sru" and model not in GATES:
-        raise ValueError(f"unknown model '{model}'; there are {', '.join([*GATES, 'sru'])}")
+        raise InputError(f"unknown model '{model}'; there are {', '.join([*GATES, 'sru'])}")
     sizes, weights = _sru(network) if model == "sru" else _gated(model, network)
     outputs, _ = output.shape("wx.0.weight", 2)
     if model != "sru":

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from models.devices import CPU
-from models.workload import Workload
+from models.workload import InputError, Workload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,31 +83,31 @@ def _load(place: str) -> Any:
 
 def _parts(model: str) -> Parts:
     if model not in MODELS:
-        raise ValueError(f"unknown model '{model}'; there are {', '.join(sorted(MODELS))}")
+        raise InputError(f"unknown model '{model}'; there are {', '.join(sorted(MODELS))}")
     return MODELS[model]
 
 
 def presets(model: str) -> Mapping[str, Spec]:
-    """Sizes by the preset's name. Raises ValueError on an unknown model."""
+    """Sizes by the preset's name. Raises InputError on an unknown model."""
     found: Mapping[str, Spec] = import_module(_parts(model).spec.partition(":")[0]).PRESETS
     return found
 
 
 def preset(model: str, name: str) -> Spec:
-    """Raises ValueError on an unknown model or preset."""
+    """Raises InputError on an unknown model or preset."""
     known = presets(model)
     if name not in known:
-        raise ValueError(f"unknown preset '{name}' of {model}; there are {', '.join(sorted(known))}")
+        raise InputError(f"unknown preset '{name}' of {model}; there are {', '.join(sorted(known))}")
     return known[name]
 
 
 def spec_from_json(model: str, sizes: Mapping[str, Any]) -> Spec:
-    """Raises ValueError on an unknown model, an unknown size or a value out of range."""
+    """Raises InputError on an unknown model, an unknown size or a value out of range."""
     spec_class = _load(_parts(model).spec)
     try:
         spec: Spec = spec_class(**sizes)
     except TypeError as error:
-        raise ValueError(f"{model}: {error}") from error
+        raise InputError(f"{model}: {error}") from error
     return spec
 
 

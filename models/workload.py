@@ -16,6 +16,14 @@ BITS = (*INTEGER_BITS, BASELINE_BITS, FLOAT_BITS)
 BITS_PER_MIB = 8 * 2**20
 
 
+class InputError(ValueError):
+    """What a user can mend: commands say it in one line, with exit status 2. Anything else that is raised is a bug."""
+
+
+class MissingError(InputError, FileNotFoundError):
+    """A file or folder that is not where it should be."""
+
+
 @dataclass(frozen=True)
 class MatVec:
     """One matrix-vector product of a network, `rows` outputs from `cols` inputs.
@@ -102,10 +110,12 @@ class Setting:
 
     def __post_init__(self) -> None:
         for field, bits in (("weight_bits", self.weight_bits), ("act_bits", self.act_bits)):
-            if bits not in BITS:
-                raise ValueError(f"{field} {bits} is none of {', '.join(map(str, BITS))}")
-        if self.delta < 0:
-            raise ValueError(f"delta {self.delta} is negative; it counts integer steps, 0 or more")
+            if type(bits) is not int or bits not in BITS:
+                raise InputError(f"{field} {bits} is none of {', '.join(map(str, BITS))}")
+        if type(self.delta) is not int or self.delta < 0:
+            raise InputError(f"delta {self.delta} is not a count of integer steps, 0 or more")
+        if type(self.skip) is not bool:
+            raise InputError(f"skip {self.skip!r} is neither true nor false")
 
     @property
     def effect(self) -> tuple[int, int, int]:
@@ -134,13 +144,13 @@ class Configuration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Mapping[str, Any]]) -> Configuration:
-        """Raises ValueError, naming the matvec, on an unknown field or a value out of range."""
+        """Raises InputError, naming the matvec, on an unknown field or a value out of range."""
         settings = []
         for name, fields in data.items():
             try:
                 settings.append((name, Setting(**fields)))
             except (TypeError, ValueError) as error:
-                raise ValueError(f"configuration, matvec {name}: {error}") from error
+                raise InputError(f"configuration, matvec {name}: {error}") from error
         return cls(tuple(settings))
 
     def to_json(self) -> dict[str, dict[str, Any]]:
@@ -177,13 +187,13 @@ def computed_fraction(workload: Workload, computed: Mapping[str, float]) -> floa
 
 
 def is_float(configuration: Configuration) -> bool:
-    """Whether the configuration is the unquantized network. Raises ValueError if only some of its matvecs are."""
+    """Whether the configuration is the unquantized network. Raises InputError if only some of its matvecs are."""
     floats = [name for name, s in configuration if FLOAT_BITS in s.operand_bits]
     if not floats:
         return False
     settings = [s for _, s in configuration]
     if len(floats) < len(settings) or any(s.operand_bits != (FLOAT_BITS, FLOAT_BITS) or s.delta for s in settings):
-        raise ValueError(
+        raise InputError(
             f"float ({FLOAT_BITS} bits) is for all weights and activations at once, with delta 0; found at {floats[0]}"
         )
     return True

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from models.workload import InputError
 from platforms.base import Constant, Cost, Estimate, Platform, describe
 
 __all__ = ["PLATFORMS", "Constant", "Cost", "Estimate", "Platform", "describe", "open_platform", "parameters"]
@@ -34,7 +35,7 @@ PLATFORMS = {
 def open_platform(spec: str) -> Platform:
     """A registered name, a name with parameters ("bitfusion:level=ideal,batch=16"), or the path of a chip's .toml.
 
-    Raises ValueError for a wrong name, parameter or value, listing what is valid; FileNotFoundError without the file.
+    Raises InputError for a wrong name, parameter or value, listing what is valid; MissingError without the file.
     """
     if spec.endswith(".toml"):
         from platforms.custom import load_chip
@@ -42,7 +43,7 @@ def open_platform(spec: str) -> Platform:
         return load_chip(Path(spec))
     name, _, given = spec.partition(":")
     if name not in PLATFORMS:
-        raise ValueError(f"no platform '{name}'; valid: {', '.join(PLATFORMS)}, or the path of a .toml file")
+        raise InputError(f"no platform '{name}'; valid: {', '.join(PLATFORMS)}, or the path of a .toml file")
     module, _, attribute = PLATFORMS[name].partition(":")
     kind: type[Platform] = getattr(import_module(module), attribute)
     valid = parameters(kind)
@@ -50,7 +51,7 @@ def open_platform(spec: str) -> Platform:
     for item in filter(None, given.split(",")):
         key, equals, text = item.partition("=")
         if key not in valid or not equals:
-            raise ValueError(f"platform {name}: '{item}' sets no parameter; valid: {', '.join(valid)}, as name=value")
+            raise InputError(f"platform {name}: '{item}' sets no parameter; valid: {', '.join(valid)}, as name=value")
         chosen[key] = _parse(f"platform {name}, {key}", text, valid[key])
     return kind(name=spec, **chosen)
 
@@ -78,4 +79,4 @@ def _parse(where: str, text: str, annotation: Any) -> Any:
         return float(text) if float in kinds else text
     except (KeyError, ValueError) as error:
         expected = "true or false" if bool in kinds else "a whole number" if int in kinds else "a number"
-        raise ValueError(f"{where}: '{text}' is not {expected}") from error
+        raise InputError(f"{where}: '{text}' is not {expected}") from error

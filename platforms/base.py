@@ -12,7 +12,7 @@ from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
 
-from models.workload import BASELINE_BITS, BITS, Configuration, MatVec, Workload, size_mib
+from models.workload import BASELINE_BITS, BITS, Configuration, InputError, MatVec, Workload, size_mib
 
 # read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
 # checked before it is quoted. assumed: no source, a placeholder. set: given by whoever opened the platform.
@@ -84,7 +84,7 @@ class Platform(ABC):
             may_be_zero = item.default == 0 or item.metadata["unit"].startswith("pJ")
             bound = "0 or above" if may_be_zero else "above 0"
             if not isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
-                raise ValueError(f"{self.name}: {item.name} must be {bound}, not {value}")
+                raise InputError(f"{self.name}: {item.name} must be {bound}, not {value}")
 
     @property
     @abstractmethod
@@ -141,7 +141,7 @@ class Platform(ABC):
     ) -> Estimate:
         """Price a configuration; `computed` gives each matvec's computed fraction, None means all of it.
 
-        Memory limits are `check`'s business. Raises ValueError for a bit pair that the platform cannot run, a matvec
+        Memory limits are `check`'s business. Raises InputError for a bit pair that the platform cannot run, a matvec
         without a setting, or a computed fraction that is missing or outside 0..1.
         """
         settings = _settings(workload, configuration)
@@ -177,7 +177,7 @@ class Platform(ABC):
 
     def _cost(self, matvec: MatVec, bits: BitPair, computed: float) -> Cost:
         if bits not in self._supported:
-            raise ValueError(f"{self.name} cannot run {matvec.name} at {bits[0]}x{bits[1]} bit; ask check() first")
+            raise InputError(f"{self.name} cannot run {matvec.name} at {bits[0]}x{bits[1]} bit; ask check() first")
         if computed != 1.0:
             return self.matvec_cost(matvec, *bits, computed)
         key = (matvec.rows, matvec.cols, matvec.passes, bits)
@@ -220,7 +220,7 @@ def _settings(workload: Workload, configuration: Configuration) -> dict[str, Bit
     settings = {name: setting.operand_bits for name, setting in configuration.settings}
     missing = [name for name in workload.names if name not in settings]
     if missing:
-        raise ValueError(f"configuration has no setting for {', '.join(missing)} of {workload.model}")
+        raise InputError(f"configuration has no setting for {', '.join(missing)} of {workload.model}")
     return {name: settings[name] for name in workload.names}
 
 
@@ -230,7 +230,7 @@ def _gap(pair: BitPair, bits: BitPair) -> int:
 
 def _fraction(computed: Mapping[str, float] | None, name: str) -> float:
     if computed is None or name not in computed:
-        raise ValueError(f"no computed fraction for matvec {name}")
+        raise InputError(f"no computed fraction for matvec {name}")
     if not 0.0 <= computed[name] <= 1.0:
-        raise ValueError(f"computed fraction of {name} is {computed[name]:g}; valid: 0 to 1")
+        raise InputError(f"computed fraction of {name} is {computed[name]:g}; valid: 0 to 1")
     return computed[name]

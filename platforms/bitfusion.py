@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.workload import BASELINE_BITS, MatVec
+from models.workload import BASELINE_BITS, InputError, MatVec
 from platforms.base import ANY_BITS, BitPair, Constant, Cost, Platform, constant
 from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling
 
@@ -76,7 +76,7 @@ class BitFusion(Platform):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.level not in LEVELS:
-            raise ValueError(f"bitfusion: level '{self.level}' is none of {', '.join(LEVELS)}")
+            raise InputError(f"bitfusion: level '{self.level}' is none of {', '.join(LEVELS)}")
 
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:
@@ -119,7 +119,7 @@ class BitFusion(Platform):
 
     @cached_property
     def array(self) -> Array:
-        """The hardware that is priced. Raises ValueError for a buffer size without known energies."""
+        """The hardware that is priced. Raises InputError for a buffer size without known energies."""
         _, unit_pj = self._fusion_unit
         core_pj = self.core_pj_per_cycle
         return Array(
@@ -146,7 +146,7 @@ class BitFusion(Platform):
         precision = (self.high_bits, self.low_bits)
         if precision not in FUSION_UNITS:
             valid = ", ".join(f"{high}/{low}" for high, low in FUSION_UNITS)
-            raise ValueError(
+            raise InputError(
                 f"bitfusion: no fusion unit of {precision[0]}/{precision[1]} high/low bits; valid: {valid}"
             )
         return FUSION_UNITS[precision]
@@ -166,7 +166,7 @@ class BitFusion(Platform):
         size = getattr(self, f"{buffer}_buffer_bytes") / banks
         known = SRAM_BANKS[port_bits // 8, extra_ports]
         if not min(known) <= size <= max(known):
-            raise ValueError(
+            raise InputError(
                 f"bitfusion: {buffer}_buffer_bytes over {banks} banks is {size:g} bytes a bank; "
                 f"valid: {min(known)} to {max(known)} bytes a bank"
             )

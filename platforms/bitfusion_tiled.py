@@ -20,6 +20,8 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workload import InputError
+
 OUTPUT_BITS = 32  # partial sums; Source: the simulator
 LOOPS = ("batch", "inputs", "outputs")
 # Which operands each tile loop indexes. Source: the simulator.
@@ -94,13 +96,13 @@ class Tiling:
 
 
 def best_tiling(array: Array, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> Tiling:
-    """Search all tilings and loop orders. Raises ValueError if not even the smallest tile fits the buffers."""
+    """Search all tilings and loop orders. Raises InputError if not even the smallest tile fits the buffers."""
     widths = [min(n * array.outputs, rows) for n in _powers_of_two(ceil(rows / array.outputs))]
     sizes = np.array(list(product(_powers_of_two(batch), _powers_of_two(cols), widths)), dtype=np.int64)
     candidates = _Candidates(array, weight_bits, act_bits, (batch, cols, rows), sizes)
     sizes = sizes[np.all([bits <= candidates.halves[of] for of, bits in candidates.fills.items()], axis=0)]
     if not len(sizes):
-        raise ValueError(f"no tile of a {rows} x {cols} matvec at {weight_bits}x{act_bits} bit fits the buffers")
+        raise InputError(f"no tile of a {rows} x {cols} matvec at {weight_bits}x{act_bits} bit fits the buffers")
     fitting = _Candidates(array, weight_bits, act_bits, (batch, cols, rows), sizes)
     found = [_best_of_order(fitting, order) for order in permutations(LOOPS)]
     return min(found, key=lambda tiling: (tiling.total_cycles, tiling.energy_pj))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.workload import BASELINE_BITS, BITS, MatVec, Workload
+from models.workload import BASELINE_BITS, BITS, InputError, MatVec, MissingError, Workload
 from platforms.base import BitPair, Cost, Platform, constant
 
 BASELINE = (BASELINE_BITS, BASELINE_BITS)
@@ -68,56 +68,56 @@ class TableChip(Platform):
 def load_chip(path: Path) -> TableChip:
     """The chip described by a TOML file; `example_chip.toml` shows every key.
 
-    Raises FileNotFoundError, or ValueError naming file, key and valid values.
+    Raises MissingError, or ValueError naming file, key and valid values.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
+        raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid TOML: {error}") from error
+        raise InputError(f"{path}: not valid TOML: {error}") from error
     valid = [f.name for f in fields(TableChip)]
     values: dict[str, Any] = {"name": path.stem}
     for key, value in data.items():
         if key not in valid:
-            raise ValueError(f"{path}: unknown key '{key}'; valid: {', '.join(valid)}")
+            raise InputError(f"{path}: unknown key '{key}'; valid: {', '.join(valid)}")
         values[key] = _value(f"{path}: {key}", key, value)
     if BASELINE not in values.get("macs_per_cycle", {}):
-        raise ValueError(f'{path}: macs_per_cycle: needs "16x16", the baseline that speedup is measured against')
+        raise InputError(f'{path}: macs_per_cycle: needs "16x16", the baseline that speedup is measured against')
     missing = set(values["macs_per_cycle"]) ^ set(values.get("mac_pj", values["macs_per_cycle"]))
     if missing:
         pairs = ", ".join(f"{w}x{a}" for w, a in sorted(missing))
-        raise ValueError(f"{path}: mac_pj: must have the same bit pairs as macs_per_cycle; differing: {pairs}")
+        raise InputError(f"{path}: mac_pj: must have the same bit pairs as macs_per_cycle; differing: {pairs}")
     return TableChip(**values)
 
 
 def _value(where: str, key: str, value: Any) -> Any:
     if key == "name":
         if not isinstance(value, str):
-            raise ValueError(f"{where}: {value!r} is not a string")
+            raise InputError(f"{where}: {value!r} is not a string")
         return value
     if key == "delta":
         if not isinstance(value, bool):
-            raise ValueError(f"{where}: {value!r} is neither true nor false")
+            raise InputError(f"{where}: {value!r} is neither true nor false")
         return value
     if key in ("macs_per_cycle", "mac_pj"):
         if not isinstance(value, dict):
-            raise ValueError(f'{where}: {value!r} is not a table of weight x activation bits, like "8x8" = 64')
+            raise InputError(f'{where}: {value!r} is not a table of weight x activation bits, like "8x8" = 64')
         return {_pair(where, pair): _positive(f"{where}.{pair}", number) for pair, number in value.items()}
     return _positive(where, value)
 
 
 def _positive(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise ValueError(f"{where}: {value!r} is not a number above 0")
+        raise InputError(f"{where}: {value!r} is not a number above 0")
     return float(value)
 
 
 def _pair(where: str, text: str) -> BitPair:
     weight_bits, _, act_bits = text.partition("x")
     if not (weight_bits.isdecimal() and act_bits.isdecimal()):
-        raise ValueError(f'{where}: "{text}" is not weight bits x activation bits, like "4x8"')
+        raise InputError(f'{where}: "{text}" is not weight bits x activation bits, like "4x8"')
     pair = (int(weight_bits), int(act_bits))
     if not set(pair) <= set(BITS):
-        raise ValueError(f'{where}: "{text}" is outside the valid bits {", ".join(map(str, BITS))}')
+        raise InputError(f'{where}: "{text}" is outside the valid bits {", ".join(map(str, BITS))}')
     return pair

@@ -11,7 +11,7 @@ from itertools import product
 from math import ceil
 from typing import Literal
 
-from models.workload import MatVec
+from models.workload import InputError, MatVec
 from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
 
 DATAFLOWS = ("ws", "os", "is")
@@ -39,7 +39,7 @@ class Systolic(Platform):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.dataflow not in DATAFLOWS:
-            raise ValueError(f"systolic: dataflow '{self.dataflow}' is none of {', '.join(DATAFLOWS)}")
+            raise InputError(f"systolic: dataflow '{self.dataflow}' is none of {', '.join(DATAFLOWS)}")
 
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:

@@ -11,8 +11,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from dse.measure import Measurer, Task, open_measurer
-from dse.part import batches, frames_at_once
+from dse.evaluator.batches import batches, frames_at_once
+from dse.evaluator.measure import NetworkMeasurer
+from dse.evaluator.task import NetworkTask
 from models.quantization.calibration import Recorder
 from models.registry import build_engine, build_network, preset
 from models.workload import Configuration
@@ -28,9 +29,9 @@ class Case:
 
     def __init__(self, model: str, size: str, utterances: int, hidden: int | None = None) -> None:
         torch.set_num_threads(1)
-        self.measurer: Measurer | None = None
+        self.measurer: NetworkMeasurer | None = None
         if size == "edge" and hidden is None:
-            self.measurer = open_measurer(Task(model, size, None, "synthetic", None, cache_mib=0))  # each run whole
+            self.measurer = NetworkTask(model, size, cache_mib=0).open()  # each run whole
             self.measurer.split = self.measurer.split.take(range(min(utterances, len(self.measurer.split))))
             self.engine, split = self.measurer.engine, self.measurer.split
             self.spec, self.weights = self.engine.spec, self.engine.weights

@@ -16,7 +16,7 @@ from bench_case import Case, alone, peak_mib, timed
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from dse.part import BATCH_MIB
+from dse.evaluator.batches import BATCH_MIB
 from models.registry import MODELS, preset
 
 TIMES = (1, 2, 4, 7, 10)

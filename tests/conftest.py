@@ -1,24 +1,23 @@
 """Fixtures of several topics."""
 
-import sys
-
-import fake_measurer
 import pytest
+from fake_task import FakeTask
 
-import dse
 from dse import __main__ as command
+from dse import front, search
+
+ON_THE_FAKE = {"search": search, "front": front}
 
 
 @pytest.fixture
 def cli(monkeypatch, tmp_path, capsys):
-    """Runs a command in an empty folder on the fake network: (status, stdout, stderr)."""
-    monkeypatch.setitem(sys.modules, "dse.measure", fake_measurer)
-    monkeypatch.setattr(dse, "measure", fake_measurer, raising=False)
+    """Runs a command in an empty folder, searches on the fake network: (status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*argv):
+    def run(name, *argv, task=FakeTask):
         try:
-            status = command.main(list(argv))
+            fake = ON_THE_FAKE.get(name)
+            status = fake.main(list(argv), task) if fake else command.main([name, *argv])
         except SystemExit as exit_:
             status = exit_.code
         return status, *capsys.readouterr()

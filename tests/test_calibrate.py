@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from test_torch_engine import SPECS
 
-from dse import calibrate
-from dse.measure import Task, open_measurer
+from dse.evaluator import calibrate
+from dse.evaluator.task import NetworkTask
 from models.quantization.calibration import Calibration
 from models.registry import MODELS, build_network
 from models.workload import Configuration
@@ -29,35 +29,35 @@ def same(one: Calibration, other: Calibration) -> bool:
 @pytest.mark.parametrize("model", MODELS)
 def test_kept_ones_are_those_that_were_made(model, tmp_path, monkeypatch):
     monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
-    task = Task(model, "edge", None, "synthetic", None)
-    calibration = open_measurer(task).engine.calibration
+    task = NetworkTask(model)
+    calibration = task.open().engine.calibration
     (kept,) = (tmp_path / "calibrations").iterdir()
     with monkeypatch.context() as patch:
         patch.setattr(calibrate, "calibrate", lambda *arguments: pytest.fail("it is kept"))
-        again = open_measurer(task).engine.calibration
+        again = task.open().engine.calibration
     assert same(calibration, again)
     assert len({id(h) for h in again.histograms.values()}) < len(again.histograms) or model == "sru"
     for damage in (b"", b"PK\x03\x04", kept.read_bytes()[:5000]):
         kept.write_bytes(damage)
-        assert same(open_measurer(task).engine.calibration, calibration)
+        assert same(task.open().engine.calibration, calibration)
         assert len(kept.read_bytes()) > 5000  # made anew
 
 
 def test_where_nothing_can_be_kept_it_is_made_each_time(tmp_path, monkeypatch):
     (tmp_path / "calibrations").write_text("a file where the folder would be")
     monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
-    assert open_measurer(Task("sru", "edge", None, "synthetic", None)).engine.calibration.peaks
+    assert NetworkTask("sru").open().engine.calibration.peaks
 
 
 def test_a_measurement_on_the_cpu_needs_no_torch():
     """Loading it takes longer than two evaluations."""
-    open_measurer(Task("ligru", "edge", None, "synthetic", None))
+    NetworkTask("ligru").open()
     script = """
 import sys
-from dse.measure import Task, open_measurer
+from dse.evaluator.task import NetworkTask
 from models.workload import Configuration
-measurer = open_measurer(Task("ligru", "edge", None, "synthetic", None))
-measurer.sample(Configuration.uniform(measurer.workload, 8))
+measurer = NetworkTask("ligru").open()
+measurer.measure(Configuration.uniform(measurer.workload, 8))
 print("torch" in sys.modules)
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
@@ -65,6 +65,6 @@ print("torch" in sys.modules)
 
 
 def test_float_runs_after_torch_was_spared():
-    measurer = open_measurer(Task("lstm", "edge", None, "synthetic", None))
+    measurer = NetworkTask("lstm").open()
     measurer.split = measurer.split.take(range(4))
     assert measurer.measure(Configuration.uniform(measurer.workload, 32)).error_percent < 50

@@ -7,19 +7,24 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import fake_measurer
+import fake_task
 import pytest
+from fake_task import FakeTask
 
-from dse.search import SearchSettings, run_search
-
-RUN_CLI = "import sys, dse, fake_measurer as f; sys.modules['dse.measure'] = dse.measure = f; "
-RUN_CLI += "from dse.search_command import main; sys.exit(main(sys.argv[1:]))"
+from dse.exploration.run import run_search
+from dse.exploration.settings import SearchSettings
 
 distributed = pytest.importorskip("distributed")
 
 
 def settings(tmp_path, **changes):
-    given = {"evaluations": 30, "population": 12, "workers": 1, "storage": f"sqlite:///{tmp_path}/dse.db"}
+    given = {
+        "task": FakeTask(),
+        "evaluations": 30,
+        "population": 12,
+        "workers": 1,
+        "storage": f"sqlite:///{tmp_path}/dse.db",
+    }
     return SearchSettings(**{**given, "objectives": ("error", "size", "ops"), **changes})
 
 
@@ -42,9 +47,9 @@ def scheduler():
 
 
 def test_a_cluster_finds_the_local_front(scheduler, tmp_path):
-    here = run_search(settings(tmp_path / "here"), fake_measurer)
-    there = run_search(settings(tmp_path / "there", cluster=scheduler), fake_measurer)
-    assert there.study == here.study
+    here = run_search(settings(tmp_path / "here"))
+    there = run_search(settings(tmp_path / "there", cluster=scheduler))
+    assert there.name == here.name
     assert [(e.genome, e.metrics) for e in there.front] == [(e.genome, e.metrics) for e in here.front]
     assert len(there.evaluations) == len(here.evaluations) == 30
 
@@ -54,13 +59,13 @@ def test_failures_and_other_contents_are_told(scheduler, cli, monkeypatch):
     status, _, err = cli(*argv, "--corpus", "missing")
     assert (status, err) == (2, "error: no corpus in /nowhere; it is expected there\n")
     changing = iter(({"checkpoint": "ours"}, {"checkpoint": "theirs"}))
-    monkeypatch.setattr(fake_measurer, "task_fingerprint", lambda task: next(changing))
+    monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: next(changing)))
     status, _, err = cli(*argv)
     assert (status, err) == (2, "error: the checkpoint of a dask worker is not that of the search: theirs, not ours\n")
 
 
 def test_nobody_there_is_one_line(cli, monkeypatch):
-    monkeypatch.setattr("dse.cluster.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("dse.exploration.cluster.PATIENCE_SECONDS", 0.5)
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
         status, out, err = cli("search", "--cluster", address)
         assert (status, out) == (2, "")
@@ -72,13 +77,14 @@ def test_nobody_there_is_one_line(cli, monkeypatch):
 
 
 def test_without_the_package_is_one_line(tmp_path):
-    program = "import sys; sys.modules['distributed'] = None; from dse.cluster import Cluster; Cluster('tcp://x', 0, 0)"
+    program = "import sys; sys.modules['distributed'] = None; "
+    program += "from dse.exploration.cluster import Cluster; Cluster('tcp://x', 0)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert ran.stderr.splitlines()[-1].startswith("ValueError: a cluster needs the package distributed")
+    assert ran.stderr.splitlines()[-1].startswith("models.workload.InputError: a cluster needs the package distributed")
 
 
 def test_a_killed_scheduler_is_one_line_and_nothing_stored_is_lost(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(Path(fake_measurer.__file__).parent), "FAKE_SECONDS": "0.05"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(fake_task.__file__).parent), "FAKE_SECONDS": "0.05"}
     with ExitStack() as stack:
 
         def start(name, *argv):
@@ -95,7 +101,7 @@ def test_a_killed_scheduler_is_one_line_and_nothing_stored_is_lost(tmp_path):
         start("worker", "-m", "distributed.cli.dask_worker", *argv)
         address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
         argv = ("--objectives", "error,size,ops", "--evaluations", "200", "--population", "12", "--cluster", address)
-        search = start("search", "-c", RUN_CLI, *argv)
+        search = start("search", "-m", "fake_search", *argv)
         wait_until(lambda: stored(tmp_path / "studies/dse.db") >= 6)
         scheduler.kill()
         assert search.wait(20) == 2
@@ -119,7 +125,7 @@ def wait_until(condition, patience_seconds=30):
 
 def test_a_dask_worker_keeps_the_memory_it_will_need_again():
     program = (
-        "import resource, numpy as np; from dse.cluster import _keep_freed_memory\n"
+        "import resource, numpy as np; from dse.exploration.cluster import _keep_freed_memory\n"
         "def faults():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    for _ in range(20): np.empty(4 << 20, np.int8).fill(1)\n"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from dse.corpora import CORPORA, open_corpus
 from dse.corpora.base import SPLITS, Segment, Utterance, content_fingerprint
+from dse.corpora.synthetic import corpus as synthetic
 from dse.corpora.synthetic.align import CLOSURES, PHONES, align
 from dse.corpora.synthetic.corpus import SyntheticCorpus
-from dse.corpora.synthetic import corpus as synthetic
 from dse.corpora.synthetic.espeak import SAMPLE_RATE_HZ, Espeak
 from dse.corpora.synthetic.speaker import UTTERANCES, load_utterances, save_utterances
 from dse.corpora.synthetic.text import CONTENT, TEMPLATES, invented_word, sentence

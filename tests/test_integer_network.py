@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy_network import run
 from test_torch_engine import LENGTHS, SETTINGS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
 
-from dse.measure import Task, open_measurer
+from dse.evaluator.task import NetworkTask
 from models.registry import MODELS
 from models.workload import Configuration, Setting
 
@@ -35,7 +35,7 @@ def test_both_engines_equal_the_description(engines, data):  # noqa: F811
 
 @pytest.mark.parametrize("model", MODELS)
 def test_shipped_networks_equal_the_description(model):
-    measurer = open_measurer(Task(model, "edge", None, "synthetic", None))
+    measurer = NetworkTask(model).open()
     split = measurer.split.take([int(np.argmin(measurer.split.lengths))])
     frames = 40  # of one utterance: NumPy takes a millisecond a matvec and frame
     names = measurer.workload.names

@@ -7,9 +7,9 @@ from kaldi_tree import COLUMNS, SENONES, write_kaldi
 
 import models.networks.sru
 from dse.corpora import open_corpus
+from dse.evaluator.task import NetworkTask
 from dse.import_kaldi import with_corpus
-from dse.measure import Task, open_measurer
-from dse.search_command import main as search
+from dse.search import main as search
 from dse.train import main as train
 from models.checkpoint import Checkpoint, load, save
 from models.networks.ligru import Ligru
@@ -41,12 +41,12 @@ def test_an_imported_network_gets_its_decoder_from_the_corpus(data: str) -> None
     spec = Ligru(features=COLUMNS, layers=1, hidden=6, outputs=SENONES, candidate_scale=0.8)
     bare = Checkpoint(spec, build_network(spec).arrays(), {}, {"imported": {}})
     save(Path("bare.safetensors"), bare)
-    task = Task("ligru", "edge", "bare.safetensors", "kaldi", data)
+    task = NetworkTask("ligru", "edge", "bare.safetensors", "kaldi", data)
     with pytest.raises(ValueError, match="holds no decoder; import it again with --corpus"):
-        open_measurer(task)
+        task.open()
     complete = with_corpus(bare, open_corpus("kaldi", data))
     save(Path("bare.safetensors"), complete)
-    measurer = open_measurer(task)
+    measurer = task.open()
     floats = measurer.measure(Configuration.uniform(measurer.workload, 32))
     assert floats.error_percent == pytest.approx(complete.card["float_error_percent"]["validation"])
     other = Ligru(features=COLUMNS + 1, layers=1, hidden=6, outputs=SENONES)

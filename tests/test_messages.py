@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dse.command import require_file, require_folder
-from dse.errors import one_line_errors
+from dse.console import one_line_errors, require_file, require_folder
 
 FORGETFUL = [
     (("search", "--settings", "folder"), "settings file folder cannot be read: Is a directory"),

@@ -1,13 +1,13 @@
 import math
 
 import pytest
-from fake_measurer import WORKLOAD
+from fake_task import WORKLOAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.evaluate import Evaluation
-from dse.objective import OBJECTIVES, minimised, objectives_named, values
-from dse.pareto import front, hypervolume
+from dse.design.evaluation import Evaluation
+from dse.design.objective import OBJECTIVES, minimised, objectives_named, values
+from dse.design.pareto import front, hypervolume
 from models.workload import Configuration
 
 CONFIGURATION = Configuration.uniform(WORKLOAD, 8)

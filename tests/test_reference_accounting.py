@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from dse.reports import paper_accounting as papers
 from models.networks.sru import Sru
 from models.registry import preset
 from models.workload import Configuration, MatVec, Setting, Workload
-from platforms import reference_accounting as papers
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dse.model_report import ModelReport, Point, findings, rows
 from dse.report import main
+from dse.reports.model_findings import ModelReport, Point, findings, rows
 
 
 def report(model: str, error: dict[str, float], eliminated: float, skip_error: float, size: float) -> ModelReport:

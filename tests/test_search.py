@@ -11,31 +11,35 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import fake_measurer
-import numpy as np
+import fake_task
 import pytest
-from fake_measurer import counting
+from fake_task import FakeTask, counting
 
-from dse.limits import Limit, parse_limit, resolve, violations
-from dse.part import quarter_errors_percent
-from dse.phones.errors import PhoneErrors
-from dse.result import load_result
-from dse.search import SearchSettings, make_plan, run_search
-from dse.show import describe
+from dse.design.evaluation import UtteranceErrors
+from dse.design.limits import Limit, parse_limit, resolve, violations
+from dse.exploration.plan import make_plan
+from dse.exploration.run import run_search
+from dse.exploration.settings import SearchSettings
+from dse.reports.labels import describe
+from dse.study.result import load_study
 from models.workload import Configuration, Setting
 
-TESTS = Path(__file__).parent
-RUN_CLI = "import sys, dse, fake_measurer as f; sys.modules['dse.measure'] = dse.measure = f; "
-RUN_CLI += "from dse.search_command import main; sys.exit(main(sys.argv[1:]))"
+SUPPORT = str(Path(fake_task.__file__).parent)
 
 
 def settings(tmp_path, **changes):
-    given = {"evaluations": 40, "population": 12, "workers": 1, "storage": f"sqlite:///{tmp_path}/dse.db"}
+    given = {
+        "task": FakeTask(),
+        "evaluations": 40,
+        "population": 12,
+        "workers": 1,
+        "storage": f"sqlite:///{tmp_path}/dse.db",
+    }
     return SearchSettings(**{**given, "objectives": ("error", "size", "ops"), **changes})
 
 
 def search(tmp_path, **changes):
-    return run_search(settings(tmp_path, **changes), fake_measurer)
+    return run_search(settings(tmp_path, **changes))
 
 
 def points(result):
@@ -60,45 +64,44 @@ def test_two_workers_give_the_front_of_one(whole, tmp_path):
 
 
 def test_every_metric_is_there_and_the_baseline_comes_first(whole):
-    assert whole.evaluations[0].configuration == Configuration.uniform(fake_measurer.WORKLOAD, 16)
+    assert whole.evaluations[0].configuration == Configuration.uniform(fake_task.WORKLOAD, 16)
     assert whole.evaluations[0].metrics == whole.baseline.metrics
     assert len({e.genome for e in whole.evaluations}) == len(whole.evaluations) == 40
     for evaluation in whole.evaluations:
         assert set(evaluation.metrics) >= {"error_percent", "size_mib", "compression", "eliminated_percent"}
-        assert set(evaluation.computed) == set(fake_measurer.WORKLOAD.names)
+        assert set(evaluation.computed) == set(fake_task.WORKLOAD.names)
 
 
 def test_quarters_interleave_the_utterances():
-    counts = np.arange(1, 7)
-    errors = PhoneErrors(counts, counts * 0, counts * 2, np.full(6, 10))
-    assert quarter_errors_percent(errors) == (3 * 600 / 20, 3 * 800 / 20, 90.0, 120.0)
-    assert quarter_errors_percent(PhoneErrors(*(np.array([3]),) * 4)) == (300.0,)
+    errors = UtteranceErrors((1, 2, 3, 4, 5, 6), (0,) * 6, (2, 4, 6, 8, 10, 12), (10,) * 6)
+    assert errors.quarters_percent == (3 * 600 / 20, 3 * 800 / 20, 90.0, 120.0)
+    assert UtteranceErrors(*((3,),) * 4).quarters_percent == (300.0,)
 
 
 def test_the_worst_quarter_can_be_the_error(whole, tmp_path):
-    worst = search(tmp_path, error="max4")
-    assert worst.study != whole.study
-    for evaluation in (worst.baseline, *worst.evaluations):
+    worst = search(tmp_path, objectives=("max4", "size", "ops"))
+    assert worst.name != whole.name
+    for evaluation in (worst.baseline, *worst.evaluations, *whole.evaluations):
         quarters = [evaluation.metrics[f"error_quarter_{quarter}_percent"] for quarter in range(4)]
-        assert evaluation.metrics["error_percent"] == max(quarters)
-    metrics = whole.baseline.metrics
-    assert metrics["error_percent"] < max(metrics[f"error_quarter_{quarter}_percent"] for quarter in range(4))
+        assert evaluation.metrics["error_max4_percent"] == max(quarters) > evaluation.metrics["error_percent"]
+    assert {"error_max4_percent"} <= set(worst.front.frame().columns)
+    assert "error_max4_percent" not in whole.front.frame().columns
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 7, 12, 25])
 def test_interrupted_and_resumed_is_as_uninterrupted(whole, tmp_path, stop_at):
     with pytest.raises(KeyboardInterrupt):
-        run_search(settings(tmp_path), counting(stop_at)[0])
-    measure, calls = counting()
-    assert points(run_search(settings(tmp_path), measure)) == points(whole)
+        run_search(settings(tmp_path, task=counting(stop_at)[0]))
+    task, calls = counting()
+    assert points(run_search(settings(tmp_path, task=task))) == points(whole)
     assert calls.count == 40 - stop_at  # the baseline is one of the 40; nothing ran twice
 
 
 def test_more_evaluations_continue_the_same_study(whole, tmp_path):
     first = search(tmp_path, evaluations=17)
-    measure, calls = counting()
-    longer = run_search(settings(tmp_path), measure)
-    assert longer.study == first.study
+    task, calls = counting()
+    longer = run_search(settings(tmp_path, task=task))
+    assert longer.name == first.name
     assert calls.count == 40 - 17
     assert points(longer) == points(whole)
 
@@ -110,10 +113,10 @@ def test_killed_and_resumed_is_as_uninterrupted(whole, tmp_path):
     _wait_for_evaluations(process, tmp_path / "studies/dse.db", 8)
     process.kill()
     process.wait()
-    stored = len(load_result(url, whole.study).evaluations)
+    stored = len(load_study(whole.name, url).evaluations)
     assert 8 <= stored < 40
-    measure, calls = counting()
-    resumed = run_search(settings(tmp_path, storage=url), measure)
+    task, calls = counting()
+    resumed = run_search(settings(tmp_path, storage=url, task=task))
     assert points(resumed) == points(whole)
     assert calls.count == 40 - stored
 
@@ -132,9 +135,9 @@ def test_ctrl_c_shows_the_front_and_says_how_to_go_on(tmp_path):
 
 def _start(folder, argv, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", RUN_CLI, *argv],
+        [sys.executable, "-m", "fake_search", *argv],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(TESTS), **environment},
+        env={**os.environ, "PYTHONPATH": SUPPORT, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -159,9 +162,10 @@ def test_a_failed_evaluation_is_kept_with_its_reason(tmp_path, monkeypatch):
     assert len(result.evaluations) == 40
     assert failed
     assert all(e.configuration["l0.input"].weight_bits == 2 for e in failed)
-    assert {e.reasons for e in failed} == {("RuntimeError: the fake broke",)}
+    (reasons,) = {e.reasons for e in failed}
+    assert re.fullmatch(r"RuntimeError: the fake broke \(fake_task.py:\d+\)", *reasons)
     assert not any(e in failed for e in result.front)
-    assert load_result(settings(tmp_path).storage, result.study).count("failed") == len(failed)
+    assert load_study(result.name, settings(tmp_path).storage).count("failed") == len(failed)
 
 
 def test_a_killed_worker_fails_its_evaluation_alone(tmp_path, monkeypatch):
@@ -196,8 +200,8 @@ def test_a_worker_killed_from_outside_changes_nothing(whole, tmp_path, monkeypat
 
 
 def test_limits_that_need_no_inference_spend_none(tmp_path):
-    measure, calls = counting()
-    result = run_search(settings(tmp_path, limits=("size=0.006",)), measure)
+    task, calls = counting()
+    result = run_search(settings(tmp_path, limits=("size=0.006",), task=task))
     too_big = [e for e in result.evaluations if e.metrics["size_mib"] > 0.006]
     assert len(too_big) > 1
     assert {e.status for e in too_big} == {"infeasible"}
@@ -222,7 +226,7 @@ def test_a_small_space_ends_gracefully(cli):
 
 def test_the_baseline_need_not_be_in_the_space(tmp_path):
     result = search(tmp_path, weight_bits=(2, 4), activation_bits=(8,), evaluations=10)
-    assert result.baseline.configuration == Configuration.uniform(fake_measurer.WORKLOAD, 16)
+    assert result.baseline.configuration == Configuration.uniform(fake_task.WORKLOAD, 16)
     assert all(e.configuration["output"].weight_bits < 16 for e in result.evaluations)
 
 
@@ -232,17 +236,17 @@ def test_search_writes_table_and_files_and_front_derives_others(cli, tmp_path):
     assert status == 0
     assert "W8A8" in out
     record = json.loads((tmp_path / "studies/s/front.json").read_text())
-    assert record["settings"]["objectives"] == ["error", "size"]
+    assert record["identity"]["objectives"] == ["error", "size"]
     rows = (tmp_path / "studies/s/front.csv").read_text().splitlines()
     assert len(rows) == len(record["front"]) + 1
     for point in record["front"]:
         assert Configuration.from_json(point["configuration"])["output"].weight_bits in (2, 4, 8, 16)
     assert (tmp_path / "studies/s/front.png").read_bytes().startswith(b"\x89PNG")
     assert "Plotly.newPlot" in (tmp_path / "studies/s/front.html").read_text()
-    calls = fake_measurer.Measurer.calls
+    calls = fake_task.FakeMeasurer.calls
     status, out, _ = cli("front", "--study", "s", "--objectives", "ops,compression,error")
     assert status == 0
-    assert fake_measurer.Measurer.calls == calls
+    assert fake_task.FakeMeasurer.calls == calls
     derived = json.loads((tmp_path / "studies/s/ops-compression-error/front.json").read_text())
     eliminated = [point["metrics"]["eliminated_percent"] for point in derived["front"]]
     assert eliminated == sorted(eliminated, reverse=True)
@@ -264,7 +268,7 @@ BAD = [
     (["--objectives", "error,speed"], "objective 'speed' is none of error, size, ops, compression"),
     (["--limit", "speed=2"], "limit on 'speed', which is none of"),
     (["--limit", "size=-2"], "limit size=-2 is negative"),
-    (["--limit", "size=+2"], "only error takes a limit relative"),
+    (["--limit", "size=+2"], "only error and max4 take a limit relative"),
     (["--limit", "size"], "is not NAME=VALUE"),
     (["--limit", "error=low"], "'low' is not a number"),
     (["--limit", "error=nan"], "not a finite number"),
@@ -279,7 +283,6 @@ BAD = [
     (["--searcher", "magic"], "searcher 'magic' is none of surrogate, nsga2, random, optuna-tpe"),
     (["--checkpoint", "none.safetensors"], "no checkpoint at none.safetensors"),
     (["--storage", "nonsense"], "cannot open the storage nonsense"),
-    (["--error", "worst"], "error 'worst' is none of whole, max4"),
     (["--no-such-option"], "unrecognized arguments"),
 ]
 
@@ -306,7 +309,8 @@ def test_a_failing_baseline_is_one_line(cli, monkeypatch):
     monkeypatch.setenv("FAKE_RAISE_ON", "16")
     status, _, err = cli("search", "--workers", "1")
     assert status == 2
-    assert err == "error: the 16-bit baseline cannot be measured: RuntimeError: the fake broke\n"
+    message = r"error: the 16-bit baseline cannot be measured: RuntimeError: the fake broke \(fake_task.py:\d+\)\n"
+    assert re.fullmatch(message, err)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -317,12 +321,12 @@ def test_a_measurer_that_cannot_open_is_one_line(cli, workers):
 
 
 def test_dry_run_shows_genes_and_runs_nothing(cli, tmp_path):
-    calls = fake_measurer.Measurer.calls
+    calls = fake_task.FakeMeasurer.calls
     status, out, _ = cli("search", "--dry-run")
     assert status == 0
     assert "8 genes, 65,536 genomes" in out
     assert "16-bit baseline: 0.020 MiB" in out
-    assert fake_measurer.Measurer.calls == calls
+    assert fake_task.FakeMeasurer.calls == calls
     assert not (tmp_path / "studies").exists()
 
 
@@ -342,7 +346,7 @@ def test_unknown_command_lists_the_valid_ones(cli):
 
 def test_study_names_follow_the_settings(tmp_path):
     plans = [
-        make_plan(settings(tmp_path, **changes), fake_measurer)
+        make_plan(settings(tmp_path, **changes))
         for changes in ({}, {"evaluations": 99, "workers": 2}, {"seed": 2}, {"limits": ("error=+3",)}, {"delta": (0,)})
     ]
     names = [plan.study for plan in plans]
@@ -380,7 +384,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
     assert "objectives error,size,ops; limits error=+5,size=1" in out
     argv = ("search", "--settings", "study.toml", "--workers", "1", "--evaluations", "5", "--study", "s")
     assert cli(*argv)[0] == 0
-    stored = load_result(f"sqlite:///{tmp_path}/studies/dse.db", "s").settings
+    stored = load_study("s", f"sqlite:///{tmp_path}/studies/dse.db").identity
     assert (stored["seed"], stored["always skipped"]) == (3, ["output"])
 
 
@@ -415,10 +419,8 @@ def test_delta_genes_only_where_something_gains_from_them(cli):
 
 def test_the_final_report_tells_the_error_on_the_test_split(cli, tmp_path, monkeypatch):
     opened = []
-    plain = fake_measurer.open_measurer
-    monkeypatch.setattr(
-        fake_measurer, "open_measurer", lambda task, split="validation": opened.append(split) or plain(task, split)
-    )
+    plain = FakeTask.open
+    monkeypatch.setattr(FakeTask, "open", lambda task, split="validation": opened.append(split) or plain(task, split))
     argv = ("--study", "s")
     assert cli("search", "--workers", "1", "--evaluations", "8", *argv)[0] == 0
     assert set(opened) == {"validation"}
@@ -426,7 +428,7 @@ def test_the_final_report_tells_the_error_on_the_test_split(cli, tmp_path, monke
     assert status == 0 and "test error" in out and opened[-1] == "test"
     record = json.loads((tmp_path / "o" / "front.json").read_text())
     assert all("test_error_percent" in point["metrics"] for point in [*record["front"], record["baseline"]])
-    monkeypatch.setattr(fake_measurer, "task_fingerprint", lambda task: {"checkpoint": "other", "corpus": "x"})
+    monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: {"checkpoint": "other", "corpus": "x"}))
     status, _, err = cli("front", *argv, "--test")
     assert status == 2 and "checkpoint: stored fake-weights, now other" in err
 

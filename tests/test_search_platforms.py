@@ -3,23 +3,25 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import fake_measurer
+import fake_task
 import numpy as np
 import pytest
-from fake_measurer import WORKLOAD, counting
+from fake_task import WORKLOAD, FakeTask, counting
 from hypothesis import given
 from hypothesis import strategies as st
 
 import platforms
-from dse.evaluate import evaluate
-from dse.genes import search_space
-from dse.limits import parse_limit
-from dse.objective import objectives_named, valid_objectives
-from dse.pricing import broken_rules, open_platforms, price, reprice, split_specs
-from dse.result import load_result
-from dse.search import SearchSettings, make_plan, run_search
+from dse.design.genes import search_space
+from dse.design.limits import parse_limit
+from dse.design.objective import objectives_named, valid_objectives
+from dse.evaluator.evaluate import evaluate
+from dse.evaluator.pricing import broken_rules, open_platforms, price, split_specs
+from dse.exploration.plan import make_plan
+from dse.exploration.run import run_search
+from dse.exploration.settings import SearchSettings
 from dse.searchers import draw_new
-from dse.store import StoreError
+from dse.study.result import load_study
+from dse.study.store import StoreError
 from models.workload import Configuration, size_mib
 from platforms import PLATFORMS, open_platform
 
@@ -28,12 +30,18 @@ TIGHT = "silago:memory_limit_mib=0.008"  # the fake is 0.020 MiB at 16 bit, 0.01
 
 
 def settings(tmp_path, *specs, objectives=("error", "size"), **changes):
-    given = {"evaluations": 40, "population": 12, "workers": 1, "storage": f"sqlite:///{tmp_path}/dse.db"}
+    given = {
+        "task": FakeTask(),
+        "evaluations": 40,
+        "population": 12,
+        "workers": 1,
+        "storage": f"sqlite:///{tmp_path}/dse.db",
+    }
     return SearchSettings(platforms=specs, objectives=objectives, **{**given, **changes})
 
 
 def search(tmp_path, *specs, **changes):
-    return run_search(settings(tmp_path, *specs, **changes), fake_measurer)
+    return run_search(settings(tmp_path, *specs, **changes))
 
 
 def estimate(spec, evaluation):
@@ -63,14 +71,14 @@ def test_joined_specs_come_apart_again(specs):
 
 
 def test_what_a_platform_cannot_run_costs_no_inference():
-    calls = fake_measurer.Measurer.calls
+    calls = fake_task.FakeMeasurer.calls
     chosen = open_platforms(["silago", "bitfusion"])
     configuration = Configuration.uniform(WORKLOAD, 4).with_setting("output", weight_bits=2)
-    found = evaluate(configuration, fake_measurer.Measurer(), platforms=chosen)
+    found = evaluate(configuration, fake_task.FakeMeasurer(), platforms=chosen)
     assert (found.status, found.measured, found.violation) == ("infeasible", False, 1 / 4)
     assert len(found.reasons) == 1
     assert found.reasons[0].startswith("silago: output: weights x activations 2x4 bit, nearest on silago is 4x4 bit")
-    assert fake_measurer.Measurer.calls == calls
+    assert fake_task.FakeMeasurer.calls == calls
 
 
 def test_violation_grows_with_what_is_broken():
@@ -86,8 +94,8 @@ def test_violation_grows_with_what_is_broken():
 
 
 def test_a_memory_limit_is_kept_and_spends_no_inference(tmp_path):
-    measure, calls = counting()
-    result = run_search(settings(tmp_path, TIGHT), measure)
+    task, calls = counting()
+    result = run_search(settings(tmp_path, TIGHT, task=task))
     too_big = [e for e in result.evaluations if e.metrics["size_mib"] > 0.008]
     assert len(too_big) > 1
     assert {e.status for e in too_big} == {"infeasible"}
@@ -107,17 +115,17 @@ def test_the_first_generation_holds_only_uniform_genomes_that_run(tmp_path):
 
 
 def test_tied_operands_share_a_gene_and_waste_no_evaluation(tmp_path):
-    plan = make_plan(settings(tmp_path, "bitfusion", "silago"), fake_measurer)
+    plan = make_plan(settings(tmp_path, "bitfusion", "silago"))
     assert [gene.choices for gene in plan.space.genes if gene.name.endswith("bits")] == [(4, 8, 16)] * 4
-    measure, calls = counting()
-    result = run_search(settings(tmp_path, "bitfusion", "silago", limits=()), measure)
+    task, calls = counting()
+    result = run_search(settings(tmp_path, "bitfusion", "silago", limits=("none",), task=task))
     assert result.count("ok") == calls.count == 40
     assert all(s.weight_bits == s.act_bits for e in result.evaluations for _, s in e.configuration)
 
 
 def test_a_chip_with_some_combinations_of_widths_has_a_gene_over_them(tmp_path):
     chip = open_platform(str(CHIP))
-    space = make_plan(settings(tmp_path, str(CHIP), delta=(0,)), fake_measurer).space
+    space = make_plan(settings(tmp_path, str(CHIP), delta=(0,))).space
     assert [gene.choices for gene in space.genes] == [("2x4", "4x4", "4x8", "8x8", "8x16", "16x16")] * 4
     found = {space.decode(genome) for genome in product(range(6), repeat=4)}
     assert len(found) == 6**4
@@ -126,7 +134,7 @@ def test_a_chip_with_some_combinations_of_widths_has_a_gene_over_them(tmp_path):
         assert space.encode(space.decode(genome)) == genome
     result = search(tmp_path, str(CHIP), objectives=("error", "speedup"))
     assert result.count("infeasible") == sum("error" in reason for e in result.evaluations for reason in e.reasons)
-    again = load_result(settings(tmp_path).storage, result.study)
+    again = load_study(result.name, settings(tmp_path).storage)
     assert [e.metrics for e in again.front] == [e.metrics for e in result.front]
 
 
@@ -140,8 +148,8 @@ def test_free_combinations_keep_two_genes():
 
 def test_one_inference_prices_all_platforms(tmp_path):
     specs = ("bitfusion", "edgedrnn", "cortex_m4", "stripes")
-    measure, calls = counting()
-    result = run_search(settings(tmp_path, *specs, objectives=("error", "edgedrnn.speedup", "size")), measure)
+    task, calls = counting()
+    result = run_search(settings(tmp_path, *specs, objectives=("error", "edgedrnn.speedup", "size"), task=task))
     assert calls.count == len(result.evaluations) == 40
     for evaluation in (*result.evaluations, result.baseline):
         for spec in specs:
@@ -170,17 +178,17 @@ def test_repricing_equals_a_search_for_the_other_platform(tmp_path):
     plain = search(tmp_path, "silago", objectives=objectives)
     other = ("edgedrnn", "bitfusion:level=ideal")
     fresh = search(tmp_path, "silago", *other, objectives=objectives)
-    calls = fake_measurer.Measurer.calls
-    repriced = reprice(load_result(settings(tmp_path).storage, plain.study), other)
-    assert fake_measurer.Measurer.calls == calls
+    calls = fake_task.FakeMeasurer.calls
+    repriced = load_study(plain.name, settings(tmp_path).storage).on(*other)
+    assert fake_task.FakeMeasurer.calls == calls
     assert {e.genome: e.metrics for e in repriced.evaluations} == {e.genome: e.metrics for e in fresh.evaluations}
     assert repriced.baseline.metrics == fresh.baseline.metrics
     assert [e.metrics for e in repriced.front] == [e.metrics for e in fresh.front]
 
 
 def test_repricing_leaves_out_what_the_platform_cannot_run(tmp_path):
-    result = search(tmp_path, objectives=("error", "size"), limits=())
-    repriced = reprice(result, ["silago"])
+    result = search(tmp_path, objectives=("error", "size"), limits=("none",))
+    repriced = result.on("silago")
     silago = open_platform("silago")
     for before, after in zip(result.evaluations, repriced.evaluations, strict=True):
         runs = silago.check(WORKLOAD, before.configuration) == ()
@@ -188,26 +196,26 @@ def test_repricing_leaves_out_what_the_platform_cannot_run(tmp_path):
         assert ("silago.speedup" in after.metrics) == runs
         assert bool(after.reasons) == (after.violation > 0) == (not runs)
     assert 0 < repriced.count("ok") < 40
-    again = reprice(repriced, ["silago"])
+    again = repriced.on("silago")
     assert again.evaluations[0].metrics == repriced.evaluations[0].metrics
-    varied = reprice(search(tmp_path, "bitfusion"), ["bitfusion:level=ideal"])
+    varied = search(tmp_path, "bitfusion").on("bitfusion:level=ideal")
     assert varied.front[0].metrics["bitfusion.speedup"] == estimate("bitfusion:level=ideal", varied.front[0]).speedup
 
 
 def test_a_front_is_repriced_from_the_command_line(cli, tmp_path):
     argv = ("--evaluations", "30", "--population", "12", "--workers", "1", "--study", "s", "--limit", "none")
     assert cli("search", *argv)[0] == 0
-    calls = fake_measurer.Measurer.calls
+    calls = fake_task.FakeMeasurer.calls
     status, out, _ = cli("front", "--study", "s", "--platform", "silago", "--objectives", "error,speedup")
     assert status == 0
-    assert fake_measurer.Measurer.calls == calls
+    assert fake_task.FakeMeasurer.calls == calls
     folder = tmp_path / "studies/s/error-silago.speedup-silago"
     record = json.loads((folder / "front.json").read_text())
     assert record["repriced"] == {"silago": "silago"}
     speedups = [point["metrics"]["silago.speedup"] for point in record["front"]]
     assert speedups == sorted(speedups)
     assert "silago.energy_pj_per_frame" in (folder / "front.csv").read_text().splitlines()[0]
-    kept = sum(e.status == "ok" for e in reprice(load_result("sqlite:///studies/dse.db", "s"), ["silago"]).evaluations)
+    kept = sum(e.status == "ok" for e in load_study("s", "sqlite:///studies/dse.db").on("silago").evaluations)
     assert f"{30 - kept} of 30 feasible evaluations cannot run on silago" in out.splitlines()[-1]
     assert cli("front", "--study", "s", "--platform", "edgedrnn")[0] == 0
     assert (tmp_path / "studies/s/edgedrnn/front.png").exists()
@@ -228,7 +236,7 @@ def test_tables_show_the_platforms(cli):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_limits_on_platform_objectives(tmp_path, workers):
     limits = ("silago.speedup=2", "edgedrnn.latency=0.00002")
-    result = search(tmp_path, "silago", "edgedrnn", limits=limits, workers=workers)
+    result = search(tmp_path, "silago", "edgedrnn", limits=(*limits, "none"), workers=workers)
     for e in result.evaluations:
         cost = open_platform("silago").estimate(WORKLOAD, e.configuration)
         slow = cost.speedup < 2
@@ -251,13 +259,13 @@ def test_a_bare_name_is_the_single_platforms():
 
 
 BAD = [
-    (["--objectives", "error,speedup"], "none of error, size, ops, compression; it needs --platform"),
-    (["--objectives", "error,speed", "--platform", "silago"], "ops, compression, speedup, energy,"),
+    (["--objectives", "error,speedup"], "none of error, size, ops, compression, max4; it needs --platform"),
+    (["--objectives", "error,speed", "--platform", "silago"], "ops, compression, max4, speedup, energy,"),
     (["--objectives", "speedup,silago.speedup", "--platform", "silago"], "'speedup' is named more than once"),
     (["--objectives", "error,speedup", "--platform", "silago,loom"], "'speedup' is none of error"),
     (["--objectives", "error,energy", "--platform", "stripes"], "'stripes.energy': stripes gives no energy; it gives"),
     (["--limit", "latency=1", "--platform", "silago"], "silago gives no latency"),
-    (["--limit", "speedup=+1", "--platform", "silago"], "only error takes a limit relative"),
+    (["--limit", "speedup=+1", "--platform", "silago"], "only error and max4 take a limit relative"),
     (["--platform", "silgo"], "no platform 'silgo'; valid: silago, bitfusion"),
     (["--platform", "silago:x=1"], "'x=1' sets no parameter"),
     (["--platform", "none.toml"], "no chip description at none.toml"),
@@ -306,8 +314,8 @@ def test_a_changed_chip_is_another_study(tmp_path):
 def test_a_study_without_its_workload_cannot_be_repriced(tmp_path):
     result = search(tmp_path, evaluations=12)
     with pytest.raises(ValueError, match="holds no workload to price"):
-        reprice(replace(result, workload=None), ["silago"])
-    assert load_result(settings(tmp_path).storage, result.study).workload == WORKLOAD
+        replace(result, workload=None).on("silago")
+    assert load_study(result.name, settings(tmp_path).storage).workload == WORKLOAD
 
 
 def test_dry_run_shows_what_the_baseline_costs(cli):

@@ -1,17 +1,17 @@
 """What every searcher must do, run over the registry."""
 
 import pytest
-from fake_measurer import WORKLOAD, open_measurer
+from fake_task import WORKLOAD, FakeMeasurer
 
-from dse.evaluate import evaluate
-from dse.genes import search_space
-from dse.objective import minimised, objectives_named
-from dse.pareto import hypervolume
+from dse.design.genes import search_space
+from dse.design.objective import minimised, objectives_named
+from dse.design.pareto import hypervolume
+from dse.evaluator.evaluate import evaluate
 from dse.searchers import SEARCHERS, Outcome, searcher_named
 
 SPACE = search_space(WORKLOAD)
 TWO = objectives_named(["error", "size"])
-MEASURER = open_measurer(None)
+MEASURER = FakeMeasurer()
 LEARNERS = sorted(set(SEARCHERS) - {"random"})
 
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
 
-from dse.measure import Task, open_measurer
-from dse.workers import Job, Processes
+from dse.evaluator.task import NetworkTask
+from dse.exploration.worker import Job, Worker
+from dse.exploration.workers import Processes
 from models.engines.counter import Counter
 from models.engines.prefix_cache import PrefixCache
 from models.kernels.matmul import padded
@@ -100,7 +101,7 @@ def test_counts_are_copies():
 
 
 def test_a_worker_takes_what_begins_like_its_own():
-    workers = Processes(2, open_measurer, None)
+    workers = Processes(2, Worker(NetworkTask("sru")))
     other = EIGHT.with_setting("l0.input", weight_bits=4)
     changed = [c.with_setting("output", act_bits=bits) for bits in (2, 4) for c in (EIGHT, other)]
     waiting = deque(Job((k,), configuration, ()) for k, configuration in enumerate([EIGHT, other, *changed]))
@@ -143,15 +144,14 @@ def test_engines_give_the_same_bits(engines, outputs):  # noqa: F811
 
 @pytest.mark.parametrize("model", MODELS)
 def test_measurements_are_the_same_with_and_without(model):
-    task = Task(model, "edge", None, "synthetic", None)
-    one, other = open_measurer(task), open_measurer(Task(**vars(task) | {"cache_mib": 0}))
+    task = NetworkTask(model)
+    one, other = task.open(), NetworkTask(model, cache_mib=0).open()
     for measurer in (one, other):
         measurer.split = measurer.split.take(range(0, 400, 8))
     base = Configuration.uniform(one.workload, 8, delta=2)
     last = base.with_setting("output", weight_bits=4)
     for configuration in (base, base, base, last):
-        told = [measurer.measure(configuration, measurer.sample(configuration)) for measurer in (one, other)]
-        told += [measurer.measure(configuration) for measurer in (one, other)]
+        told = [measurer.measure(configuration) for measurer in (one, other)]
         assert all(vars(m) | {"seconds": 0} == vars(told[0]) | {"seconds": 0} for m in told)
     assert one.engine.prefixes.bytes > 0
     assert other.engine.prefixes.bytes == 0

@@ -1,10 +1,10 @@
 import pytest
-from fake_measurer import WORKLOAD
+from fake_task import WORKLOAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.genes import search_space
-from dse.space import delta_steps
+from dse.design.genes import search_space
+from dse.design.space import delta_steps
 from models.networks.lstm import Lstm
 from models.registry import preset
 from models.workload import Configuration, MatVec, Workload
@@ -42,19 +42,20 @@ def test_delta_genes_leave_the_first_input_out():
     names = [gene.name for gene in search_space(preset("sru", "paper").workload()).genes]
     deltas = [name for name in names if name.endswith(".delta")]
     assert deltas == ["l1.input.delta", "l2.input.delta", "l3.input.delta", "output.delta"]
-    slots = {gene.name: gene.slots for gene in SPACE.genes}
-    assert slots["l1.input.delta"] == (("l1.projection", "delta"), ("l1.input", "delta"))
+    (gene,) = (gene for gene in SPACE.genes if gene.name == "l1.input.delta")
+    assert gene.matvecs == ("l1.projection", "l1.input")
+    assert gene.fields(1, 0) == gene.fields(1, 1) == {"delta": gene.choices[1]}
 
 
 def test_gates_of_a_layer_share_their_genes():
-    slots = {gene.name: [name for name, _ in gene.slots] for gene in search_space(GATED).genes}
+    matvecs = {gene.name: list(gene.matvecs) for gene in search_space(GATED).genes}
     recurrent = ["l0.recurrent_i", "l0.recurrent_f", "l0.recurrent_o", "l0.candidate"]
-    assert slots["l0.recurrent.weight_bits"] == recurrent
-    assert slots["l0.recurrent.act_bits"] == recurrent
-    assert slots["l0.recurrent.delta"] == recurrent
-    assert slots["l0.input.weight_bits"] == ["l0.input_i", "l0.input_f", "l0.input_o", "l0.input_g"]
-    assert slots["candidate.skip"] == ["l0.candidate"]
-    assert len(slots) == 2 * 3 + 2 + 1
+    assert matvecs["l0.recurrent.weight_bits"] == recurrent
+    assert matvecs["l0.recurrent.act_bits"] == recurrent
+    assert matvecs["l0.recurrent.delta"] == recurrent
+    assert matvecs["l0.input.weight_bits"] == ["l0.input_i", "l0.input_f", "l0.input_o", "l0.input_g"]
+    assert matvecs["candidate.skip"] == ["l0.candidate"]
+    assert len(matvecs) == 2 * 3 + 2 + 1
 
 
 @pytest.mark.parametrize(

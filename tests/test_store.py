@@ -5,19 +5,21 @@ import numpy as np
 import optuna
 import pytest
 import sqlalchemy
-from fake_measurer import WORKLOAD, open_measurer
+from fake_task import WORKLOAD, FakeMeasurer
 
-from dse.evaluate import evaluate, failed
-from dse.genes import search_space
-from dse.limits import Limit
-from dse.objective import objectives_named
-from dse.pareto import front
+from dse.design.evaluation import failed
+from dse.design.genes import search_space
+from dse.design.limits import Limit
+from dse.design.objective import objectives_named
+from dse.design.pareto import front
+from dse.evaluator.evaluate import evaluate
 from dse.searchers import draw_new
-from dse.store import StoreError, differences, hide_password, load_study, open_study
+from dse.study.storage import hide_password
+from dse.study.store import StoreError, differences, find_study, open_study
 
 SPACE = search_space(WORKLOAD)
 OBJECTIVES = objectives_named(["error", "ops"])
-SETTINGS = {"objectives": ["error", "ops"], "limits": ["size=0.015"], "seed": 1, "genes": {"a": [2, 4], "b": [8]}}
+IDENTITY = {"objectives": ["error", "ops"], "limits": ["size=0.015"], "seed": 1, "genes": {"a": [2, 4], "b": [8]}}
 LIMITS = (Limit("size", 0.015), Limit("error", 21.0))
 
 
@@ -27,7 +29,7 @@ def url(tmp_path):
 
 
 def some_evaluations(n=30):
-    measurer = open_measurer(None)
+    measurer = FakeMeasurer()
     genomes = draw_new(SPACE, np.random.default_rng(0), set(), n)
     made = [evaluate(SPACE.decode(genome), measurer, LIMITS, genome) for genome in genomes]
     broken = (0, 1) * (len(SPACE.genes) // 2)
@@ -37,20 +39,20 @@ def some_evaluations(n=30):
 def test_what_is_stored_comes_back(url):
     evaluations = some_evaluations()
     assert {e.status for e in evaluations} == {"ok", "infeasible", "failed"}
-    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store = open_study(url, "s", IDENTITY, OBJECTIVES)
     store.set_baseline(evaluations[0])
     for evaluation in evaluations:
         store.add(evaluation, SPACE)
-    for again in (open_study(url, "s", SETTINGS, OBJECTIVES), load_study(url, "s")):
+    for again in (open_study(url, "s", IDENTITY, OBJECTIVES), find_study(url, "s")):
         assert list(again.evaluations.values()) == evaluations
         assert again.baseline == evaluations[0]
-        assert again.settings == SETTINGS
+        assert again.identity == IDENTITY
         assert again.objectives == OBJECTIVES
 
 
 def test_optuna_sees_readable_trials_and_the_same_front(url):
     evaluations = some_evaluations()
-    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store = open_study(url, "s", IDENTITY, OBJECTIVES)
     for evaluation in evaluations:
         store.add(evaluation, SPACE)
     study = optuna.load_study(storage=url, study_name="s")
@@ -68,8 +70,8 @@ def test_optuna_sees_readable_trials_and_the_same_front(url):
 
 
 def test_other_settings_are_refused_field_by_field(url):
-    open_study(url, "s", SETTINGS, OBJECTIVES)
-    other = {**SETTINGS, "seed": 2, "limits": [], "genes": {"a": [2, 4, 8], "b": [8]}}
+    open_study(url, "s", IDENTITY, OBJECTIVES)
+    other = {**IDENTITY, "seed": 2, "limits": [], "genes": {"a": [2, 4, 8], "b": [8]}}
     with pytest.raises(StoreError) as caught:
         open_study(url, "s", other, OBJECTIVES)
     message = str(caught.value)
@@ -88,7 +90,7 @@ def test_differences_name_missing_fields():
 def test_full_disk_keeps_what_is_stored(url, monkeypatch):
     monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda seconds: None)  # optuna waits and tries again
     evaluations = some_evaluations(60)
-    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store = open_study(url, "s", IDENTITY, OBJECTIVES)
     for evaluation in evaluations[:10]:
         store.add(evaluation, SPACE)
 
@@ -97,31 +99,31 @@ def test_full_disk_keeps_what_is_stored(url, monkeypatch):
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", no_more_pages)
     try:
-        full = open_study(url, "s", SETTINGS, OBJECTIVES)
+        full = open_study(url, "s", IDENTITY, OBJECTIVES)
         with pytest.raises(StoreError, match=r"database or disk is full; the \d+ evaluations stored before are safe"):
             for evaluation in evaluations[10:]:
                 full.add(evaluation, SPACE)
     finally:
         sqlalchemy.event.remove(sqlalchemy.Engine, "connect", no_more_pages)
-    kept = list(load_study(url, "s").evaluations.values())
+    kept = list(find_study(url, "s").evaluations.values())
     assert kept[:10] == evaluations[:10]
     assert kept == evaluations[: len(kept)]
 
 
 def test_a_study_of_someone_else_is_refused(url, tmp_path):
-    open_study(url, "s", SETTINGS, OBJECTIVES)
+    open_study(url, "s", IDENTITY, OBJECTIVES)
     foreign = optuna.create_study(storage=url, study_name="theirs")
     foreign.add_trial(optuna.trial.create_trial(value=1.0))
     with pytest.raises(StoreError, match=r"'theirs' .* not made by dse"):
-        open_study(url, "theirs", SETTINGS, OBJECTIVES)
+        open_study(url, "theirs", IDENTITY, OBJECTIVES)
 
 
 def test_missing_studies_list_the_ones_there(url, tmp_path):
-    open_study(url, "mine", SETTINGS, OBJECTIVES)
+    open_study(url, "mine", IDENTITY, OBJECTIVES)
     with pytest.raises(StoreError, match=r"no study 'yours' in .*; there are mine"):
-        load_study(url, "yours")
+        find_study(url, "yours")
     with pytest.raises(StoreError, match="no storage at"):
-        load_study(f"sqlite:///{tmp_path}/none.db", "mine")
+        find_study(f"sqlite:///{tmp_path}/none.db", "mine")
     assert not (tmp_path / "none.db").exists()
 
 
@@ -129,7 +131,7 @@ def test_missing_studies_list_the_ones_there(url, tmp_path):
 def test_bad_storages_are_one_line(tmp_path, bad):
     (tmp_path / "file").write_text("this is no database, " * 100)
     with pytest.raises(StoreError, match="cannot") as caught:
-        open_study(bad.format(tmp_path), "s", SETTINGS, OBJECTIVES)
+        open_study(bad.format(tmp_path), "s", IDENTITY, OBJECTIVES)
     assert "\n" not in str(caught.value)
 
 
@@ -138,7 +140,7 @@ def test_a_missing_driver_is_one_line_without_the_password(monkeypatch):
         monkeypatch.setitem(sys.modules, module, None)
     needs = r"postgresql://me:\*\*\*@host/db needs the package psycopg2?: pip install 'psycopg(2-|\[)binary\]?'$"
     with pytest.raises(StoreError, match=needs):
-        open_study("postgresql://me:se:cr@t@host/db", "s", SETTINGS, OBJECTIVES)
+        open_study("postgresql://me:se:cr@t@host/db", "s", IDENTITY, OBJECTIVES)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///studies/a:b@c.db", "postgresql://me@host:5432/db", "nonsense"])
@@ -155,10 +157,10 @@ def test_passwords_are_hidden_wherever_they_stand(url):
 
 
 def test_a_damaged_record_is_one_line(url):
-    store = open_study(url, "s", SETTINGS, OBJECTIVES)
+    store = open_study(url, "s", IDENTITY, OBJECTIVES)
     store.add(some_evaluations(1)[0], SPACE)
     path = Path(url.removeprefix("sqlite:///"))
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     with pytest.raises(StoreError, match="malformed"):
-        load_study(url, "s")
+        find_study(url, "s")

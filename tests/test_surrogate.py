@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from fake_measurer import WORKLOAD
+from fake_task import WORKLOAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymoo.indicators.hv import HV
 
-from dse.genes import search_space
+from dse.design.genes import search_space
 from dse.searchers import Outcome
 from dse.searchers.surrogate import REFERENCE, Surrogate, _greedy
 

@@ -4,19 +4,21 @@ import dataclasses
 import os
 from types import SimpleNamespace
 
-import fake_measurer
 import numpy as np
 import pytest
 import torch
+from fake_task import FakeTask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from dse.device import require_same
-from dse.measure import Measurer, Task, open_measurer
-from dse.plan import SearchSettings, make_plan
-from dse.search_command import _settings as settings_of
-from dse.search_command import parser
+from dse.evaluator.measure import NetworkMeasurer
+from dse.evaluator.proof import require_same
+from dse.evaluator.task import NetworkTask
+from dse.exploration.plan import make_plan
+from dse.exploration.settings import SearchSettings
+from dse.search import _settings as settings_of
+from dse.search import parser
 from models.checkpoint import load
 from models.engines.integer_network import IntegerMatVec
 from models.gpu import batch as gpu_batch
@@ -263,12 +265,12 @@ def test_a_device_with_other_integers_is_refused(engines):
 
 def test_a_measurer_on_a_device_measures_the_same():
     """`cpu:0` is a torch device of its own name: torch operations on the CPU, by the whole way of a GPU's."""
-    task = Task("lstm", "edge", None, "synthetic", None)
-    here = open_measurer(task)
+    task = NetworkTask("lstm")
+    here = task.open()
     few = here.split.take(range(8))
     corpus, checkpoint, calibration = here.corpus, load(task.checkpoint_path), here.engine.calibration
-    one = Measurer(checkpoint, calibration, corpus, few)
-    other = Measurer(checkpoint, calibration, corpus, few, device="cpu:0")
+    one = NetworkMeasurer(checkpoint, calibration, corpus, few)
+    other = NetworkMeasurer(checkpoint, calibration, corpus, few, device="cpu:0")
     assert type(other.engine).__name__ == "GpuRecurrentEngine"
     other.batch_frames = 700  # several batches: even the last bit of a fraction does not depend on where they end
     configuration = Configuration.uniform(here.workload, 4, 8, 1)
@@ -284,12 +286,12 @@ def test_a_gpu_that_is_not_there_is_one_line(cli, argv, monkeypatch):
     status, _, err = cli(*argv, "--device", "tpu")
     assert (status, err) == (2, "error: device 'tpu' is none of cpu, cuda\n")
     with pytest.raises(ValueError, match="this torch sees no GPU"):
-        open_measurer(Task("lstm", "edge", None, "synthetic", None, device="cuda"))
+        NetworkTask("lstm", device="cuda").open()
 
 
 def test_a_device_changes_no_study_and_wants_one_process(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    here, there = (make_plan(SearchSettings(device=device), fake_measurer) for device in ("cpu", "cuda"))
+    here, there = (make_plan(SearchSettings(FakeTask(device=device))) for device in ("cpu", "cuda"))
     assert here.study == there.study and there.task.device == "cuda"
     for argv, workers in ((["--device", "cuda"], 1), (["--device", "cuda", "--workers", "3"], 3), ([], os.cpu_count())):
-        assert settings_of(parser().parse_args(argv)).processes == workers
+        assert settings_of(parser().parse_args(argv), FakeTask).processes == workers

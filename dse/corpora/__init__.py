@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from dse.corpora.base import SPLITS, Corpus, FileCorpus
+from models.workload import InputError
 
 CORPORA: dict[str, str] = {
     "synthetic": "dse.corpora.synthetic.corpus:SyntheticCorpus",
@@ -26,11 +27,11 @@ GENERATED = ("synthetic",)
 def open_corpus(name: str, path: str | None = None, skip_bad: bool = False) -> Corpus:
     """The corpus of that name; `path` is the folder of one that is not generated.
 
-    `skip_bad` leaves out damaged utterances, which otherwise raise ValueError when a split is read; what is generated
-    has none. Raises ValueError for an unknown name, FileNotFoundError where the corpus is not at `path`.
+    `skip_bad` leaves out damaged utterances, which otherwise raise InputError when a split is read; what is generated
+    has none. Raises InputError for an unknown name; MissingError where the corpus is not at `path`.
     """
     if name not in CORPORA:
-        raise ValueError(f"no corpus '{name}'; there are {', '.join(CORPORA)}")
+        raise InputError(f"no corpus '{name}'; there are {', '.join(CORPORA)}")
     module, attribute = CORPORA[name].split(":")
     make = getattr(import_module(module), attribute)
     corpus: Corpus = make(path) if name in GENERATED else make(path, skip_bad)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workload import InputError
+
 if TYPE_CHECKING:
     from dse.corpora.content import Problem
 
@@ -41,7 +43,7 @@ class Corpus(Protocol):
     sample_rate_hz: int
 
     def speakers(self, split: str) -> tuple[str, ...]:
-        """Names of the split's speakers; no speaker is in two splits. Raises ValueError for an unknown split."""
+        """Names of the split's speakers; no speaker is in two splits. Raises InputError for an unknown split."""
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
         """Utterances speaker by speaker; `per_speaker` gives the first n of each speaker's."""
@@ -74,6 +76,6 @@ def content_fingerprint(utterances: Iterable[Utterance]) -> str:
 
 
 def check_split(split: str) -> None:
-    """Raises ValueError unless the split is one of `SPLITS`."""
+    """Raises InputError unless the split is one of `SPLITS`."""
     if split not in SPLITS:
-        raise ValueError(f"no split '{split}'; there are {', '.join(SPLITS)}")
+        raise InputError(f"no split '{split}'; there are {', '.join(SPLITS)}")

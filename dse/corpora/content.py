@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dse.corpora.cache import cache_dir, write_atomically
+from models.workload import InputError
 
 FORMAT = 1  # raise it when what is read from the same files changes
 
@@ -31,10 +32,10 @@ class Content:
     repaired: tuple[str, ...] = ()
 
     def raise_problems(self, where: str, skip_bad: bool) -> None:
-        """Raises ValueError that names the first problem and counts them, or if skipping would leave nothing."""
+        """Raises InputError that names the first problem and counts them, or if skipping would leave nothing."""
         count = len(self.problems)
         if count and (count == self.utterances or not skip_bad):
-            raise ValueError(
+            raise InputError(
                 f"{where}: {count} of {self.utterances} utterances are damaged, first {self.problems[0].what}; "
                 + ("none is left" if skip_bad else "`python -m dse.data check` names all, --skip-bad leaves them out")
             )

@@ -29,6 +29,7 @@ from dse.corpora.content import Content, Problem, examined
 from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
 from dse.corpora.split import Split
 from dse.phones.senones import SenoneMap, phone_61, read_senone_map
+from models.workload import InputError, MissingError
 
 PHONE_MAP = "phone_map.txt"
 FOLDERS = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}
@@ -64,7 +65,7 @@ class _Utterance:
 class KaldiCorpus:
     """See `dse.corpora.Corpus` and `dse.corpora.FeatureCorpus`; it has no audio, so no `utterances`.
 
-    Damaged utterances raise ValueError, or are left out and counted with `skip_bad`. Raises FileNotFoundError where a
+    Damaged utterances raise InputError, or are left out and counted with `skip_bad`. Raises MissingError where a
     file is missing, ValueError for a damaged table or a speaker in two splits.
     """
 
@@ -75,13 +76,13 @@ class KaldiCorpus:
         layout = f"{PHONE_MAP} and the folders train, validation (or dev) and test, each with {NEEDED}"
         if path is None or not Path(path).is_dir():
             where = "no folder given (--corpus-path)" if path is None else f"no folder '{path}'"
-            raise FileNotFoundError(f"the kaldi corpus: {where}; it needs one with {layout}")
+            raise MissingError(f"the kaldi corpus: {where}; it needs one with {layout}")
         self.skip_bad = skip_bad
         self.senones: SenoneMap = read_senone_map(Path(path) / PHONE_MAP)
         self._folders = {split: _read_folder(Path(path), split) for split in SPLITS}
         for one, other in combinations(SPLITS, 2):
             if both := sorted(set(self.speakers(one)) & set(self.speakers(other))):
-                raise ValueError(f"kaldi: speaker {both[0]} is in {one} and in {other}; splits must share no speaker")
+                raise InputError(f"kaldi: speaker {both[0]} is in {one} and in {other}; splits must share no speaker")
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -98,12 +99,12 @@ class KaldiCorpus:
         return tuple(sorted({folder.speakers[name] for name in folder.features if name in folder.speakers}))
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
-        raise ValueError("the kaldi corpus holds features, not audio")
+        raise InputError("the kaldi corpus holds features, not audio")
 
     def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
         """Features as they are (minus cmvn.scp's means), senones as `targets`, phones and states from the phone map."""
         if per_speaker is not None and per_speaker < 1:
-            raise ValueError(f"per_speaker must be at least 1, not {per_speaker}")
+            raise InputError(f"per_speaker must be at least 1, not {per_speaker}")
         self.fingerprint(split)
         damaged = {problem.name for problem in self.problems(split)}
         folder = self._folders[split]
@@ -128,7 +129,7 @@ class KaldiCorpus:
         )
 
     def fingerprint(self, split: str) -> str:
-        """SHA-256 of the sound utterances' features, senones and phones. Raises ValueError for damage."""
+        """SHA-256 of the sound utterances' features, senones and phones. Raises InputError for damage."""
         content = self._content(split)
         content.raise_problems(f"kaldi {split}", self.skip_bad)
         return content.fingerprint
@@ -157,7 +158,7 @@ class KaldiCorpus:
                     utterance = self._read(folder, name)
                     columns = columns or utterance.features.shape[1]
                     if utterance.features.shape[1] != columns:
-                        raise ValueError(f"{utterance.features.shape[1]} features a frame, others have {columns}")
+                        raise InputError(f"{utterance.features.shape[1]} features a frame, others have {columns}")
                 except (ValueError, OSError) as error:
                     problems.append(Problem(name, f"{name}: {error}"))
                     continue
@@ -168,28 +169,28 @@ class KaldiCorpus:
     def _read(self, folder: _Folder, name: str) -> _Utterance:
         for table, what in ((folder.speakers, "utt2spk"), (folder.texts, "text"), (folder.alignments, "alignment")):
             if name not in table:
-                raise ValueError(f"not in {what}")
+                raise InputError(f"not in {what}")
         speaker = folder.speakers[name]
         features = np.asarray(read_ark(folder.features[name], dimensions=2), np.float32)
         if folder.means:
             if speaker not in folder.means:
-                raise ValueError(f"speaker {speaker} is not in cmvn.scp")
+                raise InputError(f"speaker {speaker} is not in cmvn.scp")
             sums = read_ark(folder.means[speaker], dimensions=2)
             features = features - (sums[0, :-1] / sums[0, -1]).astype(np.float32)
         if not np.isfinite(features).all():
-            raise ValueError("features are not finite")
+            raise InputError("features are not finite")
         senones = _alignment(folder.alignments[name])
         if len(senones) != len(features):
-            raise ValueError(f"{len(features)} frames of features but {len(senones)} of alignment")
+            raise InputError(f"{len(features)} frames of features but {len(senones)} of alignment")
         if len(features) < 3:
-            raise ValueError(f"too short: {len(features)} frames, at least 3 are needed")
+            raise InputError(f"too short: {len(features)} frames, at least 3 are needed")
         wrong = (senones < 0) | (senones >= len(self.senones))
         wrong[~wrong] = self.senones.phones[senones[~wrong]] < 0
         if wrong.any():
-            raise ValueError(f"pdf-id {senones[wrong][0]} is not in {PHONE_MAP}")
+            raise InputError(f"pdf-id {senones[wrong][0]} is not in {PHONE_MAP}")
         phones = np.array([phone_61(phone) for phone in folder.texts[name]], np.int16)
         if not len(phones):
-            raise ValueError("no phone in text")
+            raise InputError("no phone in text")
         return _Utterance(name, speaker, features, senones, phones)
 
 
@@ -212,13 +213,13 @@ def _read_folder(root: Path, split: str) -> _Folder:
         if (folder := root / name).is_dir():
             break
     else:
-        raise FileNotFoundError(f"kaldi: no folder '{root / FOLDERS[split][0]}'; it needs {NEEDED}")
+        raise MissingError(f"kaldi: no folder '{root / FOLDERS[split][0]}'; it needs {NEEDED}")
     files = {name: folder / name for name in ("feats.scp", "ali.scp", "ali.txt", "utt2spk", "text", "cmvn.scp")}
     present = {name: path for name, path in files.items() if path.is_file()}
     missing = [name for name in ("feats.scp", "utt2spk", "text") if name not in present]
     missing += [] if present.keys() & {"ali.scp", "ali.txt"} else ["ali.scp"]
     if missing:
-        raise FileNotFoundError(f"kaldi: no {' and no '.join(missing)} in '{folder}'; it needs {NEEDED}")
+        raise MissingError(f"kaldi: no {' and no '.join(missing)} in '{folder}'; it needs {NEEDED}")
     speakers = {utterance: words[0] for utterance, words in read_table(present["utt2spk"]).items() if words}
     return _Folder(
         features=read_scp(present["feats.scp"]),

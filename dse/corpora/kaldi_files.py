@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workload import InputError
+
 
 @dataclass(frozen=True)
 class Ark:
@@ -20,24 +22,24 @@ class Ark:
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
-    """Key and words of each line. Raises ValueError for a key given twice."""
+    """Key and words of each line. Raises InputError for a key given twice."""
     table: dict[str, list[str]] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if words := line.split():
             if words[0] in table:
-                raise ValueError(f"{path} line {number}: '{words[0]}' is there twice")
+                raise InputError(f"{path} line {number}: '{words[0]}' is there twice")
             table[words[0]] = words[1:]
     return table
 
 
 def read_scp(path: Path) -> dict[str, Ark]:
-    """Raises ValueError for anything but `key file:offset`: commands and ranges are not followed."""
+    """Raises InputError for anything but `key file:offset`: commands and ranges are not followed."""
     table = {}
     for key, words in read_table(path).items():
         place = " ".join(words)
         file, _, offset = place.rpartition(":")
         if not file or not offset.isdecimal() or "|" in place:
-            raise ValueError(
+            raise InputError(
                 f"{path}: '{key} {place}' is not 'key file.ark:offset'; write it with copy-feats or "
                 "copy-int-vector ... ark,scp:OUT.ark,OUT.scp"
             )
@@ -47,19 +49,19 @@ def read_scp(path: Path) -> dict[str, Ark]:
 
 
 def read_ark(ark: Ark, dimensions: int) -> NDArray[Any]:
-    """The array at that place. Raises ValueError unless it is one of Kaldi's with so many dimensions, or OSError."""
+    """The array at that place. Raises InputError unless it is one of Kaldi's with so many dimensions, or OSError."""
     from kaldiio.matio import read_kaldi
 
     with ark.path.open("rb") as file:
         file.seek(ark.offset_bytes)
         # kaldiio would also load a pickle or sound from here.
         if file.read(2) != b"\0B":
-            raise ValueError(f"no binary Kaldi array in '{ark.path}' at byte {ark.offset_bytes}")
+            raise InputError(f"no binary Kaldi array in '{ark.path}' at byte {ark.offset_bytes}")
         file.seek(ark.offset_bytes)
         try:
             array = np.asarray(read_kaldi(file))
         except (ValueError, AssertionError, IndexError, struct.error) as error:
-            raise ValueError(f"damaged array in '{ark.path}' at byte {ark.offset_bytes} ({error})") from None
+            raise InputError(f"damaged array in '{ark.path}' at byte {ark.offset_bytes} ({error})") from None
     if array.ndim != dimensions:
-        raise ValueError(f"array of {array.ndim} dimensions in '{ark.path}', {dimensions} expected")
+        raise InputError(f"array of {array.ndim} dimensions in '{ark.path}', {dimensions} expected")
     return array

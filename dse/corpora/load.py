@@ -17,6 +17,7 @@ from dse.corpora import features
 from dse.corpora.base import Corpus, content_fingerprint
 from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.split import FeatureCorpus, Split
+from models.workload import InputError
 
 ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts")
 INDEX = "index.json"
@@ -33,7 +34,7 @@ def load_split(corpus: Corpus, name: str, per_speaker: int | None = None) -> Spl
     """The split `name` of the corpus, or the first `per_speaker` utterances of each speaker.
 
     Kept in the user's cache as .npy files that processes share by mapping; computed where absent or damaged. The
-    speaker means are over the utterances asked for. Raises ValueError as the corpus does.
+    speaker means are over the utterances asked for. Raises InputError as the corpus does.
     """
     identity = [corpus.name, corpus.fingerprint(name), name, per_speaker, SETTINGS]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -89,7 +90,7 @@ def _read(folder: Path) -> Split | None:
         index = json.loads((folder / INDEX).read_text())
         for name, crc32 in index["crc32"].items():
             if _crc32(folder / f"{name}.npy") != crc32:
-                raise ValueError(name)
+                raise InputError(name)
         arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in index["crc32"]}
         names, speakers = tuple(index["names"]), tuple(index["speakers"])
         return Split(name=index["split"], names=names, speakers=speakers, fingerprint=index["fingerprint"], **arrays)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.corpora.features import FRAME_SECONDS
+from models.workload import InputError
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +49,11 @@ class Split:
         return np.split(self.segment_phones, _offsets(self.segment_counts)[1:-1])
 
     def take(self, indices: Iterable[int]) -> Split:
-        """The utterances of these indices, in this order. Raises ValueError for an index out of range."""
+        """The utterances of these indices, in this order. Raises InputError for an index out of range."""
         chosen = [int(index) for index in indices]
         for index in chosen:
             if not 0 <= index < len(self):
-                raise ValueError(f"utterance {index} of split {self.name} is out of range; it has {len(self)}")
+                raise InputError(f"utterance {index} of split {self.name} is out of range; it has {len(self)}")
         frames = _ranges(self.offsets, chosen)
         segments = _ranges(_offsets(self.segment_counts), chosen)
         return Split(

@@ -26,6 +26,7 @@ from dse.phones.sets import (
     scored_phones,
 )
 from dse.phones.viterbi import PHONES, TARGETS, UTTERANCE_START, viterbi
+from models.workload import InputError
 
 # What `tune` tries. Frames are far from independent, so acoustic scores deserve much less than full weight.
 ACOUSTIC_SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5)
@@ -52,12 +53,12 @@ class Decoder:
         for name, shape in (("log_bigram", (PHONES + 1, PHONES)), ("log_prior", (TARGETS,))):
             array = getattr(self, name)
             if array.shape != shape or array.dtype != np.float32 or not np.isfinite(array).all():
-                raise ValueError(
+                raise InputError(
                     f"decoder: {name} must be finite float32 {list(shape)}, not {array.dtype} {list(array.shape)}"
                 )
         weights = (self.acoustic_scale, self.prior_scale, self.phone_penalty)
         if not np.isfinite(weights).all() or self.acoustic_scale <= 0:
-            raise ValueError(f"decoder: scales and penalty must be finite and acoustic_scale positive, not {weights}")
+            raise InputError(f"decoder: scales and penalty must be finite and acoustic_scale positive, not {weights}")
 
     def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Best phone sequences: (48-set phones int16 [P], phones per utterance int64 [U]).
@@ -65,17 +66,17 @@ class Decoder:
         logits: float32 [N, 144], the frames of all utterances in a row; lengths: frames per utterance [U].
         Every phone takes at least three frames, one per state. Of equally good paths, the one taken is fixed: from the
         end, the lowest phone index, staying in a state before moving on.
-        Raises ValueError for shapes that do not fit, utterances under three frames or logits that are not finite.
+        Raises InputError for shapes that do not fit, utterances under three frames or logits that are not finite.
         """
         logits = np.ascontiguousarray(logits, dtype=np.float32)
         lengths = np.ascontiguousarray(lengths, dtype=np.int64)
         if logits.ndim != 2 or logits.shape[1] != TARGETS or lengths.sum() != len(logits):
-            raise ValueError(
+            raise InputError(
                 f"logits must be [frames, {TARGETS}] with frames = {lengths.sum()}, the sum of the lengths, "
                 f"not {list(logits.shape)}"
             )
         if (lengths < STATES_PER_PHONE).any():
-            raise ValueError(f"every utterance must have at least {STATES_PER_PHONE} frames, not {lengths.min()}")
+            raise InputError(f"every utterance must have at least {STATES_PER_PHONE} frames, not {lengths.min()}")
         if not np.isfinite(logits).all():
             finite_frames = np.isfinite(logits).all(axis=1)
             _raise_not_finite(np.logical_and.reduceat(finite_frames, np.cumsum(lengths) - lengths))
@@ -93,7 +94,7 @@ class Decoder:
     def error(
         self, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
     ) -> PhoneErrors:
-        """Decode and score, see `errors_of`. Raises ValueError as `decode` and `score` do."""
+        """Decode and score, see `errors_of`. Raises InputError as `decode` and `score` do."""
         return errors_of(*self.decode(logits, lengths), segment_phones, segment_counts)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -103,11 +104,11 @@ class Decoder:
 
     @staticmethod
     def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> "Decoder":
-        """The inverse of `to_arrays`. Raises ValueError if an array is missing or does not fit."""
+        """The inverse of `to_arrays`. Raises InputError if an array is missing or does not fit."""
         needed = ("log_bigram", "log_prior", *_SCALARS)
         missing = [name for name in needed if name not in arrays]
         if missing:
-            raise ValueError(f"decoder arrays lack {', '.join(missing)}; needed are {', '.join(needed)}")
+            raise InputError(f"decoder arrays lack {', '.join(missing)}; needed are {', '.join(needed)}")
         scalars = {name: float(np.asarray(arrays[name]).item()) for name in _SCALARS}
         return Decoder(np.asarray(arrays["log_bigram"]), np.asarray(arrays["log_prior"]), **scalars)
 
@@ -117,7 +118,7 @@ def errors_of(
 ) -> PhoneErrors:
     """Score decoded 48-set phones on 39 phones against references: 61-set phones [P] and phones per utterance [U].
 
-    Raises ValueError as `score` does.
+    Raises InputError as `score` does.
     """
     return score(
         *scored_phones(segment_phones, segment_counts, FOLD_61_TO_39), *scored_phones(phones, counts, FOLD_48_TO_39)
@@ -133,7 +134,7 @@ def estimate_decoder(segment_phones: ArrayLike, segment_counts: ArrayLike, targe
     The bigram has Witten-Bell smoothing, which has no parameter to choose: the more different phones follow a phone,
     the more of its probability goes to the unigram. Unigram and priors start from one count each.
     Source: I. Witten and T. Bell, "The zero-frequency problem", IEEE Trans. Information Theory 37(4), 1991, method C.
-    Raises ValueError for indices out of range.
+    Raises InputError for indices out of range.
     """
     phones, counts = fold_utterances(segment_phones, segment_counts, FOLD_61_TO_48)
     previous = np.empty(len(phones), dtype=np.int64)
@@ -149,7 +150,7 @@ def estimate_decoder(segment_phones: ArrayLike, segment_counts: ArrayLike, targe
 
     targets = np.asarray(targets)
     if targets.size and (targets.min() < 0 or targets.max() >= TARGETS):
-        raise ValueError(f"frame targets must be in 0..{TARGETS - 1}, not {targets.min()}..{targets.max()}")
+        raise InputError(f"frame targets must be in 0..{TARGETS - 1}, not {targets.min()}..{targets.max()}")
     frames = np.bincount(targets, minlength=TARGETS) + 1.0
     return Decoder(np.log(bigram).astype(np.float32), np.log(frames / frames.sum()).astype(np.float32))
 
@@ -172,6 +173,6 @@ def tune(
 
 def _raise_not_finite(finite: NDArray[np.bool_]) -> None:
     bad = np.flatnonzero(~finite)
-    raise ValueError(
+    raise InputError(
         f"logits are not finite, or overflow, in {len(bad)} of {len(finite)} utterances (first: utterance {bad[0]})"
     )

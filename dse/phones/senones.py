@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.phones.sets import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
+from models.workload import InputError, MissingError
 
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
 # Of a phone-state that no senone belongs to: finite, as the decoder asks, and out of reach.
@@ -20,12 +21,12 @@ _FOLDED = {"sil": "h#", "cl": "tcl", "vcl": "bcl"}
 
 
 def phone_61(name: str) -> int:
-    """Index in PHONES_61 of a phone of the 61, 48 or 39 set, or of one that folds to it. Raises ValueError."""
+    """Index in PHONES_61 of a phone of the 61, 48 or 39 set, or of one that folds to it. Raises InputError."""
     try:
         return PHONES_61.index(_FOLDED.get(name, name))
     except ValueError:
         known = sorted({*PHONES_61, *PHONES_48, *PHONES_39})
-        raise ValueError(f"unknown phone '{name}'; there are {', '.join(known)}") from None
+        raise InputError(f"unknown phone '{name}'; there are {', '.join(known)}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +62,13 @@ class SenoneMap:
 
         A state's posterior is the sum of its senones'. Priors are left to the decoder: with log_prior estimated on
         these 144 targets, posterior over prior of a state is what its senones say together.
-        Raises ValueError for a wrong shape or scores that are not finite.
+        Raises InputError for a wrong shape or scores that are not finite.
         """
         logits = np.asarray(logits, dtype=np.float32)
         if logits.ndim != 2 or logits.shape[1] != len(self):
-            raise ValueError(f"senone scores must be [frames, {len(self)}], not {list(logits.shape)}")
+            raise InputError(f"senone scores must be [frames, {len(self)}], not {list(logits.shape)}")
         if not np.isfinite(logits).all():
-            raise ValueError("senone scores are not finite")
+            raise InputError("senone scores are not finite")
         posteriors = logits - logits.max(axis=1, keepdims=True)
         np.exp(posteriors, out=posteriors)
         posteriors /= posteriors.sum(axis=1, keepdims=True)
@@ -91,11 +92,11 @@ def read_senone_map(path: Path) -> SenoneMap:
     """From lines `senone phone [hmm-state]`, phones of the 61, 48 or 39 set, states counted from 0.
 
     A senone may have several states of its phone. Without the state a phone has one. HMMs of other than three states
-    are stretched or shrunk to three. Raises ValueError for a line that does not fit and a senone of two phones,
-    FileNotFoundError where there is no file.
+    are stretched or shrunk to three. Raises InputError for a line that does not fit and a senone of two phones,
+    MissingError where there is no file.
     """
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingError(
             f"no phone map '{path}': lines 'pdf-id phone hmm-state' are needed, as from show-transitions phones.txt "
             "final.mdl | awk '/^Transition-state/ {print $11, $5, $8}'"
         )
@@ -107,19 +108,19 @@ def read_senone_map(path: Path) -> SenoneMap:
             continue
         where = f"{path} line {number}"
         if len(words) not in (2, 3) or not all(word.isdecimal() for word in (words[0], *words[2:])):
-            raise ValueError(f"{where} is not 'senone phone [hmm-state]': '{line.strip()}'")
+            raise InputError(f"{where} is not 'senone phone [hmm-state]': '{line.strip()}'")
         senone = int(words[0])
         try:
             phone = phone_61(words[1])
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
+            raise InputError(f"{where}: {error}") from None
         if FOLD_61_TO_48[phone] < 0:
-            raise ValueError(f"{where}: phone '{words[1]}' is not among the 48 that are decoded")
+            raise InputError(f"{where}: phone '{words[1]}' is not among the 48 that are decoded")
         if phone_of.setdefault(senone, phone) != phone:
-            raise ValueError(f"{where}: senone {senone} belongs to both {PHONES_61[phone_of[senone]]} and {words[1]}")
+            raise InputError(f"{where}: senone {senone} belongs to both {PHONES_61[phone_of[senone]]} and {words[1]}")
         states_of[senone].add(int(words[2]) if len(words) == 3 else 0)
     if not phone_of:
-        raise ValueError(f"{path} holds no senone")
+        raise InputError(f"{path} holds no senone")
     return _senone_map(phone_of, states_of)
 
 

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
-from dse.space import Genome, SearchSpace
+from dse.design.space import Genome, SearchSpace
+from models.workload import InputError
 
 SEARCHERS = {
     "surrogate": "dse.searchers.surrogate:Surrogate",
@@ -49,9 +50,9 @@ class Searcher(Protocol):
 
 
 def searcher_named(name: str) -> type[Searcher]:
-    """Raises ValueError on an unknown name."""
+    """Raises InputError on an unknown name."""
     if name not in SEARCHERS:
-        raise ValueError(f"searcher '{name}' is none of {', '.join(SEARCHERS)}")
+        raise InputError(f"searcher '{name}' is none of {', '.join(SEARCHERS)}")
     module, _, attribute = SEARCHERS[name].partition(":")
     return getattr(import_module(module), attribute)
 

@@ -19,8 +19,8 @@ from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
+from dse.design.space import Genome, SearchSpace
 from dse.searchers import Outcome, draw_new
-from dse.space import Genome, SearchSpace
 
 CROSSOVER_PROBABILITY = 1.0
 CROSSOVER_ETA = 3.0

@@ -12,8 +12,8 @@ import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from dse.design.space import Genome, SearchSpace
 from dse.searchers import Outcome, draw_new
-from dse.space import Genome, SearchSpace
 
 TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome stands in
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from dse.design.space import Genome, SearchSpace
 from dse.searchers import Outcome, draw_new
-from dse.space import Genome, SearchSpace
 
 
 class Random:

@@ -13,8 +13,8 @@ import numpy as np
 from moocore import hypervolume, is_nondominated
 from numpy.typing import NDArray
 
+from dse.design.space import Genome, SearchSpace
 from dse.searchers import Outcome, draw_new
-from dse.space import Genome, SearchSpace
 
 NEIGHBOURS = 400  # drawn to choose a generation from
 CROSSED = 0.5  # share of the neighbours that take about half their genes from a second point of the front

@@ -116,7 +116,7 @@ def run_epoch(
 
 
 def device_of(settings: TrainSettings) -> torch.device:
-    """Raises ValueError where a GPU is asked for and there is none."""
+    """Raises InputError where a GPU is asked for and there is none."""
     import torch
 
     require_gpu(settings.device)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.devices import DEVICES, require_known
+from models.workload import InputError
 
 AUTO = "auto"  # a GPU where there is one
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Of a network, a corpus and a recipe. Raises ValueError on numbers out of range and an unknown device."""
+    """Of a network, a corpus and a recipe. Raises InputError on numbers out of range and an unknown device."""
 
     model: str
     preset: str = "edge"
@@ -28,9 +29,9 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_utterances", "learning_rate"):
             if getattr(self, name) <= 0:
-                raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+                raise InputError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
         require_known(self.device, (AUTO, *DEVICES))
         if self.seed < 0:
-            raise ValueError(f"seed must be 0 or more, not {self.seed}")
+            raise InputError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), not {self.dropout}")
+            raise InputError(f"dropout must be in [0, 1), not {self.dropout}")

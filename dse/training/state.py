@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.workload import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,7 @@ class TrainState:
         return time.perf_counter() - self._started_seconds
 
     def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-        """Load network and optimizer; returns the epochs done. Raises ValueError if made with other settings."""
+        """Load network and optimizer; returns the epochs done. Raises InputError if made with other settings."""
         if not self.path.exists():
             return []
         from safetensors import SafetensorError, safe_open
@@ -40,12 +42,12 @@ class TrainState:
                 stored = json.loads(file.metadata()["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"training state {self.path} is damaged; delete it to start anew") from error
+            raise InputError(f"training state {self.path} is damaged; delete it to start anew") from error
         now = asdict(self.settings)
         changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in stored["settings"].items() if v != now.get(k)]
         changed = [c for c in changed if not c.startswith("epochs")]
         if changed:
-            raise ValueError(
+            raise InputError(
                 f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or use --out"
             )
         network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from models.workload import MatVec, Workload
+from models.workload import InputError, MatVec, Workload
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,9 +51,9 @@ class Recurrent:
     def __post_init__(self) -> None:
         for field in ("features", "layers", "hidden", "outputs"):
             if getattr(self, field) < 1:
-                raise ValueError(f"{self.name}: {field} must be at least 1, not {getattr(self, field)}")
+                raise InputError(f"{self.name}: {field} must be at least 1, not {getattr(self, field)}")
         if not 0 < self.candidate_scale <= 1:
-            raise ValueError(f"{self.name}: candidate_scale must be in (0, 1], not {self.candidate_scale}")
+            raise InputError(f"{self.name}: candidate_scale must be in (0, 1], not {self.candidate_scale}")
 
     @property
     def width(self) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from models.workload import MatVec, Workload
+from models.workload import InputError, MatVec, Workload
 
 HIGHWAY_BIAS = -1.0  # initial b_r; Source: library sru 2.5.1 as used by Rezk et al.
 ALPHA = float(np.sqrt(1.0 + 2.0 * np.exp(HIGHWAY_BIAS)))  # scale of the highway input, 1.3175; Source: same
@@ -39,7 +39,7 @@ class Sru:
     def __post_init__(self) -> None:
         for field, value in asdict(self).items():
             if value < 1:
-                raise ValueError(f"sru: {field} must be at least 1, not {value}")
+                raise InputError(f"sru: {field} must be at least 1, not {value}")
 
     @property
     def width(self) -> int:

@@ -12,6 +12,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workload import InputError
+
 CODE_MIN, CODE_MAX = -(2**15), 2**15 - 1
 LOW, HIGH = np.float32(CODE_MIN), np.float32(CODE_MAX)
 # Adding 1.5 * 2^23 leaves a float32 no fraction bits, so the addition itself rounds, half to even; taking it off again
@@ -26,7 +28,7 @@ SIGMOID_REACH = 2**14  # codes beyond +-16 give the same sigmoid as +-16: exactl
 def fraction_bits(peak: float) -> int:
     """Fraction bits of the finest 16-bit grid that holds +-`peak`."""
     if not np.isfinite(peak) or peak < 0:
-        raise ValueError(f"a fixed-point range needs a finite peak of at least 0, not {peak}")
+        raise InputError(f"a fixed-point range needs a finite peak of at least 0, not {peak}")
     bits = MAX_FRACTION_BITS
     while bits > -MAX_FRACTION_BITS and peak * 2.0**bits > CODE_MAX:
         bits -= 1

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quantization.fixed_point import fraction_bits
-from models.workload import BASELINE_BITS, INTEGER_BITS
+from models.workload import BASELINE_BITS, INTEGER_BITS, InputError
 
 BINS = 4096  # 16 bins a step at 8 bits without clipping
 CANDIDATES = 100
@@ -37,10 +37,10 @@ class Histogram:
 
     @classmethod
     def of(cls, values: NDArray[np.floating], peak: float | None = None) -> Histogram:
-        """Raises ValueError if a value is not finite."""
+        """Raises InputError if a value is not finite."""
         largest = float(np.abs(values).max(initial=0.0)) if peak is None else peak
         if not np.isfinite(largest):
-            raise ValueError("values to quantize are not finite")
+            raise InputError("values to quantize are not finite")
         counts, _ = np.histogram(values, bins=BINS, range=(-largest, largest) if largest > 0 else (-1.0, 1.0))
         return cls(largest, counts.astype(np.float64))
 
@@ -52,7 +52,7 @@ class Histogram:
     def scale(self, bits: int) -> float:
         """Step of the `bits`-bit symmetric quantizer that loses least: alpha / (2^(bits-1) - 1), as a float32 value."""
         if bits not in INTEGER_BITS:
-            raise ValueError(f"{bits} bits is not an integer quantizer; there are {', '.join(map(str, INTEGER_BITS))}")
+            raise InputError(f"{bits} bits is not an integer quantizer; there are {', '.join(map(str, INTEGER_BITS))}")
         if self.peak == 0.0:
             return 1.0
         low, high = code_range(bits)
@@ -80,7 +80,7 @@ class QuantizedMatrix:
 def quantize_matrix(weights: NDArray[np.floating], bits: int) -> QuantizedMatrix:
     """One scale for the whole matrix `weights` [rows, cols]; 16 bits give binary fixed point (a power-of-two scale)."""
     if not np.isfinite(weights).all():
-        raise ValueError("weights to quantize are not finite")
+        raise InputError("weights to quantize are not finite")
     if bits == BASELINE_BITS:
         peak = float(np.abs(weights).max(initial=0.0))
         scale = 2.0 ** -fraction_bits(peak * (2**15 - 1) / WEIGHT_CODE_MAX)

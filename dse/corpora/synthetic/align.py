@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dse.corpora.base import Segment
 from dse.corpora.synthetic.espeak import SAMPLE_RATE_HZ
+from models.workload import InputError
 
 # espeak-ng mnemonic, stress marks removed -> phones; a phoneme of several phones is divided evenly among them.
 PHONES: dict[str, tuple[str, ...]] = {
@@ -50,7 +51,7 @@ def align(samples: NDArray[np.int16], phonemes: list[tuple[int, str]]) -> list[S
     """Contiguous segments from sample 0 to the last, at espeak-ng's rate, in TIMIT's phones.
 
     samples: int16 [S]; phonemes: first sample and mnemonic of each, in time order.
-    Raises ValueError for a mnemonic that has no phone.
+    Raises InputError for a mnemonic that has no phone.
     """
     pieces = _insert_silences(samples, _phones(phonemes, len(samples)))
     pieces = _merge_short(_split_voiced_stops(samples, _name_silences(pieces, len(samples))))
@@ -70,7 +71,7 @@ def _phones(phonemes: list[tuple[int, str]], count: int) -> list[_Piece]:
             pieces[-1] = (pieces[-1][0], end, pieces[-1][2])
             continue
         if mnemonic not in PHONES and mnemonic not in PAUSES:
-            raise ValueError(f"espeak-ng phoneme '{marked}' has no phone; known are {' '.join(PHONES)}")
+            raise InputError(f"espeak-ng phoneme '{marked}' has no phone; known are {' '.join(PHONES)}")
         phones = (SILENCE,) if mnemonic in PAUSES else PHONES[mnemonic]
         if phones == ("r",) == (pieces[-1][2],):  # r links an r-coloured vowel to the next word: one r is heard
             pieces[-1] = (pieces[-1][0], end, "r")

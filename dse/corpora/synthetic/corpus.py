@@ -25,6 +25,7 @@ from tqdm import tqdm
 from dse.corpora.base import SAMPLE_RATE_HZ, Utterance, check_split, content_fingerprint
 from dse.corpora.cache import cache_dir
 from dse.corpora.synthetic.speaker import DAMAGED, UTTERANCES, load_utterances, speaker_names
+from models.workload import InputError
 
 CARD = Path(__file__).with_name("card.json")
 ENGINE = "espeakng-loader"  # the wheel that brings espeak-ng and its data
@@ -33,7 +34,7 @@ ENGINE = "espeakng-loader"  # the wheel that brings espeak-ng and its data
 class SyntheticCorpus:
     """56 / 20 / 12 speakers with 30 / 20 / 16 utterances each; see `dse.corpora.Corpus`.
 
-    Raises ValueError when given a path: there is nothing to point it at.
+    Raises InputError when given a path: there is nothing to point it at.
     """
 
     name = "synthetic"
@@ -41,7 +42,7 @@ class SyntheticCorpus:
 
     def __init__(self, path: str | None = None) -> None:
         if path is not None:
-            raise ValueError(f"the synthetic corpus is generated and takes no path, got '{path}'")
+            raise InputError(f"the synthetic corpus is generated and takes no path, got '{path}'")
 
     def speakers(self, split: str) -> tuple[str, ...]:
         check_split(split)
@@ -51,12 +52,12 @@ class SyntheticCorpus:
         """Loaded from the cache; what is missing or damaged there is synthesised first.
 
         Warns where this machine synthesises other samples than the card says.
-        Raises ValueError for an unknown split or a `per_speaker` out of range or if synthesis fails.
+        Raises InputError for an unknown split or a `per_speaker` out of range or if synthesis fails.
         """
         speakers = self.speakers(split)
         count = UTTERANCES[split] if per_speaker is None else per_speaker
         if not 1 <= count <= UTTERANCES[split]:
-            raise ValueError(f"per_speaker {count} is out of range; {split} has 1 to {UTTERANCES[split]} per speaker")
+            raise InputError(f"per_speaker {count} is out of range; {split} has 1 to {UTTERANCES[split]} per speaker")
         cached = {speaker: self._load(speaker, count) for speaker in speakers}
         missing = [speaker for speaker, utterances in cached.items() if utterances is None]
         if missing:
@@ -111,7 +112,7 @@ class SyntheticCorpus:
 def synthesise(files: dict[Path, tuple[str, int]]) -> None:
     """Write the first utterances of each (speaker, count) to its file, each speaker in a fresh process.
 
-    Raises ValueError with espeak-ng's complaint if one fails.
+    Raises InputError with espeak-ng's complaint if one fails.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [pool.submit(_synthesise_one, path, speaker, count) for path, (speaker, count) in files.items()]
@@ -130,7 +131,7 @@ def _synthesise_one(path: Path, speaker: str, count: int) -> None:
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     if run.returncode:
         complaint = (run.stderr.strip() or f"exit status {run.returncode}").splitlines()[-1]
-        raise ValueError(f"synthetic corpus, speaker {speaker}: {complaint}")
+        raise InputError(f"synthetic corpus, speaker {speaker}: {complaint}")
 
 
 def prints(utterances: Sequence[Utterance], complete: bool) -> dict[str, str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.workload import InputError, MissingError
+
 SAMPLE_RATE_HZ = 22_050  # of every formant voice of espeak-ng
 
 # Constants of speak_lib.h. Source: https://github.com/espeak-ng/espeak-ng/blob/1.52.0/src/include/espeak-ng/speak_lib.h
@@ -45,7 +47,7 @@ class Espeak:
     The library keeps state from sentence to sentence and there is one of it per process: samples repeat exactly only
     for the same sentences in the same order in a fresh process.
 
-    Raises FileNotFoundError where the library cannot be loaded, ValueError where it refuses the voice.
+    Raises MissingError where the library cannot be loaded, ValueError where it refuses the voice.
     """
 
     def __init__(self, voice: str, words_per_minute: int) -> None:
@@ -59,7 +61,7 @@ class Espeak:
             Path("voice").write_text(voice)
             refused = self._library.espeak_ng_SetVoiceByFile(b"voice")
         if refused:
-            raise ValueError(f"espeak-ng refuses the voice '{'; '.join(voice.splitlines())}'")
+            raise InputError(f"espeak-ng refuses the voice '{'; '.join(voice.splitlines())}'")
         self._library.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
 
     def speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:
@@ -72,7 +74,7 @@ class Espeak:
         data = text.encode()
         flags = _CHARS_UTF8 | _PHONEMES_IN_BRACKETS
         if self._library.espeak_Synth(data, len(data) + 1, 0, 1, 0, flags, None, None) != 0:
-            raise ValueError(f"espeak-ng cannot speak '{text}'")
+            raise InputError(f"espeak-ng cannot speak '{text}'")
         return np.concatenate(self._chunks), sorted(self._phonemes, key=lambda phoneme: phoneme[0])
 
     def _collect(self, samples: ctypes._Pointer[ctypes.c_short], count: int, events: ctypes._Pointer[_Event]) -> int:
@@ -95,9 +97,9 @@ def _load_library() -> ctypes.CDLL:
             _OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _INITIALIZE_PHONEME_EVENTS
         )
     except (ImportError, OSError, RuntimeError) as error:
-        raise FileNotFoundError(
+        raise MissingError(
             f"espeak-ng cannot be loaded ({error}); reinstall it with: pip install espeakng-loader"
         ) from error
     if rate_hz != SAMPLE_RATE_HZ:
-        raise FileNotFoundError(f"espeak-ng speaks at {rate_hz} Hz instead of {SAMPLE_RATE_HZ}; its data is damaged")
+        raise MissingError(f"espeak-ng speaks at {rate_hz} Hz instead of {SAMPLE_RATE_HZ}; its data is damaged")
     return library

@@ -13,6 +13,7 @@ from dse.corpora.base import SAMPLE_RATE_HZ, Segment
 from dse.corpora.features import SHIFT_SAMPLES, WINDOW_SAMPLES
 from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
 from dse.phones.sets import PHONES_61
+from models.workload import InputError
 
 LEAST_SAMPLES = WINDOW_SAMPLES + 2 * SHIFT_SAMPLES  # three frames, what the decoder needs for one phone
 SILENCE, PAUSE = "h#", "pau"
@@ -23,28 +24,28 @@ _LOST_BYTES = 16  # that many at most are missing where line ends were converted
 def read_audio(path: Path) -> tuple[NDArray[np.int16], bool]:
     """Samples [S] of one channel at 16 kHz, and whether lost carriage returns had to be put back.
 
-    Raises ValueError for anything else, OSError if the file cannot be read.
+    Raises InputError for anything else, OSError if the file cannot be read.
     """
     content = path.read_bytes()
     if not content:
-        raise ValueError("the file is empty")
+        raise InputError("the file is empty")
     if content.startswith(b"NIST_1A"):
         payload, declared_bytes, byte_order = _sphere(content)
     elif content.startswith(b"RIFF"):
         payload, declared_bytes, byte_order = _riff(content)
     else:
-        raise ValueError(f"neither NIST SPHERE nor RIFF audio, it starts with {content[:8]!r}")
+        raise InputError(f"neither NIST SPHERE nor RIFF audio, it starts with {content[:8]!r}")
     converted = len(payload) >= LEAST_BYTES and b"\r" not in payload
     missing = declared_bytes - len(payload)
     if missing > (_LOST_BYTES if converted else 0):
-        raise ValueError(f"truncated: {len(payload) // 2} of {declared_bytes // 2} samples")
+        raise InputError(f"truncated: {len(payload) // 2} of {declared_bytes // 2} samples")
     payload = payload[:declared_bytes]
     count, repaired = len(payload) // 2, False
     if converted and byte_order == "<":
         payload, repaired = restore_carriage_returns(payload)
     samples = np.frombuffer(payload, byte_order + "i2", count).astype(np.int16)
     if count < LEAST_SAMPLES:
-        raise ValueError(f"too short: {count} samples, at least {LEAST_SAMPLES} are needed for three frames")
+        raise InputError(f"too short: {count} samples, at least {LEAST_SAMPLES} are needed for three frames")
     return samples, repaired
 
 
@@ -58,13 +59,13 @@ def _sphere(content: bytes) -> tuple[bytes, int, str]:
         width = int(fields["sample_n_bytes"])
         declared = int(fields.get("sample_count", (len(content) - size) // (width * channels)))
     except (ValueError, KeyError, ZeroDivisionError) as error:
-        raise ValueError(f"damaged NIST SPHERE header ({error})") from None
+        raise InputError(f"damaged NIST SPHERE header ({error})") from None
     coding = fields.get("sample_coding", "pcm")
     if coding != "pcm":
-        raise ValueError(f"compressed audio ({coding}) is not read; {_CONVERT}")
+        raise InputError(f"compressed audio ({coding}) is not read; {_CONVERT}")
     order = fields.get("sample_byte_format", "01")
     if order not in ("01", "10"):
-        raise ValueError(f"sample_byte_format {order} is neither 01 (low byte first) nor 10")
+        raise InputError(f"sample_byte_format {order} is neither 01 (low byte first) nor 10")
     _check_format(channels, rate, width)
     return content[size:], declared * width, "<" if order == "01" else ">"
 
@@ -75,16 +76,16 @@ def _riff(content: bytes) -> tuple[bytes, int, str]:
             _check_format(file.getnchannels(), file.getframerate(), file.getsampwidth())
             return file.readframes(file.getnframes()), file.getnframes() * 2, "<"
     except (wave.Error, EOFError) as error:
-        raise ValueError(f"damaged RIFF audio or not PCM ({error or 'it ends in its header'})") from None
+        raise InputError(f"damaged RIFF audio or not PCM ({error or 'it ends in its header'})") from None
 
 
 def _check_format(channels: int, rate_hz: int, width_bytes: int) -> None:
     if channels != 1:
-        raise ValueError(f"{channels} channels; one is needed")
+        raise InputError(f"{channels} channels; one is needed")
     if rate_hz != SAMPLE_RATE_HZ:
-        raise ValueError(f"sampled at {rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
+        raise InputError(f"sampled at {rate_hz} Hz; {SAMPLE_RATE_HZ} Hz is needed")
     if width_bytes != 2:
-        raise ValueError(f"{8 * width_bytes}-bit samples; 16-bit is needed")
+        raise InputError(f"{8 * width_bytes}-bit samples; 16-bit is needed")
 
 
 def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
@@ -93,7 +94,7 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
     TIMIT's last label may stop before the last sample, or a few samples after it. The last silence is prolonged or cut
     accordingly. Gaps shorter than a window (25 ms) go to the phone before them (at the start, after them); longer ones
     become h# at either end, and pau between phones.
-    Raises ValueError for unknown phones, labels that are empty, overlap or lie out of the audio.
+    Raises InputError for unknown phones, labels that are empty, overlap or lie out of the audio.
     """
     segments: list[Segment] = []
     lines = [(number, line.split()) for number, line in enumerate(path.read_text("latin-1").splitlines(), 1)]
@@ -102,22 +103,22 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
             continue
         where = f"line {number}"
         if len(words) != 3 or not (words[0].isdecimal() and words[1].isdecimal()):
-            raise ValueError(f"{where} is not 'start end phone': '{' '.join(words)}'")
+            raise InputError(f"{where} is not 'start end phone': '{' '.join(words)}'")
         start, end, phone = int(words[0]), int(words[1]), words[2].lower()
         previous = segments[-1].end_sample if segments else 0
         if phone not in PHONES_61:
-            raise ValueError(f"{where} has the unknown phone '{phone}'")
+            raise InputError(f"{where} has the unknown phone '{phone}'")
         if end <= start:
-            raise ValueError(f"{where}: '{phone}' ends at {end}, not after its start {start}")
+            raise InputError(f"{where}: '{phone}' ends at {end}, not after its start {start}")
         if start < previous:
-            raise ValueError(f"{where}: '{phone}' starts at {start} and overlaps the phone before it, up to {previous}")
+            raise InputError(f"{where}: '{phone}' starts at {start} and overlaps the phone before it, up to {previous}")
         if start >= samples or end > samples + SHIFT_SAMPLES:
-            raise ValueError(f"{where}: '{phone}' from {start} to {end} is out of range, there are {samples} samples")
+            raise InputError(f"{where}: '{phone}' from {start} to {end} is out of range, there are {samples} samples")
         if start > previous:
             start = _fill_gap(segments, previous, start, phone)
         segments.append(Segment(start, min(end, samples), phone))
     if not segments:
-        raise ValueError("no phone in the file")
+        raise InputError("no phone in the file")
     last = segments[-1]
     if samples - last.end_sample < WINDOW_SAMPLES or last.phone == SILENCE:
         segments[-1] = Segment(last.start_sample, samples, last.phone)

@@ -16,6 +16,7 @@ from dse.corpora.content import Content, Problem, examined
 from dse.corpora.timit.audio import read_audio, read_segments
 from dse.corpora.timit.files import HOW_TO_GET, Recording, find_recordings
 from dse.corpora.timit.protocol import split_speakers
+from models.workload import InputError, MissingError
 
 NORMALISATION = (
     "mean log-mel frame of each speaker subtracted, over the utterances loaded; "
@@ -24,9 +25,9 @@ NORMALISATION = (
 
 
 class TimitCorpus:
-    """See `dse.corpora.Corpus`. Damaged utterances raise ValueError, or are left out and counted with `skip_bad`.
+    """See `dse.corpora.Corpus`. Damaged utterances raise InputError, or are left out and counted with `skip_bad`.
 
-    Raises FileNotFoundError where there is no TIMIT at `path`, ValueError for fewer than three speakers.
+    Raises MissingError where there is no TIMIT at `path`, ValueError for fewer than three speakers.
     """
 
     name = "timit"
@@ -34,7 +35,7 @@ class TimitCorpus:
 
     def __init__(self, path: str | None = None, skip_bad: bool = False) -> None:
         if path is None:
-            raise FileNotFoundError(f"the timit corpus needs its folder (--corpus-path); {HOW_TO_GET}")
+            raise MissingError(f"the timit corpus needs its folder (--corpus-path); {HOW_TO_GET}")
         self.root = Path(path)
         self.skip_bad = skip_bad
         self.recordings = find_recordings(self.root)
@@ -60,9 +61,9 @@ class TimitCorpus:
         return self._split.speakers[split]
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
-        """Speaker by speaker, sentences by name. Raises ValueError for damage and for a `per_speaker` below 1."""
+        """Speaker by speaker, sentences by name. Raises InputError for damage and for a `per_speaker` below 1."""
         if per_speaker is not None and per_speaker < 1:
-            raise ValueError(f"per_speaker must be at least 1, not {per_speaker}")
+            raise InputError(f"per_speaker must be at least 1, not {per_speaker}")
         self.fingerprint(split)
         damaged = {problem.name for problem in self.problems(split)}
         by_speaker: dict[str, list[Recording]] = {speaker: [] for speaker in self.speakers(split)}
@@ -74,7 +75,7 @@ class TimitCorpus:
     def fingerprint(self, split: str) -> str:
         """SHA-256 of the names, samples and segments of the sound utterances, in whatever layout they lie.
 
-        Raises ValueError for damage.
+        Raises InputError for damage.
         """
         content = self._content(split)
         content.raise_problems(f"timit {split}", self.skip_bad)
@@ -127,7 +128,7 @@ class TimitCorpus:
         for kind, files in (("audio", recording.audio), ("phone labels (.PHN)", recording.phones)):
             if not files:
                 beside = (recording.audio + recording.phones)[0].relative_to(self.root)
-                raise ValueError(f"{beside}: no {kind} beside it")
+                raise InputError(f"{beside}: no {kind} beside it")
         errors = []
         for audio in recording.audio:
             for phones in recording.phones:
@@ -141,4 +142,4 @@ class TimitCorpus:
                     errors.append(f"{file.relative_to(self.root)}: {what}")
                     continue
                 return Utterance(recording.name, recording.speaker, samples, segments), repaired
-        raise ValueError(errors[0])
+        raise InputError(errors[0])

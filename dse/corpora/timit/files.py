@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.workload import MissingError
+
 HOW_TO_GET = (
     "get TIMIT from the LDC (LDC93S1, https://catalog.ldc.upenn.edu/LDC93S1), or a sample of 16 speakers with "
     "python -c \"import nltk; nltk.download('timit')\" (in ~/nltk_data/corpora/timit)"
@@ -41,10 +43,10 @@ class Recording:
 
 
 def find_recordings(root: Path) -> list[Recording]:
-    """Sorted by speaker and sentence. Raises FileNotFoundError if there is no such folder or no utterance in it."""
+    """Sorted by speaker and sentence. Raises MissingError if there is no such folder or no utterance in it."""
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
-        raise FileNotFoundError(f"no TIMIT: '{root}' {what}; {HOW_TO_GET}")
+        raise MissingError(f"no TIMIT: '{root}' {what}; {HOW_TO_GET}")
     files: dict[tuple[str, str], list[Path]] = {}
     for folder, folders, names in os.walk(root, followlinks=True):
         folders.sort()
@@ -54,7 +56,7 @@ def find_recordings(root: Path) -> list[Recording]:
                 key = ((speaker[2] if speaker else Path(folder).name).upper(), match[1].upper())
                 files.setdefault(key, []).append(Path(folder) / name)
     if not files:
-        raise FileNotFoundError(
+        raise MissingError(
             f"no TIMIT in '{root}': expected TRAIN/DR1/FCJF0/SX37.WAV with SX37.PHN (LDC) or dr1-fcjf0/sx37.wav with "
             f"sx37.phn (NLTK) below it; {HOW_TO_GET}"
         )

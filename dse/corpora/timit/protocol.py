@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dse.corpora.base import SPLITS
+from models.workload import InputError
 
 # Source: Kaldi, egs/timit/s5/conf/dev_spk.list.
 VALIDATION_SPEAKERS = frozenset(
@@ -42,7 +43,7 @@ class SpeakerSplit:
 def split_speakers(part: Mapping[str, str], region: Mapping[str, str]) -> SpeakerSplit:
     """Of each speaker: `part` "train", "test" or "" where unknown, `region` the dialect region or "".
 
-    Raises ValueError for fewer than three speakers.
+    Raises InputError for fewer than three speakers.
     """
     test_part = {speaker for speaker in part if part[speaker] == "test"}
     splits = {
@@ -69,7 +70,7 @@ def leave_speakers_out(speakers: Sequence[str]) -> SpeakerSplit:
     """
     count = len(speakers)
     if count < LEAST_SPEAKERS:
-        raise ValueError(f"TIMIT with {count} speakers cannot be split; at least {LEAST_SPEAKERS} are needed")
+        raise InputError(f"TIMIT with {count} speakers cannot be split; at least {LEAST_SPEAKERS} are needed")
     held_out = max(2, count // 4)
     step = count // held_out
     chosen = [speakers[stretch * step + stretch % step] for stretch in range(held_out)]

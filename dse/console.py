@@ -1,0 +1,119 @@
+"""What the commands share: a parser and errors that answer in one line, settings files, lists as options."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, ParamSpec
+
+from models.workload import InputError, MissingError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+SETTINGS = "--settings"
+P = ParamSpec("P")
+
+
+class Parser(argparse.ArgumentParser):
+    """Answers bad options with one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
+    """Turns what a user can mend, in a command's main function, into one line on stderr and status 2.
+
+    That is InputError, and OSError: what the system says of files, disks and connections. Anything else is a bug, and
+    shows where.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("interrupted; the same command starts or goes on again", file=sys.stderr)
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except (InputError, OSError) as error:
+            print("error: " + " ".join(_text(error).split()), file=sys.stderr)
+            return EXIT_BAD_INPUT
+
+    return wrapped
+
+
+def _text(error: InputError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def from_settings_file(argv: Sequence[str]) -> list[str]:
+    """The arguments, those of a `--settings FILE.toml` first, so that the command line's own win.
+
+    Keys are options without the dashes, values as on the command line; lists are joined by commas, `true` is a flag.
+    Raises InputError naming the file and the key.
+    """
+    finder = Parser(add_help=False, allow_abbrev=False)
+    finder.add_argument(SETTINGS, type=Path)
+    path = finder.parse_known_args(argv)[0].settings
+    if path is None:
+        return list(argv)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingError(f"no settings file at {path}") from None
+    except OSError as error:
+        raise InputError(f"settings file {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"settings file {path} is not TOML: {error}") from error
+    arguments = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            raise InputError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        option = f"--{key.replace('_', '-')}"
+        if value is not False:
+            arguments += [option] if value is True else [f"{option}={text}"]
+    return [*arguments, *argv]
+
+
+def require_folder(folder: Path) -> None:
+    """Raises InputError where `folder` is not there and cannot be made, or not be written to.
+
+    Called before the work whose result goes there.
+    """
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write to the folder {folder}: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write to the folder {folder}: no permission to write in {there}")
+
+
+def require_file(file: Path) -> None:
+    """Raises InputError where `file` cannot be written, before the work that makes it."""
+    if file.is_dir():
+        raise InputError(f"cannot write the file {file}: it is a folder")
+    require_folder(file.parent)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """'error,size' as ('error', 'size')."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def integers(text: str) -> tuple[int, ...]:
+    """'2,4,8' as (2, 4, 8)."""
+    try:
+        return tuple(int(part) for part in names(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a list of whole numbers, as in 2,4,8") from None

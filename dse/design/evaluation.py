@@ -1,0 +1,187 @@
+"""The record of one candidate: what it is, what became of it, and everything that was measured."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import struct
+import traceback
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from dse.design.space import Genome
+from models.workload import Configuration, InputError
+
+Status = Literal["ok", "infeasible", "failed"]
+QUARTERS = 4
+
+
+@dataclass(frozen=True)
+class UtteranceErrors:
+    """Edit errors of each utterance of a split, in the split's order; reference phones beside them."""
+
+    substitutions: tuple[int, ...]
+    deletions: tuple[int, ...]
+    insertions: tuple[int, ...]
+    reference_phones: tuple[int, ...]
+
+    @property
+    def errors(self) -> tuple[int, ...]:
+        """All three kinds together."""
+        return tuple(map(sum, zip(self.substitutions, self.deletions, self.insertions, strict=True)))
+
+    @property
+    def percent(self) -> float:
+        """PER of the whole split."""
+        return 100.0 * float(sum(self.errors)) / float(sum(self.reference_phones))
+
+    @property
+    def quarters_percent(self) -> tuple[float, ...]:
+        """PER of four disjoint quarters: utterance u is in quarter u mod 4, so each has all speakers.
+
+        A quarter without a reference phone, as of fewer than four utterances, is left out.
+        Source: Rezk et al., MOHAQ, who take the largest of four as a candidate's error.
+        """
+        errors = self.errors
+        quarters = ((sum(errors[q::QUARTERS]), sum(self.reference_phones[q::QUARTERS])) for q in range(QUARTERS))
+        return tuple(100.0 * float(wrong) / float(phones) for wrong, phones in quarters if phones)
+
+    def to_text(self) -> str:
+        """Compact: the four counts of all utterances, unsigned 32-bit little-endian, deflated, in base 64."""
+        numbers = (*self.substitutions, *self.deletions, *self.insertions, *self.reference_phones)
+        return base64.b64encode(zlib.compress(struct.pack(f"<{len(numbers)}I", *numbers), 9)).decode("ascii")
+
+    @classmethod
+    def from_text(cls, text: str) -> UtteranceErrors:
+        """The inverse of `to_text`. Raises InputError."""
+        try:
+            data = zlib.decompress(base64.b64decode(text, validate=True))
+            utterances, rest = divmod(len(data), 16)
+            if rest:
+                raise ValueError(f"{len(data)} bytes are not four counts an utterance")
+        except (binascii.Error, zlib.error, ValueError, TypeError) as error:
+            raise InputError(f"errors per utterance cannot be read: {error}") from error
+        numbers = struct.unpack(f"<{4 * utterances}I", data)
+        return cls(*(tuple(numbers[k * utterances : (k + 1) * utterances]) for k in range(4)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything known of one candidate.
+
+    `metrics` holds every known metric, whatever the objectives; an infeasible candidate that was never run has only
+    those that need no inference, a failed one at most those. `computed` is the computed fraction of each matvec.
+    `violation` sums the gaps to the limits, each as a share of its bound: 0 if all are kept. `extra` is what a record
+    of a later version holds besides.
+    """
+
+    genome: Genome
+    configuration: Configuration
+    status: Status
+    reasons: tuple[str, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+    computed: dict[str, float] = field(default_factory=dict)
+    violation: float = 0.0
+    seconds: float = 0.0
+    errors: UtteranceErrors | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def measured(self) -> bool:
+        """Whether an inference was spent, and came back."""
+        return bool(self.computed)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.extra,
+            "genome": list(self.genome),
+            "configuration": self.configuration.to_json(),
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "metrics": self.metrics,
+            "computed": self.computed,
+            "violation": self.violation,
+            "seconds": self.seconds,
+            **({} if self.errors is None else {"utterance_errors": self.errors.to_text()}),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
+        """What a record lacks has its default, what it holds besides is kept. Raises InputError naming the field."""
+        for name in ("genome", "configuration", "status"):
+            if name not in data:
+                raise InputError(f"an evaluation's record lacks its {name}")
+        if data["status"] not in get_args(Status):
+            raise InputError(f"an evaluation's status is {data['status']!r}, none of {', '.join(get_args(Status))}")
+        known = {**dict.fromkeys(RECORD_FIELDS), **data}
+        text = known["utterance_errors"]
+        return cls(
+            genome=_genome(known["genome"]),
+            configuration=_configuration(known["configuration"]),
+            status=known["status"],
+            reasons=tuple(map(str, _list("reasons", known["reasons"] or []))),
+            metrics=_numbers("metrics", known["metrics"] or {}),
+            computed=_numbers("computed", known["computed"] or {}),
+            violation=_number("violation", known["violation"] or 0.0),
+            seconds=_number("seconds", known["seconds"] or 0.0),
+            errors=None if text is None else UtteranceErrors.from_text(text),
+            extra={name: value for name, value in data.items() if name not in RECORD_FIELDS},
+        )
+
+
+RECORD_FIELDS = (
+    "genome", "configuration", "status", "reasons", "metrics", "computed", "violation", "seconds", "utterance_errors",
+)  # fmt: skip
+
+
+def failed(
+    configuration: Configuration, reason: str, genome: Genome = (), metrics: Mapping[str, float] | None = None
+) -> Evaluation:
+    return Evaluation(genome, configuration, "failed", reasons=(reason,), metrics=dict(metrics or {}))
+
+
+def first_line(error: BaseException) -> str:
+    """Of an error's text, or its kind where it has none."""
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def what_and_where(error: BaseException) -> str:
+    """'RuntimeError: it broke (engine.py:83)', the innermost line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def _genome(value: Any) -> Genome:
+    choices = _list("genome", value)
+    if not all(type(choice) is int and choice >= 0 for choice in choices):
+        raise InputError(f"an evaluation's genome is {value!r}, not a list of choices")
+    return tuple(choices)
+
+
+def _configuration(value: Any) -> Configuration:
+    if not isinstance(value, Mapping) or not all(isinstance(fields, Mapping) for fields in value.values()):
+        raise InputError(f"an evaluation's configuration is {value!r}, not one setting a matvec")
+    return Configuration.from_json(value)
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise InputError(f"an evaluation's {name} is {value!r}, not a list")
+    return list(value)
+
+
+def _numbers(name: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"an evaluation's {name} is {value!r}, not numbers by name")
+    return {str(key): _number(f"{name}.{key}", number) for key, number in value.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"an evaluation's {name} is {value!r}, not a finite number")
+    return value

@@ -1,0 +1,1 @@
+"""One candidate: a configuration in, an Evaluation out."""

@@ -1,0 +1,88 @@
+"""One candidate's inference: checkpoint, split and configuration in, phone errors and computed fractions out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from dse.corpora.base import Corpus
+from dse.corpora.load import load_split
+from dse.corpora.split import Split
+from dse.design.evaluation import UtteranceErrors
+from dse.evaluator.batches import batches, frames_at_once, mean
+from dse.evaluator.calibrate import calibration_of
+from dse.evaluator.measurement import Measurement
+from dse.evaluator.proof import require_same
+from dse.phones.decode import Decoder, errors_of
+from dse.phones.senones import phone_state_scores
+from models.checkpoint import Checkpoint, load
+from models.devices import CPU, require_gpu
+from models.quantization.calibration import Calibration
+from models.registry import build_engine
+from models.workload import Configuration, InputError
+
+
+class NetworkMeasurer:
+    """One network's engine and one split's features; `measure` is a pure function of the configuration."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        calibration: Calibration,
+        corpus: Corpus,
+        split: Split,
+        device: str = CPU,
+        cache_mib: int = 0,
+    ) -> None:
+        """Raises InputError where `device` does not give the CPU's integers."""
+        self.workload = checkpoint.spec.workload()
+        self.batch_frames = frames_at_once(self.workload)
+        self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
+        self.engine = build_engine(checkpoint.spec, checkpoint.weights, calibration, device)
+        if device != CPU:
+            from models.gpu.batch import FRAMES_PER_BATCH
+
+            # many utterances a step are what a GPU is quick at, and its memory is what bounds them
+            self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
+            compiled = build_engine(checkpoint.spec, checkpoint.weights, calibration)
+            require_same(self.engine, compiled, split, self.workload, device)
+        else:
+            self.engine.prefixes.limit_bytes = cache_mib * 2**20
+        self.corpus, self.split = corpus, split
+
+    def measure(self, configuration: Configuration) -> Measurement:
+        """Raises ValueError where the configuration does not fit the network or its outputs are not finite."""
+        start, split = time.perf_counter(), self.split
+        decoded, computed = [], []
+        for batch in batches(split.lengths, self.batch_frames):
+            bounds = split.offsets[batch.start : batch.stop + 1]
+            features = split.features[bounds[0] : bounds[-1]]
+            name = batch.start, len(split)
+            logits, fractions = self.engine.run(features, bounds - bounds[0], configuration, name)
+            scores = phone_state_scores(self.corpus, logits)
+            decoded.append(self.decoder.decode(scores, split.lengths[batch]))
+            computed.append((len(features), fractions))
+        phones, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
+        found = errors_of(phones, counts, split.segment_phones, split.segment_counts)
+        errors = UtteranceErrors(
+            *(
+                tuple(kind.tolist())
+                for kind in (found.substitutions, found.deletions, found.insertions, found.reference_phones)
+            )
+        )
+        return Measurement(errors, mean(computed, self.workload), time.perf_counter() - start)
+
+
+def open_measurer(path: Path, corpus: Corpus, split: str, device: str = CPU, cache_mib: int = 0) -> NetworkMeasurer:
+    """Load the checkpoint at `path`, calibrate it on training data and hold `split` of the corpus.
+
+    Raises InputError, in one line, for anything missing or damaged.
+    """
+    require_gpu(device)
+    checkpoint = load(path)
+    if not checkpoint.decoder:
+        raise InputError(f"checkpoint {path} holds no decoder; import it again with --corpus")
+    calibration = calibration_of(checkpoint, corpus)
+    return NetworkMeasurer(checkpoint, calibration, corpus, load_split(corpus, split), device, cache_mib)

@@ -1,0 +1,115 @@
+"""Platforms in a study: their rules and prices for a configuration, and what they leave of the search space.
+
+Metrics of a platform carry its name in front: "silago.speedup", "silago.energy_pj_per_frame".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from dse.design.limits import Violation
+from dse.design.objective import PLATFORM_OBJECTIVES, Objective
+from models.workload import Configuration, InputError, Workload, size_mib
+from platforms import Platform, open_platform
+
+CHIP_FILE = ".toml"
+DIGEST_LENGTH = 16
+
+
+def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
+    """Platform specs from texts that may each hold several, separated by commas.
+
+    'silago,bitfusion:level=ideal,batch=16' holds two: name=value goes on with the parameters before it.
+    """
+    specs: list[str] = []
+    for text in texts:
+        for position, part in enumerate(piece.strip() for piece in text.split(",")):
+            if position and specs and ":" in specs[-1] and "=" in part and ":" not in part:
+                specs[-1] += f",{part}"
+            elif part:
+                specs.append(part)
+    return tuple(specs)
+
+
+def name_of(spec: str) -> str:
+    """What a platform's metrics are named after: its name without parameters, or that of the chip's file."""
+    return Path(spec).stem if spec.endswith(CHIP_FILE) else spec.partition(":")[0]
+
+
+def open_platforms(specs: Sequence[str]) -> dict[str, Platform]:
+    """The platforms by name. Raises InputError on a bad spec, or on a name given twice."""
+    found: dict[str, Platform] = {}
+    for spec in specs:
+        name = name_of(spec)
+        if name in found:
+            raise InputError(
+                f"platform '{name}' is given more than once; its metrics would share a name. Search for one variant, "
+                "then price the study for another with dse.front"
+            )
+        found[name] = open_platform(spec)
+    return found
+
+
+def identity(specs: Sequence[str]) -> dict[str, str]:
+    """What a study keeps of its platforms, by name: the spec; of a chip's file the content's hash."""
+    return {name_of(spec): _content_hash(spec) if spec.endswith(CHIP_FILE) else spec for spec in specs}
+
+
+def common_bits(platforms: Mapping[str, Platform]) -> Collection[tuple[int, int]] | None:
+    """The (weight bits, activation bits) that every platform runs; None, for any, without platforms."""
+    supported = [set(platform.supported_bits) for platform in platforms.values()]
+    return set.intersection(*supported) if supported else None
+
+
+def broken_rules(
+    platforms: Mapping[str, Platform], workload: Workload, configuration: Configuration
+) -> tuple[Violation, ...]:
+    """What the platforms cannot run, in their words.
+
+    The gaps of one platform add up to the share of the matvecs whose widths it lacks, and the size beyond its memory
+    as a share of that; to 1 for a rule of its own.
+    """
+    found = []
+    for name, platform in platforms.items():
+        if reasons := platform.check(workload, configuration):
+            unsupported = [s for _, s in configuration if s.operand_bits not in platform.supported_bits]
+            gap = len(unsupported) / len(workload.matvecs)
+            if platform.memory_limit_mib is not None:
+                gap += max(0.0, size_mib(workload, configuration) / platform.memory_limit_mib - 1.0)
+            found += [Violation(f"{name}: {reason}", (gap or 1.0) / len(reasons)) for reason in reasons]
+    return tuple(found)
+
+
+def price(
+    platforms: Mapping[str, Platform],
+    workload: Workload,
+    configuration: Configuration,
+    computed: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Every metric that the platforms give; all columns are computed without `computed`."""
+    metrics: dict[str, float] = {}
+    for name, platform in platforms.items():
+        estimate = platform.estimate(workload, configuration, computed)
+        numbers = {**vars(estimate), **estimate.metrics}
+        metrics |= {f"{name}.{metric}": v for metric, v in numbers.items() if isinstance(v, int | float)}
+    return metrics
+
+
+def without_inference(platforms: Mapping[str, Platform]) -> dict[str, Platform]:
+    """Those whose price does not depend on what an inference would tell."""
+    return {name: platform for name, platform in platforms.items() if not platform.exploits_computed}
+
+
+def require(objectives: Iterable[Objective], known: Mapping[str, float]) -> None:
+    """Raises InputError on an objective of a platform that does not give it, listing what the platform gives."""
+    for objective in objectives:
+        platform, _, short = objective.name.rpartition(".")
+        if platform and objective.metric not in known:
+            given = [name for name, o in PLATFORM_OBJECTIVES.items() if f"{platform}.{o.metric}" in known]
+            raise InputError(f"objective '{objective.name}': {platform} gives no {short}; it gives {', '.join(given)}")
+
+
+def _content_hash(path: str) -> str:
+    return f"sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:DIGEST_LENGTH]}"

@@ -1,0 +1,1 @@
+"""A search: settings in, study out."""

@@ -1,0 +1,93 @@
+"""A search worked out before anything runs: genes, objectives, limits, platforms, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dse.design.genes import DEFAULT_DELTA, search_space
+from dse.design.limits import Limit, parse_limits, with_default
+from dse.design.objective import Objective, full_objective, objectives_named
+from dse.design.space import SearchSpace
+from dse.evaluator.measurement import Task
+from dse.evaluator.pricing import common_bits, open_platforms, price, require
+from dse.evaluator.pricing import identity as platform_identity
+from dse.exploration.settings import SearchSettings
+from dse.searchers import searcher_named
+from models.devices import require_gpu
+from models.workload import Workload
+from platforms import Platform
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search worked out without running anything: no inference, no torch."""
+
+    settings: SearchSettings
+    workload: Workload
+    space: SearchSpace
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...]
+    platforms: dict[str, Platform]
+    identity: dict[str, Any]
+
+    @property
+    def study(self) -> str:
+        """The given name, or one that the identity settles."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+        return self.settings.study or f"{self.task.model}-{self.task.preset}-{digest[:8]}"
+
+    @property
+    def task(self) -> Task:
+        return self.settings.task
+
+
+def make_plan(settings: SearchSettings) -> Plan:
+    """Raises InputError on whatever is wrong with the settings, the checkpoint or the corpus."""
+    task = settings.task
+    if settings.cluster is None:  # else it is the cluster's workers that need the device
+        require_gpu(task.device)
+    platforms = open_platforms(settings.platforms)
+    objectives = objectives_named(settings.objectives, platforms)
+    limits = parse_limits(with_default(settings.limits), platforms)
+    searcher_named(settings.searcher)
+    workload = task.workload
+    delta = settings.delta
+    if delta is None:
+        wanted = [*objectives, *(full_objective(limit.objective) for limit in limits)]
+        delta = DEFAULT_DELTA if _gain_from_delta(wanted, platforms) else (0,)
+    space = search_space(
+        workload,
+        settings.weight_bits,
+        settings.activation_bits,
+        delta,
+        settings.skip,
+        pairs=common_bits(platforms),
+    )
+    limited = [full_objective(limit.objective) for limit in limits]
+    require([*objectives, *limited], price(platforms, workload, space.base))
+    identity = {
+        "model": task.model,
+        "preset": task.preset,
+        "corpus": task.corpus,
+        "content": task.fingerprint,
+        "objectives": [objective.name for objective in objectives],
+        "limits": [str(limit) for limit in limits],
+        "searcher": settings.searcher,
+        "seed": settings.seed,
+        "population": settings.population,
+        "genes": {gene.name: list(gene.choices) for gene in space.genes},
+        "always skipped": [name for name, setting in space.base if setting.skip],
+    }
+    if platforms:
+        identity["platforms"] = platform_identity(settings.platforms)
+    return Plan(settings, workload, space, objectives, limits, platforms, identity)
+
+
+def _gain_from_delta(objectives: Iterable[Objective], platforms: Mapping[str, Platform]) -> bool:
+    """Whether one of them can gain from eliminated operations; if none does, thresholds only add error."""
+    exploiting = {name for name, platform in platforms.items() if platform.exploits_computed}
+    return any(o.gains_from_delta or o.name.rpartition(".")[0] in exploiting for o in objectives)

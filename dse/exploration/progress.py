@@ -1,0 +1,43 @@
+"""The live line of a running search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tqdm import tqdm
+
+from dse.design.evaluation import Evaluation
+from dse.design.objective import Objective, values
+from dse.design.pareto import front
+
+BAR = "{desc}: {percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_per_minute}/min{postfix}]"
+
+
+class Progress(tqdm):
+    """Evaluations done, rate, time left, size of the front and the best first objective; quiet off a terminal."""
+
+    def __init__(self, total: int, objectives: Sequence[Objective]) -> None:
+        self._objectives = objectives
+        self._front: list[Evaluation] = []
+        super().__init__(total=total, desc="search", bar_format=BAR, disable=None, smoothing=0)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        numbers = super().format_dict
+        made = numbers["n"] - numbers["initial"]
+        rate = f"{60 * made / numbers['elapsed']:.1f}" if made and numbers["elapsed"] else "?"
+        return {**numbers, "rate_per_minute": rate}
+
+    def count(self, evaluation: Evaluation, stored: bool = False) -> None:
+        """One more evaluation. Stored ones cost no time and stay out of the rate."""
+        if self.disable:
+            return
+        self._front = front([*self._front, evaluation], self._objectives)
+        if stored:
+            self.initial += 1
+        if self._front:
+            first = self._objectives[0]
+            best = values([first], self._front[0].metrics)[0]
+            self.set_postfix_str(f"front {len(self._front)}, best {first.name} {best:.4g} {first.unit}", refresh=False)
+        self.update()

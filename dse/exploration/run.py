@@ -1,0 +1,151 @@
+"""The loop of a search: ask, evaluate, store, tell.
+
+Running it again with the same settings continues where it stopped: the seed replays the search, and what is stored is
+not evaluated again. What failed is: a success takes the failure's place, and the search goes on from it anew; what was
+bred from the failure stays as it was judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dse.design.evaluation import Evaluation
+from dse.design.limits import Limit, resolve
+from dse.design.objective import Objective, minimised
+from dse.design.space import Genome
+from dse.evaluator.evaluate import judge
+from dse.evaluator.pricing import broken_rules
+from dse.exploration.plan import Plan, make_plan
+from dse.exploration.progress import Progress
+from dse.exploration.settings import SearchSettings
+from dse.exploration.worker import Job, Worker
+from dse.exploration.workers import Workers, open_workers
+from dse.searchers import Outcome, searcher_named
+from dse.study.result import Study
+from models.workload import Configuration, InputError, Workload
+
+if TYPE_CHECKING:
+    from dse.study.store import Store
+
+OFFSPRING_FRACTION = 0.25  # of the population, per generation; Source: Rezk et al., MOHAQ: 10 of 40
+
+
+def run_search(settings: SearchSettings) -> Study:
+    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated.
+
+    Every evaluation is stored as soon as it is done. The study holds all that was stored, also of longer runs.
+    Raises InputError, or StoreError where the storage fails; KeyboardInterrupt passes through and loses only the
+    evaluations under way.
+    """
+    return run_plan(make_plan(settings))
+
+
+def run_plan(plan: Plan) -> Study:
+    """`run_search` on settings worked out before."""
+    from dse.study.store import open_study
+
+    settings = plan.settings
+    store = open_study(settings.storage, plan.study, plan.identity, plan.objectives)
+    store.set_task(plan.task.record())
+    if store.workload is None:
+        store.set_workload(plan.workload)
+    with (
+        _open_workers(plan) as workers,
+        Progress(settings.evaluations, plan.objectives) as progress,
+    ):
+        baseline = store.baseline or _measure_baseline(plan, store, workers)
+        limits = resolve(plan.limits, baseline.metrics)
+        searcher = searcher_named(settings.searcher)(
+            plan.space,
+            objectives=len(plan.objectives),
+            seed=settings.seed,
+            population=settings.population,
+            start=_runnable(plan.space.uniform(), plan),
+        )
+        known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
+        failed_before = store.evaluations.keys() - known.keys()
+        asked: list[Genome] = []
+        wanted = settings.population
+        while len(asked) < settings.evaluations and (genomes := searcher.ask(wanted)):
+            # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
+            genomes = genomes[: settings.evaluations - len(asked)]
+            new = [genome for genome in genomes if genome not in known]
+            for genome in genomes:
+                if genome in known:
+                    progress.count(known[genome], stored=True)
+            for evaluation in _evaluate(new, plan, baseline, limits, workers):
+                store.add(evaluation, plan.space)
+                progress.count(evaluation)
+            asked += genomes
+            searcher.tell([_outcome(store.evaluations[genome], plan.objectives) for genome in genomes])
+            wanted = max(1, round(settings.population * OFFSPRING_FRACTION))
+    in_order = dict.fromkeys((*asked, *store.evaluations))
+    return Study(
+        name=plan.study,
+        identity=store.identity,
+        objectives=plan.objectives,
+        baseline=baseline,
+        evaluations=tuple(store.evaluations[genome] for genome in in_order),
+        exhausted=len(asked) < settings.evaluations,
+        workload=plan.workload,
+        retried=tuple(store.evaluations[genome] for genome in asked if genome in failed_before),
+        task=store.task,
+        storage=settings.storage,
+    )
+
+
+def _open_workers(plan: Plan) -> Workers:
+    settings = plan.settings
+    if settings.cluster is None:
+        return open_workers(settings.processes, Worker(plan.task, settings.platforms))
+    from dse.exploration.cluster import Cluster, SameContent
+
+    task = SameContent(plan.task, tuple(plan.identity["content"].items()))
+    return Cluster(settings.cluster, Worker(task, settings.platforms))
+
+
+def _runnable(genomes: Sequence[Genome], plan: Plan) -> list[Genome]:
+    return [g for g in genomes if not broken_rules(plan.platforms, plan.workload, plan.space.decode(g))]
+
+
+def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
+    """16 bit everywhere, whether the space holds it or not, and whatever limits and platforms' rules say."""
+    (baseline,) = workers.evaluate([Job((), plan.space.base, ruled=False)])
+    if baseline.status == "failed":
+        raise InputError(f"the 16-bit baseline cannot be measured: {baseline.reasons[0]}")
+    store.set_baseline(baseline)
+    return baseline
+
+
+def _evaluate(
+    genomes: Sequence[Genome], plan: Plan, baseline: Evaluation, limits: tuple[Limit, ...], workers: Workers
+) -> Iterator[Evaluation]:
+    """In the order they finish. The baseline's own genome needs no second run."""
+    jobs = []
+    for genome in genomes:
+        configuration = plan.space.decode(genome)
+        if configuration == baseline.configuration:
+            broken = broken_rules(plan.platforms, plan.workload, configuration)
+            yield judge(replace(baseline, genome=genome), limits, broken)
+        else:
+            jobs.append(Job(genome, configuration, limits))
+    # The longest first, so that workers end a generation together.
+    yield from workers.evaluate(sorted(jobs, key=lambda job: -_products(plan.workload, job.configuration)))
+
+
+def _products(workload: Workload, configuration: Configuration) -> int:
+    """8-bit products per frame; a 16-bit operand is multiplied as two of 8 bits."""
+    return sum(
+        matvec.macs_per_frame * math.prod(2 if bits > 8 else 1 for bits in configuration[matvec.name].operand_bits)
+        for matvec in workload
+    )
+
+
+def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:
+    if evaluation.status == "failed":
+        return Outcome(evaluation.genome, None, math.inf)
+    values = minimised(objectives, evaluation.metrics) if evaluation.measured else None
+    return Outcome(evaluation.genome, values, evaluation.violation)

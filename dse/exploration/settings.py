@@ -1,0 +1,72 @@
+"""What to search, and how."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from dse.design.genes import DEFAULT_BITS, SKIP_FIRST
+from dse.evaluator.measurement import Task
+from dse.evaluator.task import NetworkTask
+from dse.study.storage import DEFAULT_STORAGE
+from models.devices import CPU
+from models.workload import InputError
+
+SMALLEST_POPULATION = 4
+AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What to search. What follows `skip`, and the number of evaluations, is not part of the study's identity.
+
+    `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". A limit of
+    error=+10 is added unless an error is limited or the limit is "none". Raises InputError on numbers out of range.
+    """
+
+    task: Task = field(default_factory=NetworkTask)
+    objectives: tuple[str, ...] = ("error", "size")
+    limits: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    evaluations: int = 300
+    seed: int = 1
+    population: int = 40
+    searcher: str = "surrogate"
+    weight_bits: tuple[int, ...] = DEFAULT_BITS
+    activation_bits: tuple[int, ...] = DEFAULT_BITS
+    delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
+    skip: tuple[str, ...] = (SKIP_FIRST,)
+    workers: int | None = None  # None: one a core, one alone on a GPU
+    cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
+    storage: str = DEFAULT_STORAGE
+    study: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in AT_LEAST.items():
+            if (value := getattr(self, name)) is not None and value < least:
+                raise InputError(f"{name} {value} is too small; it is at least {least}")
+
+    @classmethod
+    def of(cls, kind: Callable[..., Task] = NetworkTask, **given: Any) -> SearchSettings:
+        """From the names of settings and of the task's own, side by side. Raises InputError on an unknown name."""
+        own, its = ({item.name for item in fields(kind)} for kind in (cls, NetworkTask))
+        for name in given:
+            if name not in own | its:
+                raise InputError(f"no setting '{name}'; there are {', '.join(sorted((own | its) - {'task'}))}")
+        settings = {name: _plain(value) for name, value in given.items() if name in own}
+        if described := {name: value for name, value in given.items() if name in its}:
+            settings["task"] = kind(**described)
+        return cls(**{"task": kind(), **settings})
+
+    @property
+    def processes(self) -> int:
+        """How many evaluate at once."""
+        alone = self.task.device != CPU  # more of them share one GPU's memory, so only where asked for
+        return self.workers or (1 if alone else os.cpu_count() or 1)
+
+
+def _plain(value: Any) -> Any:
+    """Lists as tuples."""
+    return tuple(value) if isinstance(value, list) else value

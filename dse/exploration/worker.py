@@ -1,0 +1,68 @@
+"""What one process evaluates with: a measurer and platforms, opened at its first job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from dse.design.evaluation import Evaluation
+from dse.design.limits import Limit
+from dse.design.space import Genome
+from dse.evaluator.evaluate import evaluate
+from dse.evaluator.measurement import Measurer, Openable
+from dse.evaluator.pricing import open_platforms
+from models.workload import Configuration
+from platforms import Platform
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation to make; picklable. Limits are absolute; `ruled` off is for the baseline, see `evaluate`."""
+
+    genome: Genome
+    configuration: Configuration
+    limits: tuple[Limit, ...] = ()
+    ruled: bool = True
+
+
+@dataclass
+class Worker:
+    """A task and platforms as specs; picklable, and opened by whatever process it is used in."""
+
+    task: Openable
+    platforms: tuple[str, ...] = ()
+    _opened: tuple[Measurer, dict[str, Platform]] | None = field(default=None, compare=False, repr=False)
+
+    def open(self) -> tuple[Measurer, dict[str, Platform]]:
+        if self._opened is None:
+            self._opened = self.task.open(), open_platforms(self.platforms)
+        return self._opened
+
+    def close(self) -> None:
+        self._opened = None
+
+    def evaluate(self, job: Job) -> Evaluation:
+        measurer, platforms = self.open()
+        return evaluate(job.configuration, measurer, job.limits, job.genome, platforms, job.ruled)
+
+    def __getstate__(self) -> tuple[Openable, tuple[str, ...]]:
+        return self.task, self.platforms
+
+    def __setstate__(self, state: tuple[Openable, tuple[str, ...]]) -> None:
+        self.task, self.platforms = state
+        self._opened = None
+
+
+_here: Worker | None = None  # of this process, if it is one that works for another
+
+
+def open_here(worker: Worker) -> Worker:
+    """This process' own worker, which stays open from job to job as long as task and platforms are the same."""
+    global _here
+    if _here != worker:
+        _here = worker
+    _here.open()
+    return _here
+
+
+def evaluate_here(worker: Worker, job: Job) -> Evaluation:
+    return open_here(worker).evaluate(job)

@@ -1,0 +1,65 @@
+"""A study's front as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dse.design.evaluation import Evaluation
+from dse.reports.plots import write_html, write_png
+from dse.reports.table import summary, table
+from dse.study.result import Study
+
+SCORING = (
+    "phone error rate on 39 phones; silence kept and scored as a phone, adjacent silences merged; features are log-mel "
+    "with the speaker's mean subtracted, standardised by the checkpoint's mean and deviation"
+)
+
+
+def publish(study: Study, folder: Path) -> None:
+    """Print the front and write its files."""
+    print(summary(study))
+    print()
+    print(table(study))
+    print()
+    for path in write_files(study, folder):
+        print(path)
+
+
+def write_files(study: Study, folder: Path) -> list[Path]:
+    """front.csv, front.json, front.html and front.png in `folder`, which is made as needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    writers = {"front.csv": write_csv, "front.json": write_json, "front.html": write_html, "front.png": write_png}
+    paths = []
+    for name, write in writers.items():
+        write(study, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def write_csv(study: Study, path: Path) -> None:
+    """One row per point of the front: its metrics, then each matvec's setting."""
+    study.front.frame().to_csv(path, lineterminator="\r\n", encoding="utf-8")
+
+
+def write_json(study: Study, path: Path) -> None:
+    """The front in full: settings of the study, baseline, and every point with configuration and metrics."""
+    record = {
+        "study": study.name,
+        "identity": study.identity,
+        "scoring": SCORING,
+        "repriced": study.repriced,
+        "objectives": [
+            {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction} for o in study.objectives
+        ],
+        "evaluations": len(study.evaluations),
+        "baseline": _point(study.baseline),
+        "front": [{"number": number, **_point(point)} for number, point in enumerate(study.front, start=1)],
+    }
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _point(evaluation: Evaluation) -> dict[str, Any]:
+    record = evaluation.to_json()
+    return {key: record[key] for key in ("metrics", "configuration", "computed", "genome")}

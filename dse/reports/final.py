@@ -1,0 +1,47 @@
+"""The final report: a front's points on the test split, which no search touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
+
+from dse.design.evaluation import Evaluation
+from dse.design.objective import TEST_ERROR
+from dse.evaluator.measurement import Task
+from dse.evaluator.task import NetworkTask, recorded_task
+from dse.study.result import Study
+from dse.study.store import differences
+from models.workload import InputError
+
+NOTHING_SKIPPED = str({"train": 0, "validation": 0, "test": 0})
+
+
+def task_of(study: Study, kind: Callable[..., Task] = NetworkTask, **changes: Any) -> Task:
+    """What measured the study, with what is given in `changes` in place of what was recorded.
+
+    Studies of format 1 recorded no paths. Raises InputError where that is not what the study was searched on.
+    """
+    identity = study.identity
+    skip_bad = identity["content"].get("skipped", "") not in ("", NOTHING_SKIPPED)
+    names = {name: identity[name] for name in ("model", "preset", "corpus")} | {"skip_bad": skip_bad}
+    task = recorded_task({**names, **(study.task or {})}, kind, **changes)
+    if different := differences(identity["content"], task.fingerprint):
+        raise InputError(f"study '{study.name}' ran on another checkpoint or corpus: {'; '.join(different)}")
+    return task
+
+
+def with_test_error(study: Study, task: Task) -> Study:
+    """The study with `test_error_percent` among the metrics of its baseline and its front's points."""
+    measurer = task.open("test")
+
+    def tested(evaluation: Evaluation) -> Evaluation:
+        percent = measurer.measure(evaluation.configuration).error_percent
+        return replace(evaluation, metrics={**evaluation.metrics, TEST_ERROR.metric: percent})
+
+    points = tqdm(study.front, desc="test split", unit="point", disable=None, leave=False)
+    by_genome = {evaluation.genome: tested(evaluation) for evaluation in points}
+    evaluations = tuple(by_genome.get(evaluation.genome, evaluation) for evaluation in study.evaluations)
+    return replace(study, baseline=tested(study.baseline), evaluations=evaluations)

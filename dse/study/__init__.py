@@ -1,0 +1,1 @@
+"""What a search left behind, and questions to it."""

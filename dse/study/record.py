@@ -1,0 +1,103 @@
+"""How a study is written down: trials and attributes of an Optuna study, in a format that has a version.
+
+Parameters are readable values (bits, thresholds), trial values are the objectives as people read them, everything else
+is in the trial's user attributes. An ok evaluation is COMPLETE; an infeasible one is COMPLETE with a broken constraint
+if it was measured, PRUNED if no inference was spent; a failed one is FAIL, and stays beside the success of a later try.
+So `best_trials` and optuna-dashboard agree with our front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
+from dse.design.objective import MAX4, Objective, values
+from dse.design.space import SearchSpace
+from models.workload import InputError, MatVec, Workload
+
+# 1: the identity stood under "settings"; candidates could be screened; the error could be that of the worst quarter.
+# 2: identity, the task that makes it again, errors of every utterance, the worst quarter as a metric.
+FORMAT = 2
+WITHOUT_INFERENCE = ("size_mib", "compression")
+
+
+def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Objective]) -> FrozenTrial:
+    state = TrialState.COMPLETE
+    if evaluation.status == "failed":
+        state = TrialState.FAIL
+    elif not evaluation.measured:
+        state = TrialState.PRUNED
+    record = evaluation.to_json()
+    metrics = record.pop("metrics")
+    distributions: dict[str, BaseDistribution] = {
+        gene.name: CategoricalDistribution(gene.choices) for gene in space.genes
+    }
+    return create_trial(
+        state=state,
+        params=space.values(evaluation.genome),
+        distributions=distributions,
+        values=list(values(objectives, evaluation.metrics)) if state == TrialState.COMPLETE else None,
+        user_attrs=record | metrics,
+        system_attrs={} if evaluation.status == "failed" else {"constraints": [evaluation.violation]},
+    )
+
+
+def from_trial(trial: FrozenTrial, worst_quarter: bool = False) -> Evaluation:
+    """See `from_record`. Numbers beside the record's own fields are metrics."""
+    attributes = trial.user_attrs
+    metrics = {n: value for n, value in attributes.items() if n not in RECORD_FIELDS and type(value) in (int, float)}
+    record = {name: value for name, value in attributes.items() if name not in metrics}
+    return from_record({**record, "metrics": metrics}, worst_quarter)
+
+
+def from_record(record: Mapping[str, Any], worst_quarter: bool = False) -> Evaluation:
+    """An evaluation as any format wrote it. Raises InputError naming what cannot be read.
+
+    `worst_quarter`: the study is of format 1, and what it calls the error is that of the worst quarter.
+    """
+    record = dict(record)
+    if record.get("status") == "screened":  # it was run on a sample of the split, which says nothing of the whole
+        known = {name: record["metrics"][name] for name in WITHOUT_INFERENCE if name in record.get("metrics", {})}
+        record |= {"status": "infeasible", "computed": {}, "metrics": known}
+    evaluation = Evaluation.from_json(record)
+    metrics = evaluation.metrics
+    quarters = [metrics[name] for q in range(QUARTERS) if (name := f"error_quarter_{q}_percent") in metrics]
+    if quarters and MAX4.metric not in metrics:
+        metrics[MAX4.metric] = max(quarters)
+        if worst_quarter:
+            errors = metrics["substitutions"] + metrics["deletions"] + metrics["insertions"]
+            metrics["error_percent"] = 100.0 * errors / metrics["reference_phones"]
+    return evaluation
+
+
+def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A study's identity as the present format has it, and whether its error is that of the worst quarter.
+
+    Raises InputError where a later version wrote it, KeyError where there is none.
+    """
+    version = attributes.get("format", 1)
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        raise InputError(f"its record has format {version}, this version reads up to {FORMAT}; install a newer one")
+    identity = attributes["identity"] if "identity" in attributes else attributes["settings"]
+    if not isinstance(identity, dict) or not isinstance(identity.get("objectives"), list):
+        raise InputError("its identity cannot be read: it names no objectives")
+    identity = dict(identity)
+    worst_quarter = identity.pop("error", "whole") == MAX4.name
+    identity.pop("screening", None)
+    if worst_quarter:
+        identity["objectives"] = [MAX4.name if name == "error" else name for name in identity["objectives"]]
+        limits = (limit.partition("=") for limit in identity["limits"])
+        identity["limits"] = ["".join((MAX4.name if name == "error" else name, *rest)) for name, *rest in limits]
+    return identity, worst_quarter
+
+
+def read_workload(data: Any) -> Workload:
+    """Raises InputError where the record is not one of a workload."""
+    try:
+        return Workload(**{**data, "matvecs": tuple(MatVec(**matvec) for matvec in data["matvecs"])})
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise InputError(f"its workload cannot be read: {error}") from error

@@ -1,0 +1,200 @@
+"""A study as a user holds it: its evaluations, their front, and other fronts of the same inferences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
+
+from dse.design.evaluation import Evaluation
+from dse.design.limits import DEFAULT_LIMIT, Limit, parse_limit, parse_limits, resolve
+from dse.design.objective import TEST_ERROR, Objective, full_objective, objectives_named
+from dse.design.pareto import front, hypervolume
+from dse.evaluator.pricing import identity as platform_identity
+from dse.evaluator.pricing import open_platforms, require
+from dse.study.choose import best_within, limits_of, objective_of
+from dse.study.frame import evaluations_frame, metric_columns, outcomes_frame, point_columns
+from dse.study.reprice import repriced
+from dse.study.storage import DEFAULT_STORAGE, hide_password
+from models.workload import InputError, Workload
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+SHOWN = ("error", "size", "compression", "ops")
+SHOWN_OF_PLATFORMS = ("speedup", "energy")
+# Pictures stand above studies and are looked up by name, as pandas does with what it plots with.
+PLOT = "dse.reports.plots:interactive"
+
+
+class Front(Sequence[Evaluation]):
+    """Points that no other one beats in all objectives, best first objective first; numbered from 1."""
+
+    def __init__(self, points: Sequence[Evaluation], columns: Sequence[str]) -> None:
+        self._points, self._columns = tuple(points), tuple(columns)
+
+    def __len__(self) -> int:
+        return len(self._points)
+
+    @overload
+    def __getitem__(self, index: int) -> Evaluation: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Evaluation, ...]: ...
+    def __getitem__(self, index: int | slice) -> Evaluation | tuple[Evaluation, ...]:
+        return self._points[index]
+
+    def __iter__(self) -> Iterator[Evaluation]:
+        return iter(self._points)
+
+    def number(self, point: Evaluation) -> int:
+        """Of a point, as tables and files number it. Raises InputError where it is not on the front."""
+        for number, mine in enumerate(self._points, start=1):
+            if mine.genome == point.genome:
+                return number
+        raise InputError("this point is not on the front")
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each point: metrics, then each matvec's setting; see `frame.evaluations_frame`."""
+        import pandas as pd
+
+        table = evaluations_frame(self._points, self._columns)
+        table.index = pd.RangeIndex(1, len(self) + 1, name="number")
+        return table
+
+    def _repr_html_(self) -> str:
+        return str(self.frame().to_html())
+
+
+@dataclass(frozen=True)
+class Study:
+    """Evaluations of a study and their front under `objectives`.
+
+    `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
+    by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
+    Evaluations come in the order in which the searcher asked for them, as far as that is known.
+    """
+
+    name: str
+    identity: dict[str, Any]
+    objectives: tuple[Objective, ...]
+    baseline: Evaluation
+    evaluations: tuple[Evaluation, ...]
+    exhausted: bool = False
+    workload: Workload | None = None
+    repriced: Mapping[str, str] = field(default_factory=dict)
+    retried: tuple[Evaluation, ...] = ()
+    task: Mapping[str, Any] | None = None
+    storage: str | None = None
+
+    @cached_property
+    def front(self) -> Front:
+        """The non-dominated feasible evaluations, sorted by the first objective, best first."""
+        return Front(front(self.evaluations, self.objectives), point_columns(self.baseline, self.objectives))
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """Names of the platforms that price the evaluations."""
+        return tuple({**self.identity.get("platforms", {}), **self.repriced})
+
+    @property
+    def shown(self) -> tuple[Objective, ...]:
+        """What tables and pictures tell of an evaluation: the general ones, its own, each platform's main ones."""
+        prices = (full_objective(f"{platform}.{name}") for platform in self.platforms for name in SHOWN_OF_PLATFORMS)
+        chosen = dict.fromkeys((*map(full_objective, SHOWN), TEST_ERROR, *self.objectives, *prices))
+        return tuple(objective for objective in chosen if objective.metric in self.baseline.metrics)
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """The study's limits, absolute."""
+        return resolve(parse_limits(self.identity["limits"], self.platforms), self.baseline.metrics)
+
+    def count(self, status: str) -> int:
+        return sum(evaluation.status == status for evaluation in self.evaluations)
+
+    def __str__(self) -> str:
+        """Counts in one line."""
+        counts = [f"{len(self.evaluations)} evaluations"]
+        counts += [f"{number} {status}" for status in ("infeasible", "failed") if (number := self.count(status))]
+        objectives = ", ".join(objective.name for objective in self.objectives)
+        return f"study {self.name}: {', '.join(counts)}; {len(self.front)} on the front over {objectives}"
+
+    def hypervolume(self, evaluations: int | None = None) -> float:
+        """What the front of the first so many evaluations dominates, in the product of the objectives' units.
+
+        Up to each objective's limit, or else the baseline's value; without a limit, DEFAULT_LIMIT for an error.
+        """
+        limits = (*resolve([parse_limit(DEFAULT_LIMIT)], self.baseline.metrics), *self.limits)
+        bounds = {limit.objective: limit.bound for limit in limits}
+        reference = [bounds.get(o.name, self.baseline.metrics[o.metric]) for o in self.objectives]
+        return hypervolume(self.evaluations[:evaluations], self.objectives, reference)
+
+    def under(self, *objectives: str) -> Study:
+        """The same evaluations with the front under other objectives. Raises InputError on one they do not have."""
+        chosen = objectives_named(objectives, self.platforms)
+        require(chosen, self.baseline.metrics)
+        return replace(self, objectives=chosen)
+
+    def on(self, *platforms: str) -> Study:
+        """The same inferences priced for other platforms; what these cannot run becomes infeasible.
+
+        Specs are as on the command line. Raises InputError on a bad one, or if the study does not hold its workload.
+        """
+        opened = open_platforms(platforms)
+        if self.workload is None:
+            raise InputError(f"study '{self.name}' holds no workload to price; run its search command once more")
+        return replace(
+            self,
+            baseline=repriced(self.baseline, opened, self.workload, ruled=False),
+            evaluations=tuple(repriced(evaluation, opened, self.workload) for evaluation in self.evaluations),
+            repriced={**self.repriced, **platform_identity(platforms)},
+        )
+
+    def pick(self, minimize: str | None = None, maximize: str | None = None, **bounds: str | float) -> Evaluation:
+        """The point of the front that is best in one objective within bounds: pick(error="+1", minimize="size").
+
+        Bounds are limits as on the command line; those of a platform go by `**{"silago.speedup": 3}`.
+        Raises InputError where no point keeps them, with the nearest one's reason.
+        """
+        objective = objective_of(minimize, maximize, self.platforms)
+        limits = limits_of(bounds, self.platforms, self.baseline)
+        return best_within(self.front, limits, objective, self.baseline)
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each evaluation, in order; see `frame.outcomes_frame`."""
+        return outcomes_frame(self.evaluations, metric_columns(self.baseline))
+
+    def plot(self) -> go.Figure:
+        """The front, every evaluation and the limits, with configurations on hover."""
+        module, _, function = PLOT.partition(":")
+        figure: go.Figure = getattr(import_module(module), function)(self)
+        return figure
+
+    def _repr_html_(self) -> str:
+        columns = [objective.metric for objective in self.shown]
+        table = self.front.frame()[columns].to_html(float_format=lambda value: f"{value:.4g}")
+        return f"<p>{self}</p>{table}"
+
+
+def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:
+    """A stored study under its own objectives; no inference is run.
+
+    Raises InputError if the storage or the study is not there, or before its baseline was stored.
+    """
+    from dse.study.store import find_study
+
+    store = find_study(storage, name)
+    if store.baseline is None:
+        raise InputError(f"study '{name}' in {hide_password(storage)} has no evaluation yet")
+    return Study(
+        name,
+        store.identity,
+        store.objectives,
+        store.baseline,
+        tuple(store.evaluations.values()),
+        workload=store.workload,
+        task=store.task,
+        storage=storage,
+    )

@@ -1,0 +1,179 @@
+"""The record of a study in any Optuna storage: opened, read, written; see `record` for what is written."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import optuna
+from sqlalchemy.exc import SQLAlchemyError
+
+from dse.design.evaluation import Evaluation, first_line
+from dse.design.objective import Objective, objectives_named
+from dse.design.space import Genome, SearchSpace
+from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, to_trial
+from dse.study.storage import SQLITE, hide_password
+from models.workload import InputError, Workload
+
+# What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
+PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class StoreError(InputError):
+    """The storage cannot be opened, read or written."""
+
+
+class Store:
+    """Evaluations of one study, by genome. `identity` is what makes it the same study as another, `task` makes its
+    measurer again. Raises StoreError where the record cannot be read.
+    """
+
+    def __init__(self, study: optuna.Study, url: str) -> None:
+        self._study = study
+        self._url = url
+        where = f"study '{study.study_name}' in {hide_password(url)}"
+        with _one_line_errors(url):
+            attributes = study.user_attrs
+            trials = study.get_trials(deepcopy=False)
+        if not attributes.keys() & {"identity", "settings"}:
+            raise StoreError(f"{where} holds no identity; it was not made by dse")
+        try:
+            self.identity, worst_quarter = read_identity(attributes)
+            self.task: dict[str, Any] | None = attributes.get("task")
+            self.baseline = from_record(attributes["baseline"], worst_quarter) if "baseline" in attributes else None
+            self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
+            self.evaluations: dict[Genome, Evaluation] = {}
+            for trial in trials:
+                if "genome" in trial.user_attrs:
+                    where = f"trial {trial.number} of study '{study.study_name}' in {hide_password(url)}"
+                    evaluation = from_trial(trial, worst_quarter)
+                    before = self.evaluations.get(evaluation.genome)
+                    if before is None or before.status == "failed":
+                        self.evaluations[evaluation.genome] = evaluation
+        except InputError as error:
+            raise StoreError(f"{where}: {error}") from error
+
+    @property
+    def name(self) -> str:
+        return self._study.study_name
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        return objectives_named(self.identity["objectives"], self.identity.get("platforms", ()))
+
+    def set_workload(self, workload: Workload) -> None:
+        """What platforms need to price the evaluations later on."""
+        self._set("workload", asdict(workload))
+        self.workload = workload
+
+    def set_task(self, task: dict[str, Any]) -> None:
+        """What makes the measurer again: for the test split, and for export."""
+        if task != self.task:
+            self._set("task", task)
+            self.task = task
+
+    def set_baseline(self, evaluation: Evaluation) -> None:
+        self._set("baseline", evaluation.to_json())
+        self.baseline = evaluation
+
+    def _set(self, attribute: str, value: Any) -> None:
+        with _one_line_errors(self._url, len(self.evaluations)):
+            self._study.set_user_attr(attribute, value)
+
+    def add(self, evaluation: Evaluation, space: SearchSpace) -> None:
+        """Store at once, in one transaction; a success takes the place of a failure.
+
+        Raises StoreError; nothing stored before is lost.
+        """
+        before = self.evaluations.get(evaluation.genome)
+        if before is not None and before.status == evaluation.status == "failed":
+            return  # it failed again; one record of that will do
+        trial = to_trial(evaluation, space, self.objectives)
+        with _one_line_errors(self._url, len(self.evaluations)):
+            self._study.add_trial(trial)
+        self.evaluations[evaluation.genome] = evaluation
+
+
+def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Sequence[Objective]) -> Store:
+    """Open a study or start it. Raises StoreError if it has another identity, with every difference."""
+    _make_directory(url)
+    with _one_line_errors(url):
+        study = optuna.create_study(
+            storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
+        )
+        known = study.user_attrs.keys() & {"identity", "settings"}
+        if not known and not study.get_trials(deepcopy=False):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.set_metric_names([objective.metric for objective in objectives])
+            study.set_user_attr("format", FORMAT)
+            study.set_user_attr("identity", dict(identity))
+    store = Store(study, url)
+    if different := differences(store.identity, identity):
+        raise StoreError(f"study '{name}' in {hide_password(url)} was made with other settings: {'; '.join(different)}")
+    return store
+
+
+def find_study(url: str, name: str) -> Store:
+    """Open a study that exists. Raises StoreError, naming the studies there are."""
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        raise StoreError(f"no storage at {url}")
+    with _one_line_errors(url):
+        names = optuna.get_all_study_names(storage=url)
+        if name not in names:
+            there = ", ".join(sorted(names)) or "none"
+            raise StoreError(f"no study '{name}' in {hide_password(url)}; there are {there}")
+        study = optuna.load_study(storage=url, study_name=name)
+    return Store(study, url)
+
+
+def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """'field: stored X, now Y' for every field that differs, nested fields joined by dots."""
+    found = []
+    for field in dict.fromkeys((*stored, *now)):
+        before, after = stored.get(field), now.get(field)
+        if isinstance(before, dict) or isinstance(after, dict):
+            found += [f"{field}.{difference}" for difference in differences(before or {}, after or {})]
+        elif before != after:
+            found.append(f"{field}: stored {_shown(before)}, now {_shown(after)}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
+
+
+def _make_directory(url: str) -> None:
+    if url.startswith(SQLITE) and (path := url.removeprefix(SQLITE)):
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the directory of {url}: {error.strerror}") from error
+
+
+@contextmanager
+def _one_line_errors(url: str, stored: int | None = None) -> Iterator[None]:
+    try:
+        yield
+    except StoreError:
+        raise
+    except ImportError as error:
+        module = getattr(error.__cause__, "name", None) or error.name or str(error)
+        raise StoreError(
+            f"the storage {hide_password(url)} needs the package {module}: "
+            f"pip install '{PIP_NAMES.get(module, module)}'"
+        ) from error
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, ValueError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+        reason = first_line(getattr(cause, "orig", None) or cause)
+        doing = "open" if stored is None else "write to"
+        kept = f"; the {stored} evaluations stored before are safe" if stored else ""
+        raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}{kept}") from error

@@ -1,0 +1,104 @@
+"""Stands in for a network on a corpus: an analytic, deterministic error over a small workload; no torch, no speech."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from dse.design.evaluation import UtteranceErrors
+from dse.evaluator.measurement import Measurement
+from dse.evaluator.task import NetworkTask
+from models.workload import Configuration, InputError, MatVec, MissingError, Workload
+
+WORKLOAD = Workload(
+    "fake",
+    (
+        MatVec("l0.input", 96, 23, "input"),
+        MatVec("l1.projection", 32, 64, "projection"),
+        MatVec("l1.input", 96, 32, "input"),
+        MatVec("output", 48, 64, "output"),
+    ),
+    vector_weights=128,
+    elementwise_ops_per_frame=500,
+)
+UTTERANCES, PHONES = 8, 10**8  # many phones an utterance, so that errors tell configurations apart
+QUARTER_POINTS = (-1.5, -0.5, 0.5, 1.5)  # the quarters' errors, over the whole split's
+
+
+class FakeMeasurer:
+    """Counts its measurements over all instances."""
+
+    workload = WORKLOAD
+    calls = 0
+
+    def measure(self, configuration: Configuration) -> Measurement:
+        FakeMeasurer.calls += 1
+        time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
+        _misbehave(configuration)
+        error, computed = answer(configuration)
+        wrong = [round(PHONES * (error + QUARTER_POINTS[u % 4]) / 100) for u in range(UTTERANCES)]
+        ones = (1,) * UTTERANCES
+        errors = UtteranceErrors(tuple(count - 2 for count in wrong), ones, ones, (PHONES,) * UTTERANCES)
+        return Measurement(errors, computed, 0.01)
+
+
+@dataclass(frozen=True)
+class FakeTask(NetworkTask):
+    """Named as the network it stands in for; a corpus called "missing" cannot be opened."""
+
+    cache_mib: int = 0
+
+    @property
+    def workload(self) -> Workload:
+        if self.checkpoint is not None:
+            raise MissingError(f"no checkpoint at {self.checkpoint}")
+        return WORKLOAD
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        return {"checkpoint": "fake-weights", "corpus": f"fake-{self.corpus}"}
+
+    def open(self, split: str = "validation") -> FakeMeasurer:
+        if self.corpus == "missing":
+            raise InputError("no corpus in /nowhere; it is expected there")
+        return FakeMeasurer()
+
+
+def answer(configuration: Configuration) -> tuple[float, dict[str, float]]:
+    """Error in percent and computed fractions."""
+    error, computed = 15.0, {}
+    for position, (name, setting) in enumerate(configuration):
+        weight_bits, act_bits = setting.operand_bits
+        step = setting.delta * 2.0 ** (1 - act_bits)
+        error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
+        computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
+    return error, computed
+
+
+def _misbehave(configuration: Configuration) -> None:
+    """FAKE_RAISE_ON and FAKE_DIE_ON hold the bits of the first weights that raise, or kill the process."""
+    bits = str(configuration["l0.input"].weight_bits)
+    if bits == os.environ.get("FAKE_RAISE_ON"):
+        raise RuntimeError("the fake broke")
+    if bits == os.environ.get("FAKE_DIE_ON"):
+        os.kill(os.getpid(), 9)
+
+
+def counting(stop_at: int | None = None) -> tuple[FakeTask, SimpleNamespace]:
+    """A task with a count of its inferences, and Ctrl-C at one of them."""
+    calls = SimpleNamespace(count=0)
+
+    class Counting(FakeMeasurer):
+        def measure(self, configuration: Configuration) -> Measurement:
+            if calls.count == stop_at:
+                raise KeyboardInterrupt
+            calls.count += 1
+            return super().measure(configuration)
+
+    class CountingTask(FakeTask):
+        def open(self, split: str = "validation") -> Counting:
+            return Counting()
+
+    return CountingTask(), calls
