@@ -13,7 +13,7 @@ from platforms.bitserial import bismo_cycles
 from platforms.cortexm import CortexM4
 from platforms.systolic import systolic_cycles
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 PAPER = Sru(features=23, layers=4, hidden=550, projection=256, outputs=1936).workload()
 
 

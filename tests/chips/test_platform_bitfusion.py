@@ -16,7 +16,7 @@ from platforms import open_platform
 from platforms.bitfusion import SRAM_BANKS, BitFusion
 from platforms.bitfusion_tiled import Tiling
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 CONFIGURATIONS = {
     "bitfusion_golden_bf_e.csv": {},
     "bitfusion_golden_conf.csv": {

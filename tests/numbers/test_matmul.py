@@ -87,7 +87,7 @@ def test_other_processors_compute_the_same(processor, tmp_path):
         "NUMBA_CPU_NAME": processor,
         "NUMBA_CPU_FEATURES": PROCESSORS[processor],
         "NUMBA_CACHE_DIR": str(tmp_path),
-        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:2])),
+        "PYTHONPATH": os.pathsep.join(map(str, Path(__file__).parents[:3])),
     }
     run = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True)
     assert run.stdout == "exact\n", run.stderr

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import LENGTHS, features_of, offsets_of
 from numpy_network import run
-from test_torch_engine import LENGTHS, SETTINGS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
 
 from dse.evaluator.task import NetworkTask
 from models.registry import MODELS
 from models.workload import Configuration, Setting
 
+BITS = st.sampled_from([2, 4, 8, 16])
+SETTINGS = st.builds(Setting, BITS, BITS, st.sampled_from([0, 0, 1, 5, 200]), st.booleans())
 MIXED = [(16, 16, 0), (8, 8, 0), (4, 4, 0), (2, 8, 1), (8, 16, 300), (16, 4, 0), (3, 5, 2), (4, 8, 6)]
 
 
@@ -25,7 +27,7 @@ def assert_same(engine, features, offsets, configuration):
 
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
-def test_both_engines_equal_the_description(engines, data):  # noqa: F811
+def test_both_engines_equal_the_description(engines, data):
     spec, compiled, on_device = engines
     some = data.draw(st.lists(SETTINGS, min_size=1, max_size=3))
     chosen = Configuration(tuple((name, data.draw(st.sampled_from(some))) for name in spec.workload().names))
@@ -48,7 +50,7 @@ def test_shipped_networks_equal_the_description(model):
         assert_same(measurer.engine, split.features[:frames], np.array([0, frames]), configuration)
 
 
-def test_the_description_holds_plain_arrays_and_numbers(engines):  # noqa: F811
+def test_the_description_holds_plain_arrays_and_numbers(engines):
     """Nothing of torch or numba, so that exporters need neither."""
     spec, compiled, _ = engines
     network = compiled.quantizer.network(Configuration.uniform(spec.workload(), 4))

@@ -10,7 +10,7 @@ from models.networks.sru import Sru
 from models.registry import preset
 from models.workload import Configuration, MatVec, Setting, Workload
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def sru(layers: int = 4) -> Workload:

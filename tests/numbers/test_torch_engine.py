@@ -10,6 +10,7 @@ import torch
 from fake_task import FakeTask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import LENGTHS, features_of, offsets_of, on_torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dse.evaluator.measure import NetworkMeasurer
@@ -24,65 +25,12 @@ from models.engines.integer_network import IntegerMatVec
 from models.gpu import batch as gpu_batch
 from models.gpu import matvecs as gpu_matvecs
 from models.gpu import products as gpu_products
-from models.networks.gru import Gru
-from models.networks.ligru import Ligru
-from models.networks.lstm import Lstm
-from models.networks.sru import Sru
-from models.quantization.calibration import Recorder
 from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range, quantize_matrix
-from models.registry import build_engine, build_network
+from models.registry import build_engine
 from models.workload import Configuration, Setting
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
-SPECS = {
-    "sru": Sru(features=5, layers=3, hidden=6, projection=8, outputs=9),
-    "sru-highway": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3),
-    "lstm": Lstm(**SIZES),
-    "lstm-scaled": Lstm(**SIZES, candidate_scale=0.8),
-    "gru": Gru(**SIZES, candidate_scale=0.7),
-    "gru-after": Gru(**SIZES, reset_after=True),
-    "ligru": Ligru(**SIZES, candidate_scale=0.8),
-}
-LENGTHS = [7, 1, 12, 13, 1, 4]
 BITS = [2, 4, 8, 16]
-
-
-def offsets_of(lengths):
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def features_of(spec, lengths, seed=0):
-    return np.random.default_rng(seed).normal(size=(sum(lengths), spec.features)).astype(np.float32) * 1.5
-
-
-@pytest.fixture(scope="module", params=[(name, device) for name in SPECS for device in DEVICES], ids="-".join)
-def engines(request):
-    """(spec, compiled engine, torch engine) of a network whose biases, norms and weights are off their first values."""
-    name, device = request.param
-    spec = SPECS[name]
-    torch.manual_seed(5)
-    network = build_network(spec).eval()
-    for key, value in network.state_dict().items():
-        if "norm_var" in key or "norm_scale" in key:
-            value.copy_(torch.rand_like(value) + 0.5)
-        elif "bias" in key or "norm_mean" in key or key.startswith("b."):
-            value.copy_(torch.randn_like(value) * 0.3)
-        elif "input_" not in key:
-            value.mul_(1.3)
-    recorder = Recorder(spec.workload().names)
-    with torch.no_grad():
-        network(torch.from_numpy(features_of(spec, LENGTHS)), torch.from_numpy(offsets_of(LENGTHS)), recorder)
-    weights, calibration = network.arrays(), recorder.calibration()
-    return spec, build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, device)
-
-
-def on_torch(spec, weights, calibration, device):
-    from models.gpu.recurrent import GpuRecurrentEngine
-    from models.gpu.sru import GpuSruEngine
-
-    kind = GpuSruEngine if isinstance(spec, Sru) else GpuRecurrentEngine
-    return kind(spec, weights, calibration, device)
 
 
 def assert_same(engines, lengths, configuration, seed=0):

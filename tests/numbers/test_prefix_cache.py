@@ -4,7 +4,7 @@ from collections import deque
 
 import numpy as np
 import pytest
-from test_torch_engine import LENGTHS, SPECS, engines, features_of, offsets_of  # noqa: F401 (a fixture)
+from networks import LENGTHS, features_of, offsets_of
 
 from dse.evaluator.task import NetworkTask
 from dse.exploration.worker import Job, Worker
@@ -128,7 +128,7 @@ def neighbours(workload, count, seed):
 
 
 @pytest.mark.parametrize("outputs", [2, 50])
-def test_engines_give_the_same_bits(engines, outputs):  # noqa: F811
+def test_engines_give_the_same_bits(engines, outputs):
     spec, engine, _ = engines
     alone = build_engine(spec, engine.weights, engine.calibration)
     features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_torch_engine import SPECS
+from networks import SPECS
 
 from dse.evaluator import calibrate
 from dse.evaluator.task import NetworkTask
@@ -60,7 +60,7 @@ measurer = NetworkTask("ligru").open()
 measurer.measure(Configuration.uniform(measurer.workload, 8))
 print("torch" in sys.modules)
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert run.stdout == "False\n", run.stderr
 
 

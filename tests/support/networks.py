@@ -1,0 +1,57 @@
+"""Small networks of every model, and features for them."""
+
+import numpy as np
+import torch
+
+from models.networks.gru import Gru
+from models.networks.ligru import Ligru
+from models.networks.lstm import Lstm
+from models.networks.sru import Sru
+from models.quantization.calibration import Calibration, Recorder
+from models.registry import build_network
+
+SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
+SPECS = {
+    "sru": Sru(features=5, layers=3, hidden=6, projection=8, outputs=9),
+    "sru-highway": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3),
+    "lstm": Lstm(**SIZES),
+    "lstm-scaled": Lstm(**SIZES, candidate_scale=0.8),
+    "gru": Gru(**SIZES, candidate_scale=0.7),
+    "gru-after": Gru(**SIZES, reset_after=True),
+    "ligru": Ligru(**SIZES, candidate_scale=0.8),
+}
+LENGTHS = [7, 1, 12, 13, 1, 4]
+
+
+def offsets_of(lengths):
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def features_of(spec, lengths, seed=0):
+    return np.random.default_rng(seed).normal(size=(sum(lengths), spec.features)).astype(np.float32) * 1.5
+
+
+def trained(spec) -> tuple[dict[str, np.ndarray], Calibration]:
+    """Weights of a network whose biases, norms and weights are off their first values, and their calibration."""
+    torch.manual_seed(5)
+    network = build_network(spec).eval()
+    for key, value in network.state_dict().items():
+        if "norm_var" in key or "norm_scale" in key:
+            value.copy_(torch.rand_like(value) + 0.5)
+        elif "bias" in key or "norm_mean" in key or key.startswith("b."):
+            value.copy_(torch.randn_like(value) * 0.3)
+        elif "input_" not in key:
+            value.mul_(1.3)
+    recorder = Recorder(spec.workload().names)
+    with torch.no_grad():
+        network(torch.from_numpy(features_of(spec, LENGTHS)), torch.from_numpy(offsets_of(LENGTHS)), recorder)
+    return network.arrays(), recorder.calibration()
+
+
+def on_torch(spec, weights, calibration, device):
+    """The GPU engine on any device of torch, the CPU too."""
+    from models.gpu.recurrent import GpuRecurrentEngine
+    from models.gpu.sru import GpuSruEngine
+
+    kind = GpuSruEngine if isinstance(spec, Sru) else GpuRecurrentEngine
+    return kind(spec, weights, calibration, device)
