@@ -12,14 +12,18 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import models  # noqa: F401  # settles where compiled code is kept, before anything loads the compiler
+from models import keep_compiled_code_apart
 
 if TYPE_CHECKING:
     from dse.exploration.settings import SearchSettings
     from dse.study.result import Study, load_study
     from platforms import open_platform
+
+# The decoder is compiled too, with constants of the phone sets in it. Before anything loads the compiler.
+keep_compiled_code_apart(Path(__file__).parent / "phones")
 
 __all__ = ["SearchSettings", "Study", "__version__", "load_study", "open_platform", "run_search"]
 

@@ -138,7 +138,8 @@ class _Candidates:
     def compute_cycles(self) -> Tiles:
         array = self.array
         steps = self.padded_outputs // array.outputs * (self.padded_inputs // array.reduction(*self.bits))
-        return self.tiles * self.batch * steps * array.passes(*self.bits)
+        cycles: Tiles = self.tiles * self.batch * steps * array.passes(*self.bits)
+        return cycles
 
     @property
     def bits(self) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import numpy as np
 from dse.corpora.base import Corpus
 from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.load import SETTINGS, load_split
-from models import compiled_code_folder
+from models import sources_digest
 from models.checkpoint import Checkpoint
 from models.quantization.calibration import Calibration, Recorder
 
@@ -26,7 +26,7 @@ def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
     weights = hashlib.sha256()
     for name, array in sorted(checkpoint.weights.items()):
         weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    sizes, sources = checkpoint.spec.to_json(), compiled_code_folder().name
+    sizes, sources = checkpoint.spec.to_json(), sources_digest()
     speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS]
     identity = [checkpoint.spec.name, sizes, weights.hexdigest(), speech, sources]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
