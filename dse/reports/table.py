@@ -48,7 +48,7 @@ def summary(study: Study) -> str:
     if study.retried:
         mended = sum(evaluation.status != "failed" for evaluation in study.retried)
         lines.append(f"  tried again: {len(study.retried)} that had failed, {mended} with success")
-    infeasible = [evaluation for evaluation in study.evaluations if evaluation.status == "infeasible"]
+    infeasible = [e for e in study.evaluations if e.status == "infeasible" and e.violation > 0]
     if infeasible:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")

@@ -1,0 +1,152 @@
+"""A study as a user holds it in Python: fronts, frames, other objectives and platforms, a point by rule."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from fake_task import FakeTask
+
+import dse
+from dse.exploration.settings import SearchSettings
+from models.workload import InputError
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    return f"sqlite:///{tmp_path_factory.mktemp('study')}/dse.db"
+
+
+@pytest.fixture(scope="module")
+def study(url):
+    given = {"evaluations": 60, "population": 12, "workers": 1, "storage": url, "study": "s"}
+    return dse.run_search(SearchSettings(FakeTask(), objectives=("error", "size", "ops"), **given))
+
+
+def test_a_study_is_loaded_by_its_name(study, url):
+    again = dse.load_study("s", storage=url)
+    assert list(again.front) == list(study.front)
+    assert isinstance(again, dse.Study)
+    assert str(again) == str(study)
+    assert str(study).startswith("study s: 60 evaluations")
+    with pytest.raises(InputError, match=r"no study 'other' in .*; there are s"):
+        dse.load_study("other", storage=url)
+
+
+def test_the_front_is_a_sequence_of_numbered_points(study):
+    front = study.front
+    assert len(front) == len(list(front)) > 3
+    assert front[0] is next(iter(front)) and front[:2] == tuple(front)[:2] and front[-1] in front
+    assert [front.number(point) for point in front] == list(range(1, len(front) + 1))
+    errors = [point.metrics["error_percent"] for point in front]
+    assert errors == sorted(errors)
+    dominated = next(e for e in study.evaluations if e.genome not in {p.genome for p in front})
+    with pytest.raises(InputError, match="not on the front"):
+        front.number(dominated)
+
+
+def test_frames_are_tidy(study):
+    table = study.front.frame()
+    assert isinstance(table, pd.DataFrame) and table.index.name == "number"
+    assert list(table.index) == list(range(1, len(study.front) + 1))
+    for number, point in enumerate(study.front, start=1):
+        row = table.loc[number]
+        assert row["error_percent"] == point.metrics["error_percent"]
+        assert row["output.weight_bits"] == point.configuration["output"].weight_bits
+        assert row["l1.input.delta"] == point.configuration["l1.input"].delta
+    everything = study.frame()
+    assert len(everything) == 60 and {"status", "reasons", "violation", "seconds"} <= set(everything.columns)
+    assert list(everything["status"]) == [e.status for e in study.evaluations]
+    units = ("percent", "mib", "bits", "delta", "skip", "seconds")
+    counts = {"compression", "substitutions", "deletions", "insertions", "reference_phones", "violation"}
+    named = [name for name in everything.columns if name not in counts | {"status", "reasons"}]
+    assert all(name.endswith(units) for name in named)
+    assert everything.loc[everything["status"] == "ok", "error_percent"].notna().all()
+
+
+def test_other_objectives_and_platforms_need_no_inference(study):
+    calls = FakeTask().open().calls
+    smaller = study.under("error", "size")
+    assert [o.name for o in smaller.objectives] == ["error", "size"]
+    assert len(smaller.front) < len(study.front)
+    priced = study.on("edgedrnn", "silago")
+    assert priced.platforms == ("edgedrnn", "silago")
+    assert "edgedrnn.speedup" in priced.front.frame().columns
+    assert priced.under("error", "edgedrnn.speedup").front[0].metrics["edgedrnn.speedup"] > 0
+    assert FakeTask().open().calls == calls
+    for wrong in (("speed",), ("error", "energy"), ()):
+        with pytest.raises(InputError):
+            study.under(*wrong)
+    with pytest.raises(InputError, match="stripes gives no energy"):
+        study.on("stripes").under("error", "energy")
+    with pytest.raises(InputError, match="no platform 'chip'"):
+        study.on("chip")
+
+
+def test_a_point_is_picked_by_rule(study):
+    bound = study.baseline.metrics["error_percent"] + 1
+    chosen = study.pick(error="+1", minimize="size")
+    within = [point for point in study.front if point.metrics["error_percent"] <= bound]
+    assert chosen.metrics["size_mib"] == min(point.metrics["size_mib"] for point in within)
+    most = study.pick(error=f"{bound}", maximize="ops")
+    assert most.metrics["eliminated_percent"] == max(point.metrics["eliminated_percent"] for point in within)
+    assert study.pick(minimize="error") == study.front[0]
+    assert study.pick(size=100, ops=0, minimize="error") == study.front[0]
+    fastest = study.on("edgedrnn").pick(maximize="speedup", **{"edgedrnn.speedup": 1})
+    assert fastest.metrics["edgedrnn.speedup"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"minimize": "ops"}, "ops is better the other way: maximize='ops'"),
+        ({}, "minimize or maximize, one of them"),
+        ({"minimize": "error", "maximize": "ops"}, "one of them"),
+        ({"minimize": "speed"}, "objective 'speed' is none of error, size"),
+        ({"minimize": "size", "speed": 3}, "limit on 'speed', which is none of"),
+        ({"minimize": "size", "error": "low"}, "'low' is not a number"),
+        (
+            {"minimize": "size", "error": 1},
+            r"no point of the front keeps the limits; the nearest: error .* % > 1 % limit",
+        ),
+        ({"maximize": "speedup"}, "objective 'speedup' is none of"),
+    ],
+)
+def test_a_rule_that_picks_nothing_says_why(study, rule, message):
+    with pytest.raises(InputError, match=message):
+        study.pick(**rule)
+
+
+def test_notebooks_show_a_study(study):
+    assert "<table" in study._repr_html_() and "60 evaluations" in study._repr_html_()
+    assert "<table" in study.front._repr_html_()
+    assert {trace.name for trace in study.plot().data} >= {"front", "evaluated", "16-bit baseline"}
+
+
+def test_hypervolume_grows_with_evaluations(study):
+    volumes = [study.hypervolume(count) for count in (0, 12, 30, 60)]
+    assert volumes == sorted(volumes) and volumes[0] == 0 < volumes[-1] == study.hypervolume()
+
+
+def test_settings_go_by_their_names(monkeypatch):
+    settings = SearchSettings.of(FakeTask, model="lstm", corpus="timit", objectives=["error", "size"], seed=4)
+    assert settings == SearchSettings(FakeTask("lstm", corpus="timit"), ("error", "size"), seed=4)
+    with pytest.raises(InputError, match="no setting 'sead'; there are activation_bits, cache_mib, checkpoint"):
+        dse.run_search(sead=3)
+    with pytest.raises(TypeError, match="not both"):
+        dse.run_search(settings, seed=3)
+    with pytest.raises(InputError, match="evaluations 0 is too small"):
+        dse.run_search(evaluations=0)
+    with pytest.raises(InputError, match="device 'tpu' is none of"):
+        dse.run_search(device="tpu")
+
+
+def test_the_package_is_loaded_at_first_use():
+    code = "import sys, dse; dse.__version__; dir(dse); "
+    code += "sys.exit(bool({'torch', 'numba', 'numpy', 'pandas', 'optuna', 'plotly'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert set(dse.__all__) <= set(dir(dse))
+    assert all(getattr(dse, name) is not None for name in dse.__all__)
+    assert dse.open_platform("silago").name == "silago"
+    with pytest.raises(AttributeError, match="no attribute 'serch'"):
+        _ = dse.serch
