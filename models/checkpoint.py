@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file with weights, decoder and a card. Never a pickle.
+"""Checkpoints: one safetensors file with weights, decoder and a card. No pickle is read or written.
 
 Tensors are float32, named `network.<parameter>` and `decoder.<array>`; the card (model, sizes, how it was trained and
 what it scored) is JSON in the file's metadata under "card", readable without loading a tensor.
@@ -26,13 +26,15 @@ HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
+    """Sizes, parameters and card of a trained network, and its decoder's arrays (empty without a decoder)."""
+
     spec: Spec
     weights: dict[str, NDArray[np.float32]]
     decoder: Mapping[str, NDArray[Any]]
     card: dict[str, Any]
 
     def network(self) -> Any:
-        """The float network with these weights, ready to run: a torch module."""
+        """Build the float network with these weights: a torch module in evaluation mode."""
         import torch
 
         network = build_network(self.spec).eval()
@@ -41,7 +43,7 @@ class Checkpoint:
 
 
 def shipped_path(model: str, preset: str) -> Path:
-    """Where the repository's own checkpoint is. Raises MissingError where none is shipped."""
+    """Path of the checkpoint shipped with the package. Raises MissingError where none is shipped."""
     path = SHIPPED / f"{model}-{preset}.safetensors"
     if not path.exists():
         raise MissingError(
@@ -52,7 +54,7 @@ def shipped_path(model: str, preset: str) -> Path:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically: a crash leaves the old file or the new one."""
+    """Write the checkpoint atomically: a crash leaves the old file or the new one."""
     from safetensors.numpy import save_file
 
     tensors = {f"network.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.weights.items()}
@@ -65,7 +67,10 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
-    """Sizes and card, from the file's header alone. Raises InputError on a damaged file."""
+    """Read sizes and card from the file's header alone.
+
+    Raises MissingError without the file, InputError on a damaged one.
+    """
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -82,7 +87,7 @@ def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
 
 
 def load(path: Path) -> Checkpoint:
-    """Raises InputError naming what is damaged, missing or of the wrong shape."""
+    """Read a checkpoint. Raises InputError naming what is damaged, missing or of the wrong shape."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -112,7 +117,7 @@ def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapp
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file, first 16 hex digits."""
+    """SHA-256 of the file's content, first 16 hex digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Where networks run: on the CPU, or on a GPU, which has to give the same integers."""
+"""Devices that networks run on: the CPU, or a GPU, which has to give the same integers."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ CPU, GPU = DEVICES = ("cpu", "cuda")
 
 
 def require_known(device: str, known: Sequence[str] = DEVICES) -> None:
-    """Raises InputError for any other name."""
+    """Check that `device` is one of `known`. Raises InputError for any other name."""
     if device not in known:
         raise InputError(f"device '{device}' is none of {', '.join(known)}")
 
 
 def require_gpu(device: str) -> None:
-    """Raises InputError where a GPU is asked for and there is none."""
+    """Check that there is a GPU if `device` is one. Raises InputError where there is none."""
     if device == GPU:
         import torch
 

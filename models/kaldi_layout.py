@@ -1,8 +1,8 @@
-"""pytorch-kaldi's parameters, renamed and reordered as this tool's. Loads no torch.
+"""Parameters of pytorch-kaldi, renamed and reordered as this tool's. Loads no torch.
 
 LSTM, GRU, liGRU, per layer l: `w*.l.weight` [hidden, inputs] and `u*.l.weight` [hidden, hidden] for each gate, used by
 both directions; `bn_w*.l` of each gate, or `w*.l.bias` where batch normalisation is off. `ln.l` and `bn_w*.l` are in
-the file whether used or not: what never ran still has its initial values.
+the file whether used or not: a module that was not used still has its initial values.
 SRU, per layer l, under `sru.rnn_lst.l`: `weight_proj` [inputs, projection] where there is one; `weight`
 [inputs or projection, 2 hidden k], column (direction * hidden + unit) * k + part, the parts being candidate, forget,
 reset and, where the layer's input and output sizes differ, highway (k 4 in place of 3); `weight_c` and `bias`
@@ -35,9 +35,9 @@ GATES = {
 
 
 class Tensors:
-    """One file's tensors, taken by name and shape; what is never taken was not understood.
+    """Tensors of one file, taken by name and shape; `finish` rejects a file with tensors that were never taken.
 
-    Every method raises InputError with one line that names the file and the tensor.
+    Methods that reject something raise InputError with one line that names the file and the tensor.
     """
 
     def __init__(self, source: str, kind: str, arrays: Mapping[str, NDArray[np.float32]]) -> None:
@@ -48,6 +48,7 @@ class Tensors:
         return name in self._arrays
 
     def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
+        """Shape of a tensor, which must have so many dimensions, none of them 0."""
         if name not in self._arrays:
             raise InputError(f"{self.source}: tensor {name} is missing; pytorch-kaldi's {self.kind} has it")
         shape = self._arrays[name].shape
@@ -56,6 +57,7 @@ class Tensors:
         return shape
 
     def take(self, name: str, *shape: int) -> NDArray[np.float32]:
+        """Take a tensor, which must have that shape and finite values."""
         found = self.shape(name, len(shape))
         if found != shape:
             raise InputError(f"{self.source}: tensor {name} is {list(found)}, should be {list(shape)}")
@@ -65,17 +67,18 @@ class Tensors:
         return self._arrays[name]
 
     def count(self, name: str) -> int:
-        """How many of name.format(0), name.format(1) ... there are."""
+        """Count the tensors name.format(0), name.format(1), ... up to the first that is missing."""
         layers = 0
         while name.format(layers) in self._arrays:
             layers += 1
         return layers
 
     def refuse(self, name: str, why: str) -> None:
+        """Raise InputError: `why`, found in the tensor, is not supported."""
         raise InputError(f"{self.source}: tensor {name}: {why} is not supported")
 
     def check_unused(self, module: str, initial: Mapping[str, float], what: str) -> None:
-        """Accept `what` where it is in the file with its initial values."""
+        """Accept the parameters of the unused `module` if they have their `initial` values; else refuse `what`."""
         for parameter, value in initial.items():
             name = f"{module}.{parameter}"
             if name in self and (self._arrays[name] != value).any():
@@ -83,14 +86,16 @@ class Tensors:
             self._left.discard(name)
 
     def ignore(self, name: str) -> None:
+        """Accept a tensor, if there is one, without using it."""
         self._left.discard(name)
 
     def check_bidirectional(self, name: str, below: int) -> None:
-        """`name` is a matrix on the outputs of a layer of `below` units a direction."""
+        """Refuse the matrix `name` if the layer below, of `below` units a direction, has one direction only."""
         if self.shape(name, 2)[1] == below:
             self.refuse(name, f"a layer of one direction below (one column for each of its {below} units)")
 
     def finish(self) -> None:
+        """Check that all tensors were taken or accepted."""
         if self._left:
             raise InputError(f"{self.source}: tensor {min(self._left)} has no place in this tool's {self.kind}")
 
@@ -103,10 +108,10 @@ BATCH_NORM = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.
 def to_spec_and_weights(
     model: str, network: Tensors, output: Tensors, candidate_scale: float = 1.0
 ) -> tuple[Spec, Weights]:
-    """Sizes, as read off the tensors, and parameters. Features are taken as they come: mean 0, deviation 1.
+    """Convert tensors to sizes and parameters. Features are not standardised: input mean 0, deviation 1.
 
-    Raises InputError for a model other than lstm, gru, ligru and sru, and in one line for tensors that are missing, of
-    other shapes, or belong to something the model does not do.
+    Sizes are read off the tensors' shapes. Raises InputError, in one line, for a model other than lstm, gru, ligru and
+    sru, and for tensors that are missing, of other shapes, or belong to something the model does not do.
     """
     if model != "sru" and model not in GATES:
         raise InputError(f"unknown model '{model}'; there are {', '.join([*GATES, 'sru'])}")

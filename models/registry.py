@@ -1,4 +1,4 @@
-"""The models by name, and what each is built from. Strings, loaded when asked for.
+"""Registry of models by name, with the modules and classes of each, imported on first use.
 
 To add a model:
 1. `models/networks/x.py`: a frozen dataclass of its sizes (see `Spec`) and PRESETS. A gated recurrent network inherits
@@ -6,7 +6,7 @@ To add a model:
 2. `models/engines/integer_network.py`: how its layers are described in integers, where it is of a new family.
 3. `models/engines/`: the compiled engine that runs that description, or a cell in `recurrent_cells.CELLS`.
 4. `models/gpu/`: the same in torch operations, or a cell in `recurrent.CELLS`.
-5. A line in MODELS. `tests/numbers/test_model_conformance.py` then holds it to what every model must keep.
+5. A line in MODELS. `tests/numbers/test_model_conformance.py` then tests it as every model is tested.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parts:
-    """Where a model's sizes, float network and engines are, each as "module:class"."""
+    """Places of a model's sizes, float network and engines, each as "module:class"."""
 
     spec: str  # its module holds PRESETS too
     network: str
@@ -53,7 +53,7 @@ MODELS = {
 
 
 class Spec(Protocol):
-    """A network's sizes: a frozen dataclass that loads no torch."""
+    """Sizes of a network: a frozen dataclass that loads no torch."""
 
     @property
     def name(self) -> str: ...
@@ -70,7 +70,7 @@ class Spec(Protocol):
     def workload(self) -> Workload: ...
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Parameters and buffers of the network."""
+        """Shapes of the network's parameters and buffers, by name."""
         ...
 
     def to_json(self) -> dict[str, Any]: ...
@@ -88,13 +88,13 @@ def _parts(model: str) -> Parts:
 
 
 def presets(model: str) -> Mapping[str, Spec]:
-    """Sizes by the preset's name. Raises InputError on an unknown model."""
+    """Sizes of the model's presets, by the preset's name. Raises InputError on an unknown model."""
     found: Mapping[str, Spec] = import_module(_parts(model).spec.partition(":")[0]).PRESETS
     return found
 
 
 def preset(model: str, name: str) -> Spec:
-    """Raises InputError on an unknown model or preset."""
+    """Sizes of one preset. Raises InputError on an unknown model or preset."""
     known = presets(model)
     if name not in known:
         raise InputError(f"unknown preset '{name}' of {model}; there are {', '.join(sorted(known))}")
@@ -102,7 +102,7 @@ def preset(model: str, name: str) -> Spec:
 
 
 def spec_from_json(model: str, sizes: Mapping[str, Any]) -> Spec:
-    """Raises InputError on an unknown model, an unknown size or a value out of range."""
+    """Sizes from their JSON form. Raises InputError on an unknown model, an unknown size or a value out of range."""
     spec_class = _load(_parts(model).spec)
     try:
         spec: Spec = spec_class(**sizes)
@@ -112,16 +112,16 @@ def spec_from_json(model: str, sizes: Mapping[str, Any]) -> Spec:
 
 
 def build_network(spec: Spec) -> Any:
-    """The float network, a trainable torch module: forward(features, offsets, trace=None) -> logits."""
+    """Build the float network, a trainable torch module: forward(features, offsets, trace=None) -> logits."""
     return _load(_parts(spec.name).network)(spec)
 
 
 def build_engine(
     spec: Spec, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str = CPU
 ) -> Engine:
-    """The quantized, delta-gated network: compiled loops on the CPU, torch operations on any other device of torch's.
+    """Build the engine of a quantized network with delta gates: compiled on the CPU, else in torch operations.
 
-    Both give the same integers.
+    `device` is a name of torch's. Both engines give the same integers.
     """
     parts = _parts(spec.name)
     if device == CPU:

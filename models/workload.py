@@ -1,4 +1,4 @@
-"""The vocabulary every package shares: matvecs, workloads, settings, configurations. Standard library only."""
+"""Vocabulary that every package shares: matvecs, workloads, settings, configurations. Standard library only."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ BITS_PER_MIB = 8 * 2**20
 
 
 class InputError(ValueError):
-    """What a user can mend: commands say it in one line, with exit status 2. Anything else that is raised is a bug."""
+    """Error that a user can mend: commands report it in one line, with exit status 2. Any other error is a bug."""
 
 
 class MissingError(InputError, FileNotFoundError):
-    """A file or folder that is not where it should be."""
+    """Error for a file or folder that is not where it should be."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class MatVec:
 
     @property
     def layer(self) -> str:
-        """'l1' of 'l1.input'; 'output' of 'output'."""
+        """Name of the layer: 'l1' of 'l1.input'; 'output' of 'output'."""
         return self.name.partition(".")[0]
 
     @property
@@ -60,7 +60,7 @@ class MatVec:
 
 @dataclass(frozen=True)
 class Workload:
-    """What one frame costs: the matvecs in the order they run, the 16-bit vector weights and elementwise operations."""
+    """Work of one frame: the matvecs in the order they run, the 16-bit vector weights and elementwise operations."""
 
     model: str
     matvecs: tuple[MatVec, ...]
@@ -87,7 +87,7 @@ class Workload:
 
     @property
     def weights(self) -> int:
-        """Matrix weights; vector weights not included."""
+        """Number of matrix weights; vector weights are not included."""
         return sum(matvec.weights for matvec in self.matvecs)
 
     @property
@@ -97,10 +97,11 @@ class Workload:
 
 @dataclass(frozen=True)
 class Setting:
-    """How one matvec is run.
+    """Bitwidths and delta threshold of one matvec.
 
     `delta` is the threshold of its input's delta gate, in integer steps of the quantized activation. A skipped matvec
-    keeps weights and activations at the 16-bit baseline, whatever its bits say.
+    keeps weights and activations at 16 bits, whatever `weight_bits` and `act_bits` say. Raises InputError for a value
+    out of range.
     """
 
     weight_bits: int = BASELINE_BITS
@@ -119,18 +120,18 @@ class Setting:
 
     @property
     def effect(self) -> tuple[int, int, int]:
-        """All that the matvec's result depends on: the widths it really runs with, and the threshold."""
+        """Weight bits and activation bits in use, and delta: all of the setting that the matvec's result depends on."""
         return (*self.operand_bits, self.delta)
 
     @property
     def operand_bits(self) -> tuple[int, int]:
-        """(weight bits, activation bits) that the matvec really runs with."""
+        """Weight bits and activation bits in use: those of the baseline where the matvec is skipped."""
         return (BASELINE_BITS, BASELINE_BITS) if self.skip else (self.weight_bits, self.act_bits)
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """The design point: one setting per matvec, in the workload's order. Hashable, JSON in and out."""
+    """All settings of a design point: one per matvec, in the workload's order. Hashable, JSON in and out."""
 
     settings: tuple[tuple[str, Setting], ...]
 
@@ -138,13 +139,13 @@ class Configuration:
     def uniform(
         cls, workload: Workload, weight_bits: int, act_bits: int | None = None, delta: int = 0
     ) -> Configuration:
-        """The same bits everywhere; activations as wide as weights unless given."""
+        """Configuration with the same setting everywhere; activations are as wide as weights unless given."""
         setting = Setting(weight_bits, weight_bits if act_bits is None else act_bits, delta)
         return cls(tuple((name, setting) for name in workload.names))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Mapping[str, Any]]) -> Configuration:
-        """Raises InputError, naming the matvec, on an unknown field or a value out of range."""
+        """Configuration from its JSON form. Raises InputError, naming the matvec, on an unknown or invalid field."""
         settings = []
         for name, fields in data.items():
             try:
@@ -166,28 +167,29 @@ class Configuration:
         raise KeyError(f"no setting for matvec '{name}'; there are {', '.join(n for n, _ in self.settings)}")
 
     def with_setting(self, name: str, **changes: Any) -> Configuration:
-        """A copy with fields of one matvec's setting replaced."""
+        """Copy with fields of one matvec's setting replaced. Raises KeyError for an unknown matvec."""
         self[name]
         return Configuration(tuple((n, replace(s, **changes) if n == name else s) for n, s in self.settings))
 
 
 def size_bits(workload: Workload, configuration: Configuration) -> int:
-    """Bits of all weights as stored: matrices at their own width, vectors at 16 bit."""
+    """Size in bits of all weights as stored: matrices at their own width, vectors at 16 bit."""
     matrices = sum(m.weights * configuration[m.name].operand_bits[0] for m in workload)
     return matrices + workload.vector_weights * BASELINE_BITS
 
 
 def size_mib(workload: Workload, configuration: Configuration) -> float:
+    """Size in MiB of all weights as stored, see `size_bits`."""
     return size_bits(workload, configuration) / BITS_PER_MIB
 
 
 def computed_fraction(workload: Workload, computed: Mapping[str, float]) -> float:
-    """MAC-weighted share of the network's multiply-accumulates that are computed, given each matvec's own share."""
+    """Computed fraction of the network: that of each matvec, weighted by its multiply-accumulates per frame."""
     return sum(m.macs_per_frame * computed[m.name] for m in workload) / workload.macs_per_frame
 
 
 def is_float(configuration: Configuration) -> bool:
-    """Whether the configuration is the unquantized network. Raises InputError if only some of its matvecs are."""
+    """Return whether the configuration is float (unquantized). Raises InputError if only some of its matvecs are."""
     floats = [name for name, s in configuration if FLOAT_BITS in s.operand_bits]
     if not floats:
         return False

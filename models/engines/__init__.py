@@ -1,1 +1,1 @@
-"""Networks in the integers that are deployed: what they are, and the compiled engines that run them."""
+"""Networks in the integers that are deployed: their description, and the compiled engines that run them."""

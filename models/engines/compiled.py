@@ -1,4 +1,4 @@
-"""Matvecs that read one vector, opened for the compiled loops."""
+"""Matvecs that read one vector, packed for the compiled loops."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from models.workload import BASELINE_BITS
 
 @dataclass(frozen=True, eq=False)
 class Readers:
-    """The matvecs `names`, which read one vector, opened for one configuration.
+    """Matvecs `names`, which read one vector, packed at the settings of one configuration.
 
-    `sent` [G] counts what their delta gates sent.
+    `sent` int64 [G] counts the elements that their delta gates sent.
     """
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class Readers:
 
     @property
     def width(self) -> int:
-        """Numbers in a row of results, padded."""
+        """Length of a row of results, padded."""
         return len(self.matvecs.scale)
 
     def run(
@@ -43,7 +43,11 @@ class Readers:
         out: NDArray[np.int16],
         to: NDArray[np.int64] | None = None,
     ) -> NDArray[np.int16]:
-        """`run_sequences` with the counts kept here; results where the inputs are unless `to` says where else."""
+        """Run utterances through the matvecs, see `run_sequences`; counts are added to `sent`. Returns `out`.
+
+        Results go to the rows of the inputs, from `at` on, unless `to` is given. Raises ValueError unless x and out
+        have contiguous padded rows.
+        """
         whole = x.flags.c_contiguous and out.flags.c_contiguous
         if not whole or (x.shape[1], out.shape[1]) != (self.matvecs.width, self.width):
             raise ValueError("compiled loops read whole padded rows, one after another")
@@ -51,13 +55,13 @@ class Readers:
         return out
 
     def tell(self, counter: Counter, vectors: int) -> None:
-        """Count what was sent of `vectors` vectors."""
+        """Add the counts of `vectors` vectors to the counter."""
         for name, product in zip(self.names, self.matvecs.products, strict=True):
             counter.add(name, vectors * self.matvecs.cols, int(self.sent[product[GATE]]))
 
 
 class Packer:
-    """Opens matvecs of one network; a matrix is laid out for the compiled products once per width."""
+    """Packer of one network's matvecs; a matrix is packed for the compiled products once per width."""
 
     def __init__(self) -> None:
         self._packed: dict[tuple[str, int], PackedMatrix] = {}
@@ -69,7 +73,7 @@ class Packer:
         return self._packed[key]
 
     def open(self, matvecs: Sequence[IntegerMatVec]) -> Readers:
-        """Matvecs that read one vector. Those with equal activation bits and delta share a gate."""
+        """Pack matvecs that read one vector. Those with equal activation bits and delta share a delta gate."""
         gates: dict[tuple[int, int], int] = {}
         packed, divisors, products, weight, start, column = [], [], [], 0, 0, 0
         scales, biases = [], []
@@ -105,5 +109,5 @@ class Packer:
 
 
 def padded_rows(codes: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Codes [N, D] as compiled loops keep rows: D padded with zeros."""
+    """Pad codes [N, D] with zeros to the rows of the compiled loops, see `matmul.padded`."""
     return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1]))))

@@ -1,4 +1,4 @@
-"""What every engine shares: a configuration becomes an `IntegerNetwork`, which it runs; runs can share prefixes."""
+"""Common base of all engines: a configuration becomes an `IntegerNetwork`, which it runs; runs can share prefixes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import to_float
 from models.workload import Configuration, is_float
 
-# Logit codes int16 [N, outputs], what was counted, and outputs of the layers that are to be kept.
+# Logit codes int16 [N, outputs], counts of all matvecs, and outputs of the layers that are to be kept.
 IntegerRun = tuple[NDArray[np.int16], Counter, dict[int, NDArray[np.int16]]]
 
 
 class Engine:
-    """A network in the integers that are deployed; each architecture gives what `run` calls."""
+    """Engine of a network in the integers that are deployed; subclasses implement `_run_integers` and `_run_float`."""
 
     def __init__(self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
         self.spec, self.weights, self.calibration = spec, weights, calibration
@@ -36,10 +36,11 @@ class Engine:
         configuration: Configuration,
         batch: Hashable = None,
     ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        """Logits float32 [N, outputs] and each matvec's computed fraction.
+        """Run the network at a configuration: logits float32 [N, outputs] and each matvec's computed fraction.
 
-        features float32 [N, features], utterances one after another, bounded by offsets int64 [U + 1]. `batch` names
+        features float32 [N, features], utterances concatenated, bounded by offsets int64 [U + 1]. `batch` identifies
         them: runs over the same batch share the first layers in which their configurations agree, see `prefixes`.
+        Raises InputError where only some matvecs are float, KeyError where the configuration lacks a matvec.
         """
         if is_float(configuration):
             return self._run_float(features, offsets), dict.fromkeys(self.workload.names, 1.0)
@@ -53,7 +54,7 @@ class Engine:
     def _run_integers(
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
-        """`run` on codes int16 [N, features] of the features' grid, from the layers on that `prefix` ends with."""
+        """Run from input codes int16 [N, features], or from the output of `prefix` with the layers after it."""
         raise NotImplementedError
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Float networks on a split's features: what every engine runs where nothing is quantized."""
+"""Runs of the float networks on features, which every engine uses for a float configuration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 def run_sru(spec: Sru, weights: dict[str, Floats], features: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Logits float32 [N, outputs]; loads no torch."""
+    """Run the float SRU: logits float32 [N, outputs] of features [N, features]. Loads no torch."""
     from models.kernels.sru_scan import scan_float
     from models.networks.sru import ALPHA
 
@@ -29,7 +29,10 @@ def run_sru(spec: Sru, weights: dict[str, Floats], features: Floats, offsets: ND
 
 
 def run_gated(spec: Recurrent, weights: dict[str, Floats], features: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Logits float32 [N, outputs], on one thread: the last bits of float sums depend on how many there are."""
+    """Run the float LSTM, GRU or LiGRU: logits float32 [N, outputs] of features [N, features].
+
+    It runs on one thread: the last bits of float sums depend on the number of threads.
+    """
     import torch
 
     from models.networks.recurrent_network import RecurrentNetwork

@@ -14,7 +14,7 @@ from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, to_grid
 
 
 def sites(spec: Recurrent, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[Site]:
-    """Input matvecs of a layer gate by gate, then its recurrent ones."""
+    """Sites of every layer's matvecs: the input matvecs gate by gate, then the recurrent ones."""
     reset_after = getattr(spec, "reset_after", False)
     bits = calibration.fraction_bits("features")
     for layer in range(spec.layers):
@@ -44,6 +44,7 @@ def layer(
     number: int,
     matvec: Callable[[str], IntegerMatVec],
 ) -> GatedLayer:
+    """Layer `number` in integers; `matvec(name)` quantizes its matvecs."""
     recurrent = tuple(matvec(name) for name in spec.recurrent_names(number))
     return GatedLayer(
         inputs=tuple(matvec(name) for name in spec.input_names(number)),
@@ -56,7 +57,7 @@ def layer(
 
 
 def fold_batch_norm(spec: Recurrent, weights: Mapping[str, Floats], layer: int) -> tuple[Floats, Floats]:
-    """Input matrix [gates H, inputs] and bias [gates H] that give the normalised product as it is."""
+    """Fold batch normalisation into the input matrix [gates H, inputs] and the bias [gates H]."""
     matrix, bias = weights[f"input.l{layer}"], weights[f"bias.l{layer}"]
     if not spec.batch_norm:
         return matrix, bias

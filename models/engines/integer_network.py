@@ -1,8 +1,8 @@
-"""What is deployed: the integers of a quantized, delta-gated network, in plain arrays. Loads no framework.
+"""Integers of a quantized network with delta gates as deployed, in plain arrays. Loads no framework.
 
-The compiled engine, the GPU engine and every exporter are built from an `IntegerNetwork` and from nothing else. What it
-stands for, by the exactness contract (sums are exact; every other step is one float32 operation, then rounded half to
-even to a 16-bit grid and saturated, which is `grid` below):
+The compiled engine, the GPU engine and every exporter are built from an `IntegerNetwork` and from nothing else. It
+defines these computations (sums are exact; every other step is one float32 operation, then rounded half to even to a
+16-bit grid and saturated, which is `grid` below):
     features   x = grid((features - mean) / std) on 2^-input_bits
     matvec     see `IntegerMatVec`
     layers     see `SruLayer` and `GatedLayer`; a layer reads the state codes of the one before, both directions
@@ -25,7 +25,7 @@ Codes = NDArray[np.int16]
 
 @dataclass(frozen=True, eq=False)
 class IntegerMatVec:
-    """One matvec as deployed. Of a vector x of 16-bit codes on 2^-input_bits, step by step:
+    """One matvec as deployed. Its steps for a vector x of 16-bit codes on 2^-input_bits:
 
     q = grid of x / divisor, clipped to act_bits signed bits (x itself at 16 bits)
     held = q where |q - held| > delta, else as it was; zeros before the first step
@@ -53,8 +53,9 @@ class IntegerMatVec:
 
 @dataclass(frozen=True, eq=False)
 class SruLayer:
-    """u = input(projection(x)) in blocks candidate, forget, reset (, highway), each both directions side by side.
+    """Layer of an SRU in integers.
 
+        u = input(projection(x)) in blocks candidate, forget, reset (, highway), each both directions side by side
         f, r = sigmoid(grid(u_gate + grid(v_gate c 2^(10 - v_bits - state_bits))))
         c = u0 blended with c by f, h = highway blended with c by r, see `models.kernels.elementwise.blend`
     The highway is u3, or where there is none grid(x alpha 2^(state_bits - input_bits - alpha_bits)).
@@ -71,7 +72,7 @@ class SruLayer:
 
     @property
     def has_highway(self) -> bool:
-        """Whether the input matvec brings the highway, u3."""
+        """Whether the input matvec computes the highway, u3."""
         return self.input.rows == 4 * self.v.shape[1]
 
     @property
@@ -81,10 +82,11 @@ class SruLayer:
 
 @dataclass(frozen=True, eq=False)
 class GatedLayer:
-    """A layer of an LSTM, GRU or LiGRU; directions share all matrices. See `models.kernels.recurrent_layers`.
+    """Layer of an LSTM, GRU or LiGRU in integers; directions share all matrices.
 
-    `recurrent` are the recurrent matvecs by the vector they read, in the order they run: all of them h; a GRU's gates h
-    and then its candidate r h, or h again with `reset_after`.
+    `recurrent` are the recurrent matvecs by the vector they read, in the order they run. All read h, except for a GRU:
+    its gates read h and then its candidate reads r h, or h again with `reset_after`. See
+    `models.kernels.recurrent_layers`.
     """
 
     inputs: tuple[IntegerMatVec, ...]  # gate by gate, the candidate last; results with bias are the preactivations
@@ -106,7 +108,7 @@ class GatedLayer:
 
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
-    """All of one network at one configuration; matvecs run in the workload's order."""
+    """Integers of one network at one configuration; matvecs run in the workload's order."""
 
     model: str
     hidden: int  # of one direction
@@ -126,5 +128,5 @@ class IntegerNetwork:
         return (*(matvec for layer in self.layers for matvec in layer.matvecs), self.output)
 
     def input_codes(self, features: Floats) -> Codes:
-        """int16 [N, features] of features float32 [N, features]."""
+        """Quantize features float32 [N, features] to the input grid: codes int16 [N, features]."""
         return to_grid((features - self.input_mean) / self.input_std, self.input_bits)

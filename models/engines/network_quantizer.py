@@ -1,4 +1,4 @@
-"""From a trained network, its calibration and a configuration to the integers that are deployed."""
+"""Quantization of a trained network, given its calibration and a configuration, to the integers that are deployed."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from models.quantization.fixed_point import to_grid
 from models.quantization.quantizer import QuantizedMatrix, quantize_matrix
 from models.workload import BASELINE_BITS, Configuration
 
-# kind of sizes -> what describes its layers: `sites(spec, weights, calibration)`, its matvecs before any configuration,
-# and `layer(spec, weights, calibration, number, matvec)`, one layer of matvecs that `matvec(name)` quantizes.
+# class of sizes -> module with `sites(spec, weights, calibration)`, the matvecs before any configuration, and
+# `layer(spec, weights, calibration, number, matvec)`, one layer in integers, whose matvecs `matvec(name)` quantizes.
 FAMILIES = {Sru: sru_integers, Recurrent: gated_integers}
 
 
 class NetworkQuantizer:
-    """A trained network that can be deployed at any configuration. A matrix is quantized once per width.
+    """Quantizer of a trained network for any configuration. A matrix is quantized once per width.
 
-    Raises TypeError for sizes of no family.
+    Raises TypeError for sizes of no class in FAMILIES.
     """
 
     def __init__(self, spec: Any, weights: Mapping[str, Floats], calibration: Calibration) -> None:
@@ -39,19 +39,20 @@ class NetworkQuantizer:
 
     @cached_property
     def sites(self) -> dict[str, Site]:
-        """Every matvec by name, in the workload's order."""
+        """Sites of all matvecs by name, in the workload's order."""
         bits, out = (self.calibration.fraction_bits(site) for site in (f"l{self.spec.layers - 1}.state", "logits"))
         bias = to_grid(self.weights["output_bias"], out)
         output = Site("output", self.weights["output"], bits, np.full(len(bias), out, np.int8), bias)
         return {site.name: site for site in (*self._family.sites(self.spec, self.weights, self.calibration), output)}
 
     def quantized(self, name: str, bits: int) -> QuantizedMatrix:
-        """A matvec's matrix at one width."""
+        """Matrix of a matvec, quantized to `bits` bits."""
         if (name, bits) not in self._quantized:
             self._quantized[name, bits] = quantize_matrix(self.sites[name].matrix, bits)
         return self._quantized[name, bits]
 
     def matvec(self, name: str, configuration: Configuration) -> IntegerMatVec:
+        """Matvec in integers at its setting of the configuration."""
         site = self.sites[name]
         weight_bits, act_bits, delta = configuration[name].effect
         matrix = self.quantized(name, weight_bits)
@@ -70,7 +71,7 @@ class NetworkQuantizer:
         )
 
     def network(self, configuration: Configuration) -> IntegerNetwork:
-        """Raises KeyError where the configuration lacks a matvec of the network."""
+        """Quantize the network at a configuration. Raises KeyError where the configuration lacks a matvec."""
         spec, weights, calibration = self.spec, self.weights, self.calibration
 
         def matvec(name: str) -> IntegerMatVec:

@@ -1,8 +1,8 @@
-"""Outputs of a network's prefixes, its first layers, kept for configurations that agree in them.
+"""Cache of outputs of a network's prefixes, its first layers, for configurations that agree in them.
 
 A search tries neighbours of its front, so that many candidates agree in their first layers. An output is kept when its
-layers run with the same settings for the second time: most never come again, and keeping all would push out those that
-do. What was used longest ago makes room.
+layers run with the same settings for the second time: most settings never recur, and keeping all outputs would evict
+those that do. The least recently used output is evicted first.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from models.workload import Configuration, Workload
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """What a run need not run again: its first `layers`, the last of which gave `codes` int16 [N, width].
+    """Prefix of a run that is known already: its first `layers`, their output `codes` int16 [N, width], their counts.
 
-    `kept` are the later layers whose outputs are worth keeping, with what `PrefixCache.keep` knows them by.
+    `kept` are the later layers whose outputs are to be kept, with their keys for `PrefixCache.keep`.
     """
 
     layers: int = 0
@@ -31,17 +31,17 @@ class Prefix:
 
 
 class PrefixCache:
-    """At most `limit_bytes` of outputs of all layers but the output layer, by what they depend on."""
+    """Cache of at most `limit_bytes` of outputs of all layers but the output layer, keyed by all they depend on."""
 
     def __init__(self, workload: Workload, limit_bytes: int = 0) -> None:
         self.limit_bytes, self.bytes = limit_bytes, 0
         self._names = inner_layers(workload.names)
         self._held: dict[Hashable, tuple[NDArray[np.int16], Counter]] = {}  # least recently used first
-        self._read: NDArray[np.int16] | None = None  # what the run under way begins with
-        self._met: set[int] = set()  # hashes of keys: a clash keeps an output in vain, no more
+        self._read: NDArray[np.int16] | None = None  # prefix that the current run reads
+        self._met: set[int] = set()  # hashes of keys; a collision only keeps an output in vain
 
     def longest(self, batch: Hashable, configuration: Configuration) -> Prefix:
-        """The longest prefix that is known of the configuration's run over this batch of utterances."""
+        """Longest known prefix of the configuration's run over this batch of utterances."""
         if not self.limit_bytes:
             return Prefix()
         self.bytes = sum(codes.nbytes for codes, _ in self._held.values())
@@ -56,7 +56,10 @@ class PrefixCache:
         return Prefix(known, self._read, counter.of(tuple(counter.elements)), kept)
 
     def reserve(self, shape: tuple[int, int]) -> NDArray[np.int16]:
-        """An array for an output to keep. Memory of what makes room for it is used again: new pages cost time."""
+        """Array int16 of this shape for an output to keep, zero or reused from an evicted output of the same shape.
+
+        Memory is reused because new pages cost time.
+        """
         size = 2 * shape[0] * shape[1]
         found = None
         while self._held and self.bytes + size > self.limit_bytes:
@@ -68,7 +71,11 @@ class PrefixCache:
         return np.zeros(shape, np.int16) if found is None else found
 
     def keep(self, key: Hashable, layer: int, codes: NDArray[np.int16], counter: Counter) -> None:
-        """Codes are a reserved array, not to be changed afterwards; `counter` has counted all layers up to this one."""
+        """Keep an output under `key`, unless the reserved arrays exceed the limit.
+
+        `codes` are an array from `reserve`, not to be changed afterwards; `counter` holds counts of all layers up to
+        `layer`.
+        """
         if self.bytes > self.limit_bytes:  # too large beside the others of this run
             self.bytes -= codes.nbytes
             return
@@ -77,7 +84,7 @@ class PrefixCache:
 
 
 def inner_layers(names: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Matvecs of every layer but the last, which nothing comes after."""
+    """Names of the matvecs of every layer but the last, whose output no other layer reads."""
     layers: dict[str, list[str]] = {}
     for name in names:
         layers.setdefault(name.partition(".")[0], []).append(name)
@@ -85,6 +92,6 @@ def inner_layers(names: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def prefixes(layers: list[tuple[str, ...]], configuration: Configuration) -> list[Hashable]:
-    """Of every layer, what its output depends on: its settings and those of the layers before."""
+    """Keys of every layer's output, made of all it depends on: the settings of the layer and those before."""
     settings = [tuple(configuration[name].effect for name in names) for names in layers]
     return [tuple(settings[: layer + 1]) for layer in range(len(settings))]

@@ -1,4 +1,4 @@
-"""The quantized, delta-gated LSTM, GRU and LiGRU: a few utterances at a time through all layers, compiled."""
+"""Compiled engine of quantized LSTM, GRU and LiGRU with delta gates: groups of utterances run through all layers."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from models.kernels.matmul import padded
 from models.kernels.recurrent_layers import Sequences
 from models.quantization.calibration import Calibration
 
-# Rows enough, with both directions, for a step's products to be quick; few enough for the nearest caches.
+# Enough rows, with both directions, for a step's products to be fast; few enough for the processor's caches.
 UTTERANCES_AT_ONCE = 12
 
 
 class RecurrentEngine(Engine):
-    """`run(features, offsets, configuration)` gives logits and computed fractions."""
+    """Compiled engine of an LSTM, GRU or LiGRU; see `Engine.run`."""
 
     def __init__(self, spec: object, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
         super().__init__(spec, weights, calibration)
@@ -59,12 +59,12 @@ class RecurrentEngine(Engine):
         return codes[:, : spec.outputs], counter, kept
 
     def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[Readers]]:
-        """The layer's input matvecs, its cell and its recurrent matvecs."""
+        """Pack the layer's input matvecs, make its cell and pack its recurrent matvecs."""
         recurrent = [self._packer.open(reads) for reads in layer.recurrent]
         return self._packer.open(layer.inputs), CELLS[network.model](layer, network.sigmoid), recurrent
 
     def _scratch(self, name: str, rows: int, width: int) -> NDArray[np.int16]:
-        """An array that lasts from group to group, zero where nothing is written."""
+        """Scratch array [rows, width] that is reused from group to group, zero when it is made."""
         size = rows * width
         if name not in self._rows or self._rows[name].size < size:
             self._rows[name] = np.zeros(size, np.int16)
@@ -75,7 +75,10 @@ class RecurrentEngine(Engine):
 
 
 def groups(offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Utterances that run together, longest first: as many rows as a step's products need to be quick."""
+    """Indices of the utterances of each group that runs together, longest first, UTTERANCES_AT_ONCE in a group.
+
+    Empty utterances are left out.
+    """
     lengths = np.diff(offsets)
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     return [order[k : k + UTTERANCES_AT_ONCE] for k in range(0, len(order), UTTERANCES_AT_ONCE)]

@@ -1,4 +1,4 @@
-"""What each layer of an LSTM, GRU or LiGRU runs with: constants out of its grids, and its compiled loop."""
+"""Cells of LSTM, GRU and LiGRU layers: the constants that convert between their grids, and their compiled loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.quantization.fixed_point import GATE_FRACTION_BITS, PREACTIVATION_FR
 
 
 class Cell:
-    """One layer's constants, all powers of two but the candidate's scale: steps of one grid in a step of another."""
+    """Constants of one layer, all powers of two but the candidate's scale: steps of one grid in a step of another."""
 
     def __init__(self, layer: GatedLayer, table: NDArray[np.float32]) -> None:
         self.table, self.scale, self.reset_after = table, layer.candidate_scale, layer.reset_after
@@ -24,7 +24,7 @@ class Cell:
         self.candidate_to_state = np.float32(2.0 ** (state - layer.candidate_bits))
 
     def run(self, sequences: Sequences, recurrent: list[Readers]) -> None:
-        """The layer's output of all frames; `recurrent` are the layer's, opened."""
+        """Run the layer over all frames of `sequences`; `recurrent` are its packed recurrent matvecs."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""A matvec before any configuration is chosen."""
+"""Matvecs of a network before any configuration is chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """Float matrix, grids of what the matvec reads and gives, bias on the latter."""
+    """One matvec before quantization: float matrix, grids of its input and its results, bias on the results' grid."""
 
     name: str
     matrix: NDArray[np.float32]  # [rows, cols]

@@ -1,4 +1,4 @@
-"""The quantized, delta-gated SRU: integer products, fixed-point recurrence, operations counted."""
+"""Compiled engine of the quantized SRU with delta gates: integer products, fixed-point recurrence, counts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from models.kernels.sru_scan import scan_fixed
 from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
 
-GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the nearest caches
+GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the processor's caches
 Floats = NDArray[np.float32]
 
 
 class SruEngine(Engine):
-    """`run(features, offsets, configuration)` gives logits and computed fractions."""
+    """Compiled engine of an SRU; see `Engine.run`."""
 
     def __init__(self, spec: object, weights: dict[str, Floats], calibration: Calibration) -> None:
         super().__init__(spec, weights, calibration)
@@ -69,7 +69,7 @@ class SruEngine(Engine):
 
 @dataclass(frozen=True, eq=False)
 class ScanConstants:
-    """What `scan_fixed` reads besides codes; see there."""
+    """Constants that `scan_fixed` reads besides codes; see there."""
 
     x_scale: np.float32
     v: Floats  # [2, 2 H + LANES]
@@ -88,7 +88,7 @@ class ScanConstants:
 
 
 def groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Ranges of utterances whose frames together reach GROUP_FRAMES."""
+    """Ranges (first, end) of utterances, each just long enough for GROUP_FRAMES frames; the last may be shorter."""
     ranges, first = [], 0
     for u in range(1, len(offsets)):
         if offsets[u] - offsets[first] >= GROUP_FRAMES or u == len(offsets) - 1:

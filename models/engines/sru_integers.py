@@ -1,4 +1,4 @@
-"""The SRU in integers: which rows of its input matvec live on which grid, codes of v and of the highway's scale."""
+"""SRU in integers: grids of the rows of its input matvec, codes of v and of the highway's scale."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALPHA_FRACTION_BITS = 14
 
 
 def sites(spec: Sru, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[Site]:
-    """A layer's projection, where it has one, and its input matvec."""
+    """Sites of every layer's matvecs: the projection, where it has one, and the input matvec."""
     for layer in range(spec.layers):
         bits, state = _input_bits(calibration, layer), calibration.fraction_bits(f"l{layer}.state")
         if spec.projected(layer):
@@ -40,6 +40,7 @@ def layer(
     number: int,
     matvec: Callable[[str], IntegerMatVec],
 ) -> SruLayer:
+    """Layer `number` in integers; `matvec(name)` quantizes its matvecs."""
     v = weights[f"v.l{number}"]
     v_bits = fraction_bits(float(np.abs(v).max()))
     return SruLayer(

@@ -1,1 +1,1 @@
-"""Engines in plain torch operations, which give the compiled engines' integers on a GPU."""
+"""Engines in plain torch operations, which compute the compiled engines' integers on a GPU."""

@@ -1,9 +1,9 @@
-"""The deployed integers in plain torch operations, so that a GPU can compute them.
+"""Common base of the engines that compute the deployed integers in plain torch operations, on a GPU.
 
-Everything elementwise is carried as whole float32 codes, and each step is one float32 operation and its rounding in
-kernels of their own, as in `models.quantization.fixed_point`. Nothing here may be fused (torch.compile, addcmul, lerp,
-baddbmm): a fused multiply-add leaves out a rounding and changes bits. Powers of two are folded into constants and
-tables, which is exact. Divisors are tensors on the device: CUDA kernels make division by a host's number a product.
+Elementwise values are whole float32 codes, and each step is one float32 operation and its rounding in kernels of their
+own, as in `models.quantization.fixed_point`. Nothing here may be fused (torch.compile, addcmul, lerp, baddbmm): a fused
+multiply-add leaves out a rounding and changes bits. Powers of two are folded into constants and tables, which is exact.
+Divisors are tensors on the device: CUDA kernels turn division by a number of the host into a product.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from models.quantization.calibration import Calibration
 
 
 class GpuEngine(Engine):
-    """An `IntegerNetwork` on `device`; each architecture gives its layers. Prefixes are not shared between runs."""
+    """Engine on `device`, a name of torch's; subclasses implement `_layer`. Prefixes are not shared between runs."""
 
     def __init__(
         self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
@@ -48,7 +48,7 @@ class GpuEngine(Engine):
         return self.products((network.output,)).sequence(x, batch)
 
     def _layer(self, layer: Any, x: Tensor, batch: Batch, model: str) -> Tensor:
-        """The layer's output codes float32 [n, 2 H] of its packed input codes."""
+        """Output codes float32 [n, 2 H] of the layer for packed input codes x [n, inputs]."""
         raise NotImplementedError
 
     def products(self, matvecs: Sequence[IntegerMatVec]) -> Products:

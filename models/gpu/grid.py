@@ -1,4 +1,4 @@
-"""The steps and tables of `models.quantization.fixed_point` in torch operations, on codes carried as float32."""
+"""Fixed-point steps and tables of `models.quantization.fixed_point` in torch operations, on codes in float32."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def look_up(table: Tensor, preactivation: Tensor) -> Tensor:
 
 
 def gate_table() -> NDArray[np.float32]:
-    """The shared sigmoid as numbers in [0, 1], by preactivation code: entry -1, the last, is that of code -1."""
+    """Table of the sigmoid as numbers in [0, 1], by preactivation code: entry -1, the last, is that of code -1."""
     return np.roll(sigmoid_table().astype(np.float32) * np.float32(2.0**-GATE_FRACTION_BITS), -SIGMOID_REACH)
 
 
 def tanh_table(scale: float = 1.0) -> NDArray[np.int16]:
-    """[2 SIGMOID_REACH + 1] codes on the gate grid of tanh, times a candidate's scale; order as `gate_table`'s."""
+    """Table [2 SIGMOID_REACH + 1] of tanh times a candidate's scale, gate-grid codes, ordered as `gate_table`."""
     twice = np.clip(2 * np.arange(-SIGMOID_REACH, SIGMOID_REACH + 1), -SIGMOID_REACH, SIGMOID_REACH) + SIGMOID_REACH
     squashed = 2 * sigmoid_table()[twice].astype(np.int32) - 2**GATE_FRACTION_BITS
     return np.roll(to_grid(squashed.astype(np.float32) * np.float32(scale), 0), -SIGMOID_REACH)

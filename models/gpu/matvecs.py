@@ -1,4 +1,4 @@
-"""Matvecs in torch operations, and the device that they run on: matrices laid out once, elements counted."""
+"""Matvecs in torch operations, and the device that they run on, with its packed matrices and counts."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from models.gpu.products import Matrix, Merged, merged
 from models.quantization.quantizer import code_range
 from models.workload import BASELINE_BITS
 
-PRODUCT_FRAMES = 2**13  # products of a longer sequence are taken in parts: 16-bit operands need 48 bytes an output
-MATRICES_BYTES = 2**30  # matrices kept on the device; past that they are laid out anew
+PRODUCT_FRAMES = 2**13  # products of a longer sequence are computed in parts: 16-bit operands need 48 bytes an output
+MATRICES_BYTES = 2**30  # of packed matrices kept on the device; past that all are dropped and packed anew
 
 
 class Device:
-    """A device of torch with the matrices of one network, and what was counted there until all is run."""
+    """Device of torch with the packed matrices of one network, and the counts of the current run."""
 
     def __init__(self, device: str) -> None:
         self.device = torch.device(device)
@@ -33,10 +33,10 @@ class Device:
     def run(
         self, inputs: NDArray[np.int16], offsets: NDArray[np.int64], network: Callable[[Tensor, Batch], Tensor]
     ) -> tuple[NDArray[np.int16], Counter]:
-        """Codes int16 [N, outputs] of all frames, and what was counted.
+        """Run `network` on all batches: codes int16 [N, outputs] of all frames, and the counts.
 
-        `network` makes a batch's packed output codes of its packed input codes, float32 [n, ...] both. Until all of it
-        is under way the device is asked for nothing: a GPU that is waited for at every step does little else.
+        `network` maps a batch's packed input codes to its packed output codes, float32 [n, ...] both. Nothing is read
+        back from the device until all work is queued: a synchronisation at every step would leave a GPU mostly idle.
         """
         self._sent = []
         packed = batches(offsets, self.device)
@@ -51,10 +51,11 @@ class Device:
         return codes, counter
 
     def tell(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
-        """Count elements of these matvecs' input, and those sent, a number on the device."""
+        """Add counts for each of these matvecs: elements of its input, and those sent, a number on the device."""
         self._sent.append((names, elements, sent))
 
     def matrix(self, matvecs: Merged) -> Matrix:
+        """Packed matrix of merged matvecs, kept for later runs."""
         key = (matvecs.names, matvecs.weight_bits, matvecs.act_bits == BASELINE_BITS)
         if key not in self._matrices:
             if sum(matrix.size_bytes for matrix in self._matrices.values()) > MATRICES_BYTES:
@@ -63,14 +64,14 @@ class Device:
         return self._matrices[key]
 
     def tensor(self, values: NDArray[np.generic]) -> Tensor:
-        """float32 on the device."""
+        """Copy values to the device as float32."""
         return torch.from_numpy(np.asarray(values, np.float32)).to(self.device)
 
 
 class Products:
-    """Matvecs that read one vector: quantized, delta-gated, multiplied and put on their grids, side by side.
+    """Matvecs that read one vector: quantizers, delta gates, exact products, results on their grids side by side.
 
-    Merged matvecs, those with equal settings, are the first dimension of what is quantized and gated, B.
+    Codes and held codes are [B, n, cols], one of B for each group of merged matvecs, those with equal settings.
     """
 
     def __init__(self, owner: Device, matvecs: Sequence[IntegerMatVec]) -> None:
@@ -96,14 +97,14 @@ class Products:
         self.scratches: list[Tensor] = []
 
     def sequence(self, x: Tensor, batch: Batch) -> Tensor:
-        """Grid codes float32 [n, outputs] of a batch's packed codes x [n, cols], which are not changed."""
+        """Run all frames of a batch: grid codes float32 [n, outputs] of packed codes x [n, cols], which stay as is."""
         codes = self._quantize(x)
         if self.gated:
             codes = codes.clone() if self.on_grid else codes
             held = torch.zeros_like(codes[:, : batch.sizes[0]])
             for step in codes.split(batch.sizes, dim=1):
                 held = self._hold(step, held[:, : step.shape[1]], out=step)
-        # What was sent is where the held codes changed; before the first step they were zero.
+        # Elements were sent where the held codes changed; before the first step they were zero.
         first = codes[:, : batch.sizes[0]].count_nonzero(dim=(1, 2))
         later = torch.stack([(part[batch.sizes[0] :] != part[batch.before]).sum() for part in codes])
         self._tell(x.numel(), first + later)
@@ -111,7 +112,7 @@ class Products:
         return torch.cat([self._to_grid(part) for part in codes.split(PRODUCT_FRAMES, dim=1)])
 
     def start(self, rows: int) -> Products:
-        """Ready for `step`: nothing held yet."""
+        """Reset the delta gates of `rows` rows to zero, before the first `step`. Returns self."""
         shape = (len(self.merged), rows, self.matrices[0].cols)
         self.held = torch.zeros(shape, device=self.owner.device)
         self.moves = torch.zeros(shape, dtype=torch.int32, device=self.owner.device)
@@ -119,7 +120,7 @@ class Products:
         return self
 
     def step(self, x: Tensor) -> Tensor:
-        """Grid codes float32 [n, outputs] of the first n rows' next codes x [n, cols]."""
+        """Run one time step of the first n rows: grid codes float32 [n, outputs] of codes x [n, cols]."""
         codes, held = self._quantize(x), self.held[:, : len(x)]
         if self.gated:
             codes = self._hold(codes, held)
@@ -128,7 +129,7 @@ class Products:
         return self._to_grid(codes)
 
     def finish(self) -> None:
-        """Tell what the steps have sent."""
+        """Add the counts of all steps since `start` to the device's."""
         self._tell(self.elements, self.moves.sum(dim=(1, 2)))
 
     def _tell(self, elements: int, sent: Tensor) -> None:
@@ -139,7 +140,7 @@ class Products:
         self.scratches = [matrix.scratch(rows) for matrix in self.matrices]
 
     def _quantize(self, x: Tensor) -> Tensor:
-        """Codes float32 [B, n, cols]."""
+        """Quantize x [n, cols] for each group of merged matvecs: codes float32 [B, n, cols]."""
         if self.on_grid:
             return x.expand(len(self.merged), *x.shape)
         return (x / self.divisor).clamp_(self.low, self.high).round_()
@@ -161,7 +162,7 @@ class Products:
 
 
 def blocks(places: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Runs of columns that stay together: (from, to, how many)."""
+    """Runs of columns whose places are consecutive: (first column, its place, number of columns)."""
     starts = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
     counts = np.diff(starts, append=len(places))
     return [(int(start), int(places[start]), int(count)) for start, count in zip(starts, counts, strict=True)]

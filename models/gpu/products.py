@@ -1,4 +1,4 @@
-"""Exact integer matrix products on any device of torch: one int8 kernel for all operand widths."""
+"""Exact integer matrix products on any device of torch, by one int8 kernel for all operand widths."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from models.engines.integer_network import IntegerMatVec
 from models.quantization.quantizer import weight_bytes
 from models.workload import BASELINE_BITS
 
-# torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; 16 bytes are what its fast kernels align to,
-# and right operands that lie column by column are what every generation of GPUs has kernels for.
+# torch._int_mm on CUDA takes 17 rows or more and multiples of 8 columns; its fast kernels align to 16 bytes, and every
+# generation of GPUs has kernels for right operands stored column by column.
 # Source: aten/src/ATen/native/cuda/Blas.cpp; cuBLAS documentation, cublasLtMatmul
 LEAST_ROWS, ALIGNMENT = 32, 16
 
 
 @lru_cache(maxsize=4)
 def has_exact_int8(device: str | torch.device = "cpu") -> bool:
-    """Whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
+    """Return whether the device's int8 kernel accumulates without saturating in between (checked on extreme codes)."""
     worst = torch.full((32, 64), -128, dtype=torch.int8, device=device)
     mixed = torch.full((32, 64), -128, dtype=torch.int8, device=device)
     mixed[:, ::2] = 127
@@ -44,12 +44,12 @@ class Merged:
     act_bits: int
     delta: int
     divisor: np.float32  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
-    scale: NDArray[np.float32]  # [rows] what one unit of a sum is in steps of the result's grid
-    places: NDArray[np.int64]  # [rows] where results go when all matvecs of the vector stand side by side
+    scale: NDArray[np.float32]  # [rows] one unit of a sum in steps of the result's grid
+    places: NDArray[np.int64]  # [rows] column of each result when all matvecs of the vector stand side by side
 
 
 def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
-    """Matvecs that read one vector, by equal settings."""
+    """Merge matvecs that read one vector: one `Merged` for each group with equal settings."""
     ends = np.cumsum([matvec.rows for matvec in matvecs])
     places = np.split(np.arange(ends[-1]), ends[:-1])
     alike: dict[tuple[int, int, int], list[int]] = {}
@@ -74,11 +74,11 @@ def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
 
 
 class Matrix:
-    """Merged matvecs' matrix on a device. One int8 product gives all combinations of the operands' bytes.
+    """Matrix of merged matvecs on a device. One int8 product gives all combinations of the operands' bytes.
 
     A 16-bit activation is its two bytes side by side, the low one shifted into int8; weights stand in the rows of the
-    byte that they multiply, with zeros in the other's. Exact sums of all combinations are added in float64, which holds
-    them exactly, and become float32 once.
+    byte that they multiply, with zeros in the other's. The exact sums of all combinations are added in float64, which
+    holds them exactly, and rounded to float32 once.
     """
 
     def __init__(self, merged: Merged, device: torch.device) -> None:
@@ -91,13 +91,13 @@ class Matrix:
         self.blocks = act_bytes * len(parts)
         codes = np.zeros((_aligned(self.blocks * self.rows), self.scratch_cols, act_bytes), np.int8)
         places: list[float] = []
-        for byte in range(act_bytes):  # the low one first, as it lies in memory
+        for byte in range(act_bytes):  # the low one first, as in memory
             for k, part in enumerate(parts):
                 codes[len(places) * self.rows :][: self.rows, : self.cols, byte] = part
                 places.append(256.0 ** (byte + len(parts) - 1 - k))
         self.codes = torch.from_numpy(codes.reshape(len(codes), -1)).to(device).t()
         self.places = torch.tensor(places, dtype=torch.float64, device=device)[:, None]
-        # the low byte's shift is paid back with the row sums
+        # the low byte's shift is undone by the row sums
         self.start = torch.from_numpy(weights.sum(axis=1) * (128.0 if wide else 0.0)).to(device)
 
     @property
@@ -105,14 +105,14 @@ class Matrix:
         return self.codes.numel()
 
     def scratch(self, rows: int) -> Tensor:
-        """What `product` lays up to `rows` rows of codes into, its padding zero."""
+        """Allocate scratch for `product` of up to `rows` rows of codes, its padding zero."""
         return torch.zeros((max(rows, LEAST_ROWS), self.scratch_cols), dtype=self.dtype, device=self.codes.device)
 
     def product(self, codes: Tensor, scratch: Tensor) -> Tensor:
         """Exact sums [n, rows] of codes float32 [n, cols]: int32, or float32 rounded once from the exact sum."""
         count = len(codes)
         scratch[:count, : self.cols].copy_(codes)
-        left = scratch[: max(count, LEAST_ROWS)]  # what is below `count` stands for nothing, and its sums are not read
+        left = scratch[: max(count, LEAST_ROWS)]  # rows past `count` are padding, and their sums are not read
         if self.dtype == torch.int16:
             left = (left ^ 128).view(torch.int8)
         if has_exact_int8(left.device):

@@ -1,4 +1,4 @@
-"""The quantized, delta-gated LSTM, GRU and LiGRU in torch operations, the compiled engine's integers on any device."""
+"""GPU engine of quantized LSTM, GRU and LiGRU with delta gates: the compiled engine's integers in torch operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.quantization.fixed_point import CODE_MAX, GATE_FRACTION_BITS, PREACT
 
 
 class GpuRecurrentEngine(GpuEngine):
-    """`run` as the compiled engine's on any device."""
+    """Engine of an LSTM, GRU or LiGRU on any device of torch; see `Engine.run`."""
 
     def _layer(self, layer: GatedLayer, x: Tensor, batch: Batch, model: str) -> Tensor:
         pre = self.products(layer.inputs).sequence(x, batch)
@@ -27,7 +27,10 @@ class GpuRecurrentEngine(GpuEngine):
 
 
 def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
-    """The layer's output codes float32 [n, 2 H] of packed preactivations [n, gates H]; both directions are rows."""
+    """Run a layer's recurrence: output codes float32 [n, 2 H] of packed preactivations [n, gates H].
+
+    Both directions are rows of one step.
+    """
     pre = pre.short()
     rows = torch.stack((pre, pre[batch.reverse]), dim=1).flatten(0, 1)
     states = torch.cat([cell.step(step) for step in rows.split([2 * size for size in batch.sizes])])
@@ -37,7 +40,7 @@ def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
 
 
 class Steps:
-    """One layer's rows, step by step. See `models.kernels.recurrent_layers`."""
+    """Recurrence of one layer's rows, step by step. See `models.kernels.recurrent_layers`."""
 
     def __init__(self, engine: GpuRecurrentEngine, layer: GatedLayer, rows: int) -> None:
         self.engine, self.layer, self.table = engine, layer, engine.table
@@ -47,23 +50,24 @@ class Steps:
         self.prepare()
 
     def prepare(self) -> None:
-        """What a model needs besides h."""
+        """Set the states besides h and the constants that a model needs."""
         raise NotImplementedError
 
     def step(self, pre: Tensor) -> Tensor:
-        """h float32 [n, H] of the first n rows after one step of preactivations int16 [n, gates H]."""
+        """Run one step: h float32 [n, H] of the first n rows, given preactivations int16 [n, gates H]."""
         raise NotImplementedError
 
     def finish(self) -> None:
+        """Add the counts of all steps to the device's."""
         for products in self.recur:
             products.finish()
 
     def blend(self, z: Tensor, candidate: Tensor, h: Tensor) -> Tensor:
-        """z h + (1 - z) candidate, all but z on the state's grid."""
+        """Compute z h + (1 - z) candidate, all but z on the state's grid."""
         return clip_((z * clip_(h - candidate)).round_().add_(candidate))
 
     def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
-        """Table of tanh times `scale`, a step of the gate grid counting `unit`, a power of two."""
+        """Table of tanh times `scale`, its gate-grid codes multiplied by `unit`, a power of two."""
         return self.engine.on_device.tensor(tanh_table(scale) * np.float32(unit))
 
 

@@ -1,4 +1,4 @@
-"""The quantized, delta-gated SRU in torch operations, the compiled engine's integers on any device."""
+"""GPU engine of the quantized SRU with delta gates: the compiled engine's integers in torch operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
 
 
 class GpuSruEngine(GpuEngine):
-    """`run` as the compiled engine's on any device."""
+    """Engine of an SRU on any device of torch; see `Engine.run`."""
 
     def _layer(self, layer: SruLayer, x: Tensor, batch: Batch, model: str) -> Tensor:
         spec, n = self.spec, len(x)
@@ -51,5 +51,5 @@ class GpuSruEngine(GpuEngine):
 
 
 def both_ways(x: Tensor, batch: Batch) -> Tensor:
-    """x [n, ..., 2, H] with the backward direction's frames the other way round; doing it twice undoes it."""
+    """Reverse the backward direction's frames of x [n, ..., 2, H] within each utterance; its own inverse."""
     return torch.stack((x[..., 0, :], x[..., 1, :][batch.reverse]), dim=-2)

@@ -1,1 +1,1 @@
-"""Compiled loops: exact integer products, elementwise steps on whole registers, the layers of every model."""
+"""Compiled loops: exact integer products, elementwise steps on full vector registers, the layers of every model."""

@@ -1,4 +1,4 @@
-"""What compiled loops share: elementary fixed-point steps, on codes carried as float32 or on `Lanes`."""
+"""Elementary fixed-point steps of the compiled loops, on codes carried as float32 or on `Lanes`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def grid(x):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def blend(gate, candidate, state):  # type: ignore[no-untyped-def]
-    """gate * state + (1 - gate) * candidate, both on one grid: one product and one rounding."""
+    """Compute gate * state + (1 - gate) * candidate, both on one grid, with one product and one rounding."""
     return clip(candidate + grid(gate * clip(state - candidate) * GATE_STEP))
 
 
 @njit(inline="always")
 def place_in_table(x):  # type: ignore[no-untyped-def]
-    """Where the sigmoid table holds a preactivation code."""
+    """Index in the sigmoid table of a preactivation code, which is saturated to the table's range."""
     return min(max(x, -REACH), REACH) + REACH
 
 
 @njit(nogil=True, cache=True)
 def look_up(table, index, gate):  # type: ignore[no-untyped-def]
-    """gate [n] = table at index [n]. Alone in its loop, so that the arithmetic around it vectorises."""
+    """Set gate [n] to table at index [n]. A loop of its own, so that the arithmetic around it vectorises."""
     for i in range(len(index)):
         gate[i] = table[np.uint32(index[i])]

@@ -1,4 +1,4 @@
-"""The innermost piece of every integer product: one compiled tile of rows times columns, sums in registers.
+"""Innermost kernel of every integer product: one compiled tile of rows times columns, sums in registers.
 
 Processors that multiply bytes four at a time (VNNI) do so here; others widen them to 16 bits and add pairs. Both are
 exact: no sum saturates in between.
@@ -15,7 +15,7 @@ from numba.core.registry import cpu_target
 from models.kernels.lanes import LANES, everywhere, in_line
 
 QUAD = 4  # bytes that one int32 sum takes in at once
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the processor that is compiled for
+FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
 WIDE = "+avx512f" in FEATURES
 VNNI_BITS = 512 if WIDE and "+avx512vnni" in FEATURES else 256 if "+avxvnni" in FEATURES else 0
 VECTORS = 2  # of columns in a tile
@@ -32,11 +32,11 @@ SUMS = ir.VectorType(INT32, LANES)
 def multiply_tile(  # type: ignore[no-untyped-def]
     typing_context, codes, code, stride, weights, weight, quads, starts, start, sums, sum_, sum_stride
 ):
-    """sums[sum_ + r sum_stride + c] = starts[start + c] + codes of row r times weights of column c, for one tile.
+    """Set sums[sum_ + r sum_stride + c] = starts[start + c] + codes of row r times weights of column c, for one tile.
 
-    All arrays are flat. codes uint8: row r begins at code + r stride, a multiple of 4 bytes long; weights int8 as
-    `matmul.pack` lays them out, from `weight` on; starts int32; sums int32, or float32, rounded once. Reads and writes
-    the whole tile.
+    All arrays are flat. codes uint8: row r begins at code + r stride, a multiple of 4 bytes long; weights int8 in the
+    layout of `matmul.pack`, from `weight` on; starts int32; sums int32, or float32, rounded once. Reads and writes the
+    whole tile.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -88,7 +88,7 @@ def multiply_tile(  # type: ignore[no-untyped-def]
 
 
 def _add_quads(builder: Any, total: Any, codes: Any, weights: Any) -> Any:
-    """total plus the products of four unsigned codes (int32 lanes) and four signed weights (bytes) in every lane."""
+    """Add the products of four unsigned codes (int32 lanes) and four signed weights (bytes) to every lane of total."""
     if VNNI_BITS:
         return _add_quads_at_once(builder, total, builder.bitcast(codes, BYTES), weights)
     halves = ir.VectorType(INT16, 2 * LANES)
@@ -100,7 +100,7 @@ def _add_quads(builder: Any, total: Any, codes: Any, weights: Any) -> Any:
 
 
 def _add_quads_at_once(builder: Any, total: Any, codes: Any, weights: Any) -> Any:
-    """The processor's own instruction, on as many lanes as it takes."""
+    """`_add_quads` by the VNNI instruction, on as many lanes at a time as it takes."""
     lanes = VNNI_BITS // 32
     sums, values = ir.VectorType(INT32, lanes), ir.VectorType(INT8, 4 * lanes)
     operand = values if binding.llvm_version_info >= (22,) else sums  # LLVM took quads as one number each before
@@ -121,7 +121,7 @@ def _add_quads_at_once(builder: Any, total: Any, codes: Any, weights: Any) -> An
 
 
 def _add_pairs(builder: Any, left: Any, right: Any) -> Any:
-    """int32 lanes: sums of two neighbouring int16 products. Compilers know this as one instruction (pmaddwd)."""
+    """Sums of two neighbouring int16 products, in int32 lanes. LLVM compiles this to one instruction (pmaddwd)."""
     wide = ir.VectorType(INT32, 2 * LANES)
     products = builder.mul(builder.sext(left, wide), builder.sext(right, wide))
     even, odd = (

@@ -1,8 +1,8 @@
-"""Sixteen float32 numbers at once, for compiled loops: what a wide register holds, with plain arithmetic.
+"""Vectors of sixteen float32 numbers (`Lanes`) for compiled loops, with plain arithmetic.
 
-Loops over `Lanes` need neither checks for overlapping arrays nor a loop for the rest, which for rows of a hundred
-elements cost more than their arithmetic; so arrays are padded to whole lanes. Arrays are read and written by flat
-index, unchecked. Every operation is one IEEE float32 operation, never fused with another.
+Loops over `Lanes` need neither checks for overlapping arrays nor a remainder loop, which for rows of a hundred elements
+cost more than their arithmetic; so arrays are padded to multiples of LANES. Arrays are read and written by flat index,
+unchecked. Every operation is one IEEE float32 operation, never fused with another.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
 
 class LanesType(types.Type):
+    """Numba type of `Lanes`."""
+
     def __init__(self) -> None:
         super().__init__(name="Lanes")
 
@@ -34,7 +36,7 @@ class _LanesModel(models.PrimitiveModel):
 
 
 def in_line(function: Any) -> Any:
-    """Code that a compiled loop holds in place of a call; numba gives the typing context."""
+    """Make a numba intrinsic: code that is inlined into a compiled loop; numba passes the typing context."""
     return intrinsic(function)
 
 
@@ -44,7 +46,7 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: 
 
 
 def everywhere(builder: Any, value: Any, kind: Any) -> Any:
-    """One value in all lanes of a vector."""
+    """Broadcast one value to all lanes of a vector."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(INT32, [0] * LANES))
@@ -52,7 +54,7 @@ def everywhere(builder: Any, value: Any, kind: Any) -> Any:
 
 @in_line
 def load(typing_context, array, index):  # type: ignore[no-untyped-def]
-    """Sixteen numbers of an int16, int32 or float32 array from a flat index on."""
+    """Load sixteen numbers of an int16, int32 or float32 array from a flat index on."""
     if array.dtype not in (types.int16, types.int32, types.float32):
         return None
     element = array.dtype.bitwidth
@@ -67,7 +69,7 @@ def load(typing_context, array, index):  # type: ignore[no-untyped-def]
 
 @in_line
 def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
-    """Whole numbers into an int16, uint16 or uint8 array, which must hold them, or any into a float32 array."""
+    """Store whole numbers in an int16, uint16 or uint8 array, within its range, or any numbers in a float32 array."""
     element = array.dtype.bitwidth
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -84,7 +86,7 @@ def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
 
 @in_line
 def splat(typing_context, number):  # type: ignore[no-untyped-def]
-    """One float32 in all lanes."""
+    """Broadcast one float32 to all lanes."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return everywhere(builder, arguments[0], FLOAT)
@@ -138,7 +140,7 @@ for _function, _operation in _operations.items():
 
 @in_line
 def exceeds(typing_context, left, right):  # type: ignore[no-untyped-def]
-    """1 where left is greater than right, else 0."""
+    """Compare lanes: 1 where left is greater than right, else 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.uitofp(builder.fcmp_ordered(">", *arguments), FLOAT)
@@ -167,7 +169,7 @@ greatest = _reduction(_select(">"))
 
 @in_line
 def store_bytes(typing_context, array, above, below, value):  # type: ignore[no-untyped-def]
-    """High bytes plus 128 and low bytes of 16-bit codes into a uint8 array at two places: value = 256 high + low."""
+    """Store high bytes plus 128 at `above` and low bytes at `below` of a uint8 array: 16-bit codes 256 high + low."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array_, above_, below_, lanes = arguments
@@ -182,7 +184,7 @@ def store_bytes(typing_context, array, above, below, value):  # type: ignore[no-
 
 
 def _load_sum(weights: tuple[int, ...]) -> Any:
-    """Exact sums of int32 arrays of `weights` parts, `stride` apart, rounded to float32 once."""
+    """Make a load of the sum of int32 parts, `stride` apart, times `weights`: exact, then rounded to float32 once."""
 
     @in_line
     def load_sum(typing_context, parts, index, stride):  # type: ignore[no-untyped-def]

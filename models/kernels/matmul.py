@@ -1,8 +1,8 @@
-"""Quantized matrices laid out for exact integer products, and those products.
+"""Packing of quantized matrices for exact integer products, and those products.
 
 A 16-bit operand is two bytes: weights are 256 * high + low with both signed, activations 256 * high + low with the low
-byte unsigned. Bytes are multiplied by bytes and summed in int32, which is exact. Activations come as unsigned bytes:
-signed ones plus 128, which `starts` takes off again with the row sums.
+byte unsigned. Bytes are multiplied by bytes and summed in int32, which is exact. Activations are unsigned bytes: signed
+ones plus 128, which `starts` subtracts again by the row sums.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
 @dataclass(frozen=True, eq=False)
 class PackedMatrix:
-    """A quantized matrix's bytes in the order that `multiply` reads them, in one part or two, most significant first.
+    """Bytes of a quantized matrix in the order that `multiply` reads them, in one part or two, most significant first.
 
-    weights int8 [parts, panels * quads * VECTORS * LANES * QUAD]: panels of TILE_COLUMNS rows of the matrix, in each of
-    them quads of its columns; zeros fill up both. starts int32 [parts, panels * TILE_COLUMNS]: -128 times the row sums.
+    weights int8 [parts, panels * quads * VECTORS * LANES * QUAD]: panels of TILE_COLUMNS rows of the matrix, each of
+    quads of its columns; both are padded with zeros. starts int32 [parts, panels * TILE_COLUMNS]: -128 times the row
+    sums.
     """
 
     weights: NDArray[np.int8]
@@ -33,6 +34,7 @@ class PackedMatrix:
 
 
 def pack(matrix: QuantizedMatrix) -> PackedMatrix:
+    """Pack a quantized matrix [rows, cols] for `multiply`."""
     rows, cols = matrix.codes.shape
     quads = -(-cols // QUAD)
     codes = np.zeros((padded(rows), quads * QUAD), np.int32)
@@ -46,15 +48,15 @@ def pack(matrix: QuantizedMatrix) -> PackedMatrix:
 
 
 def padded(count: int) -> int:
-    """Numbers in a row of `count` as compiled loops keep it: whole tiles, and so whole lanes and quads."""
+    """Length of a row of `count` numbers padded to whole tiles, and so to whole lanes and quads."""
     return -(-count // TILE_COLUMNS) * TILE_COLUMNS
 
 
 @njit(cache=True, nogil=True)
 def multiply(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
-    """sums [count rows, columns] from sum_ on, of `count` rows of codes, each `width` long, from `code` on.
+    """Set sums [count, columns] from sum_ on to the products of `count` rows of codes, `width` long, from `code` on.
 
-    Arrays and their places are `multiply_tile`'s; both sides have room for whole tiles.
+    Arrays and indices are those of `multiply_tile`; codes and sums must have room for whole tiles.
     """
     for panel in range(columns // TILE_COLUMNS):
         for row in range(0, count, TILE_ROWS):

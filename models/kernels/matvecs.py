@@ -1,13 +1,13 @@
-"""Matvecs that read one vector, compiled: quantized, delta-gated, multiplied exactly, put on their grids side by side.
+"""Compiled matvecs that read one vector: quantizer, delta gates, exact products, results on their grids side by side.
 
-The delta gate sends an element of a vector only when it moved by more than a threshold since it was last sent. The
+A delta gate sends an element of a vector only when it moved by more than a threshold since it was last sent. The
 product then runs on the held vector x^ (last sent values; zeros before the first step), which equals updating the
-product with the changes only. Invariant: |x - x^| <= threshold at every step. The operations that are left are counted
-from the elements that were sent, at every step, the first included.
+product with the changes only. Invariant: |x - x^| <= threshold at every step. The operations that are computed are
+counted from the elements that were sent, at every step, the first included.
 Source: Neil et al., "Delta Networks for Optimized Recurrent Network Computation" (ICML 2017).
 
-Rows of codes pass through all of it while they are in the processor's nearest caches. Vectors, products and rows are
-padded, see `matmul.padded`; what fills them up is zero and changes no sum and no count.
+A block of rows passes through all steps while it is in the processor's caches. Vectors, products and rows are padded,
+see `matmul.padded`; the padding is zero and changes no sum and no count.
 """
 
 from __future__ import annotations
@@ -24,31 +24,34 @@ from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two
 from models.kernels.matmul import multiply
 from models.quantization.fixed_point import ROUNDER
 
-FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the nearer caches
+FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
 # Columns of `Matvecs.gates` and `Matvecs.products`
 ACT_BYTES, CODE_LOW, CODE_HIGH, THRESHOLD = range(4)
 GATE, WEIGHT_BYTES, WEIGHT, START, COLUMN, COLUMNS = range(6)
 
 
 class Matvecs(NamedTuple):
-    """G gates and M products. A gate quantizes and holds the vector for all matvecs with its activation settings."""
+    """G delta gates and M products. A delta gate serves all matvecs with its activation bits and delta.
 
-    gates: NDArray[np.int64]  # [G, 4] bytes of a code, its range, the delta threshold
+    It quantizes the vector and holds the values sent last.
+    """
+
+    gates: NDArray[np.int64]  # [G, 4] of each delta gate: bytes of a code, its range, the threshold
     divisors: NDArray[np.float32]  # [G] the quantizer's step, in steps of the vector's grid; unused at 16 bits
-    products: NDArray[np.int64]  # [M, 6] gate, bytes of a weight, first of weights, starts, results; results
+    products: NDArray[np.int64]  # [M, 6] delta gate, bytes of a weight, first of weights, starts, columns; columns
     weights: NDArray[np.int8]  # those of all packed matrices
-    starts: NDArray[np.int32]  # those of all packed matrices, then zeros: what low bytes of activations start from
-    scale: NDArray[np.float32]  # [all columns] what one unit of a sum is in steps of the result's grid
+    starts: NDArray[np.int32]  # those of all packed matrices, then zeros: initial sums of activations' low bytes
+    scale: NDArray[np.float32]  # [all columns] one unit of a sum in steps of the result's grid
     bias: NDArray[np.float32]  # [all columns] codes of that grid
     cols: int  # of the vector
     width: int  # of the vector, padded
 
 
 class Scratch(NamedTuple):
-    """What rows pass through, flat."""
+    """Reused memory of the kernels for a block of rows; arrays are flat."""
 
-    rows: int  # how many it holds
-    plane: int  # sums of one product: rows times the widest product's columns
+    rows: int  # capacity
+    plane: int  # size of one product's sums: rows times the widest product's columns
     codes: NDArray[np.uint8]  # [G, 2, rows, width]: high bytes, low bytes
     sums: NDArray[np.int32]  # [4, plane] of a product of 16-bit operands, by bytes
     values: NDArray[np.float32]  # [M, plane]: [rows, columns] sums of each product, rounded to float32 once
@@ -56,6 +59,7 @@ class Scratch(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
+    """Allocate scratch for at least `rows` rows."""
     rows = -(-rows // TILE_ROWS) * TILE_ROWS
     plane = rows * matvecs.products[:, COLUMNS].max()
     codes = np.zeros(2 * len(matvecs.gates) * rows * matvecs.width, np.uint8)
@@ -65,10 +69,11 @@ def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  # type: ignore[no-untyped-def]
-    """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and hold each to the one before.
+    """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and pass them through a delta gate.
 
-    held int16, from `hold` on, are the codes sent last, changed in place; the bytes of each step's go to codes, from
-    `above` on and, the low ones of two, from `below`. Returns how many numbers were sent.
+    `gate` is the delta gate's row in `matvecs.gates`. held int16, from `hold` on, are the codes sent last, updated in
+    place; the held codes' bytes of every step go to codes uint8, from `above` on and, the low ones of two, from `below`
+    on. Returns how many numbers were sent.
     """
     act_bytes, low, high, threshold = matvecs.gates[gate]
     divisor = splat(matvecs.divisors[gate])
@@ -97,7 +102,7 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
 
 @njit(cache=True, nogil=True)
 def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
-    """values of the first `count` rows of codes."""
+    """Multiply the first `count` rows of scratch.codes; the products go to scratch.values."""
     half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
     for m in range(len(matvecs.products)):
         gate, weight_bytes, weight, start, _, columns = matvecs.products[m]
@@ -127,13 +132,13 @@ def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
 
 @njit(inline="always")
 def result(matvecs, scratch, place, column):  # type: ignore[no-untyped-def]
-    """Values from `place` on, those of `column` and the following, on their grid."""
+    """Result codes, without bias, of scratch.values from `place` on, whose columns begin with `column`."""
     return grid(load(scratch.values, place) * load(matvecs.scale, column))
 
 
 @njit(cache=True, nogil=True)
 def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def]
-    """Results of the first `count` rows, plus bias, into rows of out int16 [N, all columns] from `to` on."""
+    """Store results plus bias of the first `count` rows in rows of out int16 [N, all columns] from `to` on."""
     for m in range(len(matvecs.products)):
         column, columns = matvecs.products[m, COLUMN], matvecs.products[m, COLUMNS]
         for row in range(count):
@@ -145,9 +150,10 @@ def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def
 
 @njit(cache=True, nogil=True)
 def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-untyped-def]
-    """Of utterances: frames of x int16 [.., width] from at[u] on, results plus bias into rows of out from to[u] on.
+    """Run the matvecs over utterances: frames of x from at[u] on, results plus bias to rows of out from to[u] on.
 
-    The gates start anew in every utterance; sent int64 [G] is added to.
+    x int16 [.., width], out int16 [.., all columns]; at, lengths and to int64 [U]. The delta gates are reset at the
+    start of every utterance; their counts of sent elements are added to sent int64 [G].
     """
     scratch = make_scratch(matvecs, FRAMES_AT_ONCE)
     held = np.zeros(len(matvecs.gates) * matvecs.width, np.int16)
@@ -167,7 +173,11 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
 
 @njit(cache=True, nogil=True)
 def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
-    """values of the next step: the first `count` rows of x int16 [rows, width]; held int16 [G, rows, width]; flat."""
+    """Run one time step of the first `count` rows of x; the products go to scratch.values.
+
+    x int16 [rows, width] and held int16 [G, rows, width] are flat; held is updated in place. The delta gates' counts of
+    sent elements are added to sent int64 [G].
+    """
     half = scratch.rows * matvecs.width
     for g in range(len(matvecs.gates)):
         sent[g] += send(

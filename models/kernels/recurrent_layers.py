@@ -1,9 +1,9 @@
 """Fixed-point layers of LSTM, GRU and LiGRU: all steps of some utterances as one compiled loop.
 
-Every step is one float32 operation, rounded to a grid. Preactivations come as int16 codes on the preactivation grid (a
+Every operation is one float32 operation, rounded to a grid. Preactivations are int16 codes on the preactivation grid (a
 ReLU candidate's on its own): `pre` [frames, gates * padded H] = W x + b. Rows are (utterance, direction), longest
-utterance first, so that the rows that still run come first; their states are codes on their own grid. Table look-ups
-stand alone in their loops, between loops over whole lanes.
+utterance first, so that active rows come first; their states are codes on their own grid. Table look-ups have loops of
+their own, between loops over `Lanes`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ZERO = np.float32(0)
 
 
 class Sequences(NamedTuple):
-    """Utterances of a layer, longest first: preactivations, and where its output goes."""
+    """Utterances of a layer, longest first: their preactivations and the destination of the layer's output."""
 
     pre: NDArray[np.int16]  # [frames, gates * padded H]
     at: NDArray[np.int64]  # [U] each utterance's first frame there
@@ -35,7 +35,7 @@ class Sequences(NamedTuple):
 
 @njit(cache=True, nogil=True)
 def start(sequences, matvecs):  # type: ignore[no-untyped-def]
-    """A layer's scratch, held codes and states, both zeros and flat, and frames [2, rows] for `find_frames`."""
+    """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [2, rows] for `find_frames`."""
     rows = 2 * len(sequences.lengths)
     scratch = make_scratch(matvecs, rows)
     size = scratch.rows * matvecs.width
@@ -45,7 +45,10 @@ def start(sequences, matvecs):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
-    """frames [2, rows] that rows read and write at step t; returns how many utterances still run."""
+    """Set frames [2, rows] to the frames that rows read and write at step t; returns the number of active utterances.
+
+    `active` is that number at the step before.
+    """
     while active and sequences.lengths[active - 1] <= t:
         active -= 1
     for u in range(active):
@@ -57,7 +60,7 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-def]
-    """h [rows, width], flat, to each row's frame and direction."""
+    """Copy h [rows, width], flat, to each row's frame and direction of out [frames, 2 H, padded]."""
     for row in range(rows):
         values, to = h[row * width : row * width + hidden], out[frames[1, row]]
         shift = (row % 2) * hidden
@@ -67,13 +70,13 @@ def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-d
 
 @njit(inline="always")
 def tanh(value, scale):  # type: ignore[no-untyped-def]
-    """The table's value at twice the argument as tanh, times a scale, on a grid: tanh(x) = 2 sigmoid(2 x) - 1."""
+    """Code of tanh(x) times a scale, from the sigmoid table's value at 2 x: tanh(x) = 2 sigmoid(2 x) - 1."""
     return grid((value + value - ONE) * scale)
 
 
 @njit(cache=True, nogil=True)
 def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type: ignore[no-untyped-def]
-    """index uint16: where the table holds sigmoid of `times` a row's pre plus back, at the gate's place."""
+    """Set a gate's part of index uint16 to the sigmoid table's indices of `times` (pre + recurrent result) of a row."""
     width = matvecs.width
     place, column = gate * scratch.plane + row * width, gate * width
     for i in range(0, width, LANES):
@@ -83,7 +86,11 @@ def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type
 
 @njit(cache=True, nogil=True)
 def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
-    """Gates f, i, o, g. Steps count: cell_step cell steps in a product of gates, h_step state steps there."""
+    """Run an LSTM layer, gates f, i, o, g.
+
+    One step of a product of two gates is cell_step steps of the cell's grid and h_step steps of the state's grid;
+    cell_to_pre converts cell codes to preactivation codes. Counts of sent elements are added to sent int64 [G].
+    """
     scratch, held, h, frames = start(sequences, matvecs)
     width, cell = matvecs.width, np.zeros(len(h), np.float32)
     index, gates = np.empty(4 * width, np.uint16), np.empty(4 * width, np.float32)
@@ -113,7 +120,11 @@ def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step,
 
 @njit(cache=True, nogil=True)
 def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
-    """Gates z, r in `matvecs`, then the candidate: it reads r h, or h where r acts `after` the product and its bias."""
+    """Run a GRU layer, gates z, r in `matvecs`, then `candidate`.
+
+    The candidate reads r h, or h where r acts `after` the product and its bias. to_state converts gate-grid codes to
+    state codes. Counts of sent elements are added to sent and candidate_sent, int64 [G] each.
+    """
     scratch, held, h, frames = start(sequences, matvecs)
     second, candidate_held, gated, _ = start(sequences, candidate)
     width, z, r = matvecs.width, np.empty(len(h), np.float32), np.empty(len(h), np.float32)
@@ -152,7 +163,10 @@ def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent
 
 @njit(cache=True, nogil=True)
 def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: ignore[no-untyped-def]
-    """Gates z, h; the candidate is rectified."""
+    """Run a LiGRU layer, gates z, h; the candidate h is rectified.
+
+    to_state converts codes of the candidate's grid to state codes. Counts of sent elements are added to sent int64 [G].
+    """
     scratch, held, h, frames = start(sequences, matvecs)
     width = matvecs.width
     index, z = np.empty(width, np.uint16), np.empty(width, np.float32)

@@ -1,6 +1,6 @@
-"""SRU's elementwise recurrence as compiled scans: float with gradients, and 16-bit fixed point.
+"""Elementwise recurrence of the SRU as compiled scans: float with gradients, and 16-bit fixed point.
 
-Frames of all utterances stand one after another, [N, ...]; `offsets` int64 [U + 1] bounds the utterances. u is
+Frames of all utterances are concatenated, [N, ...]; `offsets` int64 [U + 1] bounds the utterances. u is
 [N, k D] in blocks u0, u1, u2 (, u3), each D = 2 H wide: forward direction's units, then backward's.
 """
 
@@ -17,7 +17,10 @@ from models.kernels.lanes import LANES, load, store
 
 @njit(cache=True, nogil=True)
 def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
-    """h, c, f, r float32 [N, D]. `highway` [N, D] is x'; v and b are [2, D] (forget, reset)."""
+    """Run the float recurrence; returns h, c, f, r float32 [N, D].
+
+    u float32 [N, 3 D or more]; `highway` [N, D] is x'; v and b are [2, D] (forget, reset).
+    """
     frames, width = highway.shape
     half = width // 2
     h = np.empty((frames, width), np.float32)
@@ -88,15 +91,15 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, highway):  # type: ignore[no-untyped-def]
-    """h of utterances bounded by `offsets` into `out` int16 [N, 2 H, padded], on the layer's state grid; H = half.
+    """Run the fixed-point recurrence: h goes to `out` int16 [N, 2 H, padded], on the layer's state grid; H = half.
 
     u: codes int16 [N + 1, k 2 H, padded], u0 and u3 on the state grid, u1 and u2 with their bias on the preactivation
-    grid. x: codes int16 [N, 2 H, padded] of the layer's input, which times x_scale, alpha in steps of the state grid,
-    is the highway; unused where u3 is (`highway`). v: codes float32 [2, 2 H + LANES], v_scale what v's code times a
-    state code is worth in preactivation steps. table: the shared sigmoid.
+    grid. x: codes int16 [N, 2 H, padded] of the layer's input; times x_scale, which is alpha in steps of the state
+    grid, they are the highway. x is unused where u3 is the highway (`highway`). v: codes float32 [2, 2 H + LANES];
+    v_scale: a code of v times a state code, in preactivation steps. table: the shared sigmoid.
 
-    Every step is one float32 operation, rounded to a grid. Lanes past H hold what comes after it, and their results go
-    nowhere: backward's overwrite forward's, and out is zeroed past both.
+    Every operation is one float32 operation, rounded to a grid. Lanes past H hold the numbers that follow, and their
+    results are not kept: backward's overwrite forward's, and out is zeroed past both.
     """
     width, stride = 2 * half, u.shape[1]
     lanes = -(-half // LANES) * LANES

@@ -1,1 +1,1 @@
-"""Sizes of every model (a spec, which loads no torch) and its float network. Neither knows what runs it in integers."""
+"""Sizes of every model (a spec, which loads no torch) and its float network. Neither depends on the engines."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gru(Recurrent):
+    """Sizes of a bidirectional GRU; with `reset_after` its reset gate acts after the recurrent product."""
+
     layers: int = 5
     reset_after: bool = False
 
@@ -45,7 +47,7 @@ class Gru(Recurrent):
         layer: int,
         show: Trace,
     ) -> tuple[Tensor, ...]:
-        """(h,) after one step of rows; pre [rows, 3 hidden] is W x + b."""
+        """State (h,) after one step, h [rows, hidden]; pre [rows, 3 hidden] is W x + b."""
         (h,) = state
         hidden, recurrent = self.hidden, tensors["recurrent"]
         *gate_names, candidate = self.recurrent_names(layer)

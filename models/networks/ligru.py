@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ligru(Recurrent):
+    """Sizes of a bidirectional LiGRU."""
+
     layers: int = 5
 
     name: ClassVar[str] = "ligru"
@@ -37,7 +39,7 @@ class Ligru(Recurrent):
         layer: int,
         show: Trace,
     ) -> tuple[Tensor, ...]:
-        """(h,) after one step of rows; pre [rows, 2 hidden] is W x + b."""
+        """State (h,) after one step, h [rows, hidden]; pre [rows, 2 hidden] is W x + b."""
         (h,) = state
         for name in self.recurrent_names(layer):
             show(name, h)

@@ -1,4 +1,4 @@
-"""LSTM without peepholes: sizes, float step, fixed-point layer.
+"""LSTM without peepholes: sizes, float step.
 
     f, i, o = sigmoid(W x + b + U h)      g = tanh(W_g x + b_g + U_g h)
     c_t = f c_{t-1} + i g                 h_t = o tanh(c_t)
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lstm(Recurrent):
+    """Sizes of a bidirectional LSTM without peepholes."""
+
     name: ClassVar[str] = "lstm"
     gates: ClassVar[tuple[str, ...]] = ("f", "i", "o", "g")
     # add bias and recurrent product, activate (4 gates x 3); c: two products, a sum; h: tanh, product
     gate_ops: ClassVar[int] = 17
 
     def start(self, zeros: Tensor) -> tuple[Tensor, ...]:
-        """(h, c) [rows, hidden] before the first step."""
+        """State (h, c) before the first step, each [rows, hidden]."""
         return zeros, zeros
 
     def step(
@@ -39,7 +41,7 @@ class Lstm(Recurrent):
         layer: int,
         show: Trace,
     ) -> tuple[Tensor, ...]:
-        """(h, c) after one step of rows; pre [rows, 4 hidden] is W x + b."""
+        """State (h, c) after one step, each [rows, hidden]; pre [rows, 4 hidden] is W x + b."""
         h, c = state
         for name in self.recurrent_names(layer):
             show(name, h)

@@ -1,4 +1,4 @@
-"""What LSTM, GRU and LiGRU share: sizes, workload, parameter layout. Loads no torch.
+"""Common base of LSTM, GRU and LiGRU: sizes, workload, parameter layout. Loads no torch.
 
 Bidirectional, with the same weights for both directions. The input products W x are the same for both and run once a
 frame; the recurrent products U h run once for each direction (`passes` 2).
@@ -57,7 +57,7 @@ class Recurrent:
 
     @property
     def width(self) -> int:
-        """Both directions together: what a layer puts out."""
+        """Size of a layer's output: both directions together."""
         return 2 * self.hidden
 
     def inputs(self, layer: int) -> int:
@@ -67,7 +67,7 @@ class Recurrent:
         return tuple(f"l{layer}.input_{gate}" for gate in self.gates)
 
     def recurrent_names(self, layer: int) -> tuple[str, ...]:
-        """One per gate; the last is the candidate's."""
+        """Names of the layer's recurrent matvecs, one per gate; the last is the candidate's."""
         return (*(f"l{layer}.recurrent_{gate}" for gate in self.gates[:-1]), f"l{layer}.candidate")
 
     def workload(self) -> Workload:
@@ -78,13 +78,13 @@ class Recurrent:
             matvecs += [MatVec(name, self.hidden, self.hidden, "recurrent", passes=2) for name in gates]
             matvecs.append(MatVec(candidate, self.hidden, self.hidden, "candidate", passes=2))
         matvecs.append(MatVec("output", self.outputs, self.width, "output"))
-        # Folded batch normalisation leaves one bias vector per gate, like none at all.
+        # Folded batch normalisation leaves one bias vector per gate, as many as without normalisation.
         vectors = self.layers * len(self.gates) * self.hidden + self.outputs
         elementwise = self.layers * self.width * self.gate_ops + self.outputs
         return Workload(self.name, tuple(matvecs), vectors, elementwise)
 
     def start(self, zeros: Tensor) -> tuple[Tensor, ...]:
-        """The state before the first step, h [rows, hidden] first."""
+        """State before the first step, h [rows, hidden] first."""
         return (zeros,)
 
     def step(
@@ -96,14 +96,16 @@ class Recurrent:
         layer: int,
         show: Trace,
     ) -> tuple[Tensor, ...]:
-        """The state after one step of rows of the float network; each model's own.
+        """State after one step of the float network, h [rows, hidden] first; every model implements it.
 
-        pre [rows, gates * hidden] is W x + b; `tensors` are the layer's: `recurrent`, and what a model needs besides.
+        pre [rows, gates * hidden] is W x + b; `tensors` are the layer's: `recurrent`, and others that a model needs.
+        `mask` multiplies the candidate; `show(name, tensor)` receives the input of every recurrent matvec and every
+        fixed-point site.
         """
         raise NotImplementedError
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Parameters and buffers of the network."""
+        """Shapes of the network's parameters and buffers, by name."""
         shapes: dict[str, tuple[int, ...]] = {"input_mean": (self.features,), "input_std": (self.features,)}
         rows = len(self.gates) * self.hidden
         vectors = ("bias", *(("norm_scale", "norm_mean", "norm_var") if self.batch_norm else ()))

@@ -1,4 +1,4 @@
-"""The float network of gated recurrent layers: what is trained and calibrated."""
+"""Float network of gated recurrent layers, for training and calibration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NORM_MOMENTUM = 0.05  # Source: pytorch-kaldi
 
 
 class RecurrentNetwork(nn.Module):
-    """forward(features float32 [N, features], offsets int64 [U + 1]) -> logits float32 [N, outputs].
+    """Float LSTM, GRU or LiGRU: forward(features float32 [N, features], offsets int64 [U + 1]) -> logits [N, outputs].
 
     All utterances' frames stand one after another; `offsets` bounds them. Both directions of all utterances run as
     rows of one batch, longest first, so that a step is one product and the batch shrinks as utterances end.
@@ -52,7 +52,7 @@ class RecurrentNetwork(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(spec.outputs))
 
     def forward(self, features: Tensor, offsets: Tensor, trace: Trace | None = None) -> Tensor:
-        """`trace(name, tensor)` is shown the input of every matvec and every fixed-point site."""
+        """Run the network; `trace(name, tensor)` receives the input of every matvec and every fixed-point site."""
         show = trace or (lambda name, value: None)
         spec = self.spec
         x = (features - self.input_mean) / self.input_std
@@ -105,12 +105,12 @@ class RecurrentNetwork(nn.Module):
         return ordered[rows.back].reshape(len(pre), spec.width)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All parameters and buffers by name, float32."""
+        """Copy all parameters and buffers to arrays by name, float32."""
         return {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
 
 
 class StepRows:
-    """Which frames run at which step: rows are (utterance, direction), longest utterance first, forward row first.
+    """Order of frames by step: rows are (utterance, direction), longest utterance first, forward row first.
 
     frames int64 [2 N]: the frame of every row of every step, steps one after another; sizes: rows per step;
     back int64 [2 N]: where frame n's forward and backward outputs stand in that order, at 2 n and 2 n + 1.

@@ -1,4 +1,4 @@
-"""The bidirectional SRU with low-rank (projected) inputs: its sizes and its workload. Loads no torch.
+"""Bidirectional SRU with low-rank (projected) inputs: sizes and workload. Loads no torch.
 
 Per direction and layer, with x the layer's input, q = P x (or x itself where the projection would not shrink it):
     u = W q, split into u0 (candidate), u1 (forget), u2 (reset) and, where input and output sizes differ, u3 (highway)
@@ -43,7 +43,7 @@ class Sru:
 
     @property
     def width(self) -> int:
-        """Both directions together: what a layer puts out."""
+        """Size of a layer's output: both directions together."""
         return 2 * self.hidden
 
     def inputs(self, layer: int) -> int:
@@ -53,7 +53,7 @@ class Sru:
         return self.projection < self.inputs(layer)
 
     def parts(self, layer: int) -> int:
-        """Sub-matrices of W: candidate, forget, reset, and the highway's own where x cannot be added as it is."""
+        """Number of sub-matrices of W: candidate, forget, reset, and highway where input and output sizes differ."""
         return 3 if self.inputs(layer) == self.width else 4
 
     def workload(self) -> Workload:
@@ -72,7 +72,7 @@ class Sru:
         return Workload(self.name, tuple(matvecs), vectors, elementwise + self.outputs)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Parameters and buffers of the network."""
+        """Shapes of the network's parameters and buffers, by name."""
         shapes: dict[str, tuple[int, ...]] = {"input_mean": (self.features,), "input_std": (self.features,)}
         for layer in range(self.layers):
             cols = self.inputs(layer)

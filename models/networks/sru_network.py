@@ -1,4 +1,4 @@
-"""The float SRU network: what is trained, and what calibration and the float error are read from."""
+"""Float SRU network, for training, calibration and the float error."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class _Scan(torch.autograd.Function):
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
-    """For the compiled scan, which runs on the CPU in float32 wherever the tensors are."""
+    """Arrays for the compiled scan, which runs on the CPU in float32 wherever the tensors are."""
     whole = (x.detach().cpu().contiguous() for x in tensors)
     return [(x.float() if x.is_floating_point() else x).numpy() for x in whole]
 
 
 class SruNetwork(nn.Module):
-    """forward(features float32 [N, features], offsets int64 [U + 1]) -> logits float32 [N, outputs].
+    """Float SRU: forward(features float32 [N, features], offsets int64 [U + 1]) -> logits float32 [N, outputs].
 
     All utterances' frames stand one after another; `offsets` bounds them. Features are standardised by `input_mean`
     and `input_std`, which belong to the network. The recurrence runs on the CPU, the products on the features' device.
@@ -72,7 +72,7 @@ class SruNetwork(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(spec.outputs))
 
     def forward(self, features: Tensor, offsets: Tensor, trace: Trace | None = None) -> Tensor:
-        """`trace(name, tensor)` is shown the input of every matvec and every fixed-point site."""
+        """Run the network; `trace(name, tensor)` receives the input of every matvec and every fixed-point site."""
         show = trace or (lambda name, value: None)
         spec = self.spec
         x = (features - self.input_mean) / self.input_std
@@ -98,14 +98,14 @@ class SruNetwork(nn.Module):
         return logits
 
     def _drop(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """Variational dropout: one inverted mask per utterance, constant over its frames."""
+        """Apply variational dropout: one inverted mask per utterance, constant over its frames."""
         if not self.training or self.dropout == 0.0:
             return x
         mask = (torch.rand(len(offsets) - 1, x.shape[1]) >= self.dropout) / (1.0 - self.dropout)
         return x * mask.repeat_interleave(offsets.diff().cpu(), dim=0).to(x.device)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All parameters and buffers by name, float32."""
+        """Copy all parameters and buffers to arrays by name, float32."""
         return {name: value.detach().cpu().numpy().copy() for name, value in self.state_dict().items()}
 
 

@@ -1,1 +1,1 @@
-"""Numbers: the 16-bit fixed-point grid, integer quantizers, and ranges read off calibration speech."""
+"""Number formats: the 16-bit fixed-point grid, integer quantizers, and ranges from calibration speech."""

@@ -1,4 +1,4 @@
-"""Static ranges, read off the float network on training utterances: what activation quantizers and grids are set by."""
+"""Static ranges of the float network on training utterances, which set activation quantizers and fixed-point grids."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Calibration:
         return self._scales[matvec, bits]
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as named arrays; matvecs that read one vector share a histogram."""
+        """Convert to named arrays; matvecs that read one vector share a histogram."""
         distinct = {id(histogram): histogram for histogram in self.histograms.values()}
         of = [list(distinct).index(id(histogram)) for histogram in self.histograms.values()]
         return {
@@ -47,7 +47,7 @@ class Calibration:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Calibration:
-        """The inverse of `to_arrays`. Raises KeyError if an array is missing."""
+        """Calibration from the arrays of `to_arrays`. Raises KeyError if an array is missing."""
         made = [Histogram(float(p), c) for p, c in zip(arrays["histogram_peaks"], arrays["counts"], strict=True)]
         histograms = {str(n): made[int(k)] for n, k in zip(arrays["matvecs"], arrays["histogram"], strict=True)}
         return cls(histograms, {str(n): float(p) for n, p in zip(arrays["sites"], arrays["peaks"], strict=True)})
@@ -58,7 +58,7 @@ class Calibration:
 
 
 class Recorder:
-    """A trace that keeps what it is shown; `matvecs` names the sites whose whole distribution matters."""
+    """Trace that records peaks of all sites, and all values of those named in `matvecs`, for their histograms."""
 
     def __init__(self, matvecs: tuple[str, ...]) -> None:
         self.values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in matvecs}
@@ -75,7 +75,7 @@ class Recorder:
             self.values[name].append(array)
 
     def calibration(self) -> Calibration:
-        """Raises ValueError if the network's values are not finite."""
+        """Calibration from the values recorded so far. Raises InputError if a recorded value is not finite."""
         made: dict[tuple[int, ...], Histogram] = {}
         histograms = {}
         for name, arrays in self.values.items():

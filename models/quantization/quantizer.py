@@ -1,6 +1,6 @@
-"""Symmetric integer quantization with minimum-mean-square-error clipping, and the 16-bit baseline.
+"""Symmetric integer quantization with minimum-mean-square-error clipping, and 16-bit fixed point for the baseline.
 
-Scales are tracked: a value is code * scale with codes in [-2^(b-1), 2^(b-1) - 1]. The clip threshold alpha is the one
+Scales are kept: a value is code * scale with codes in [-2^(b-1), 2^(b-1) - 1]. The clip threshold alpha is the one
 of 100 candidates (0.01 .. 1.00 of the largest magnitude) with the least mean square error, counted with the clamp as
 it is: the negative side reaches one code further than the positive one.
 Source: the method is Rezk et al., Information 13(4):176 (2022); theirs drops the scales, searches a 201-bin histogram
@@ -30,14 +30,14 @@ def code_range(bits: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """How often values fall into BINS equal bins over [-peak, peak]; counts float64 [BINS]."""
+    """Histogram of values in BINS equal bins over [-peak, peak]; counts float64 [BINS]."""
 
     peak: float
     counts: NDArray[np.float64]
 
     @classmethod
     def of(cls, values: NDArray[np.floating], peak: float | None = None) -> Histogram:
-        """Raises InputError if a value is not finite."""
+        """Histogram of values (any shape); `peak` is their largest magnitude. Raises InputError if it is not finite."""
         largest = float(np.abs(values).max(initial=0.0)) if peak is None else peak
         if not np.isfinite(largest):
             raise InputError("values to quantize are not finite")
@@ -50,7 +50,10 @@ class Histogram:
         return (np.arange(BINS, dtype=np.float64) + 0.5) * (2.0 * peak / BINS) - peak
 
     def scale(self, bits: int) -> float:
-        """Step of the `bits`-bit symmetric quantizer that loses least: alpha / (2^(bits-1) - 1), as a float32 value."""
+        """Step of the `bits`-bit symmetric quantizer with the least mean square error, as a float32 value.
+
+        It is alpha / (2^(bits-1) - 1), or 1 if all values are 0. Raises InputError for bits outside INTEGER_BITS.
+        """
         if bits not in INTEGER_BITS:
             raise InputError(f"{bits} bits is not an integer quantizer; there are {', '.join(map(str, INTEGER_BITS))}")
         if self.peak == 0.0:
@@ -73,12 +76,15 @@ class QuantizedMatrix:
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """The matrix that the codes stand for, float32 [rows, cols]."""
+        """Values of the codes, float32 [rows, cols]."""
         return self.codes.astype(np.float32) * self.scale[:, None]
 
 
 def quantize_matrix(weights: NDArray[np.floating], bits: int) -> QuantizedMatrix:
-    """One scale for the whole matrix `weights` [rows, cols]; 16 bits give binary fixed point (a power-of-two scale)."""
+    """Quantize a matrix `weights` [rows, cols] with one scale; 16 bits give binary fixed point (a power-of-two scale).
+
+    Raises InputError if a weight is not finite.
+    """
     if not np.isfinite(weights).all():
         raise InputError("weights to quantize are not finite")
     if bits == BASELINE_BITS:
@@ -93,6 +99,6 @@ def quantize_matrix(weights: NDArray[np.floating], bits: int) -> QuantizedMatrix
 
 
 def weight_bytes(codes: NDArray[np.int32], bits: int) -> list[NDArray[np.int32]]:
-    """Weight codes as the bytes that are multiplied, all signed, most significant first."""
+    """Split weight codes into the signed bytes that are multiplied: high and low at 16 bits, else one."""
     high = (codes + 128) >> 8
     return [high, codes - 256 * high] if bits == BASELINE_BITS else [codes]
