@@ -33,9 +33,10 @@ PLATFORMS = {
 
 
 def open_platform(spec: str) -> Platform:
-    """A registered name, a name with parameters ("bitfusion:level=ideal,batch=16"), or the path of a chip's .toml.
+    """Open the platform of a spec: a registered name, a name with parameters, or the path of a chip's .toml file.
 
-    Raises InputError for a wrong name, parameter or value, listing what is valid; MissingError without the file.
+    Parameters follow the name: "bitfusion:level=ideal,batch=16". Raises InputError for a wrong name, parameter or
+    value, listing what is valid; MissingError without the file.
     """
     if spec.endswith(".toml"):
         from platforms.custom import load_chip
@@ -57,7 +58,7 @@ def open_platform(spec: str) -> Platform:
 
 
 def parameters(kind: type[Platform]) -> dict[str, Any]:
-    """Name and type of each parameter that `open_platform` can set."""
+    """Names and types of the parameters that `open_platform` can set."""
     types = get_type_hints(kind)
     return {f.name: types[f.name] for f in fields(kind) if f.name != "name" and not _is_table(types[f.name])}
 
@@ -67,7 +68,7 @@ def _is_table(annotation: Any) -> bool:
 
 
 def _parse(where: str, text: str, annotation: Any) -> Any:
-    """Text as the annotated type: bool, int, float, str, or one of them or None."""
+    """Convert text to the annotated type: bool, int, float, str, or one of them or None."""
     kinds = getattr(annotation, "__args__", (annotation,))
     if type(None) in kinds and text == "none":
         return None

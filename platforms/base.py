@@ -1,6 +1,6 @@
-"""What every platform is: constants with sources, a check of feasibility, a price in cycles and energy.
+"""Common base of all platforms: constants with sources, a check of feasibility, a price in cycles and energy.
 
-A platform prices one matvec at a time (`matvec_cost`); `Platform` adds the matvecs up and compares with the baseline.
+A platform prices one matvec at a time (`matvec_cost`); `Platform` sums the matvecs and compares with the baseline.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from models.workload import BASELINE_BITS, BITS, Configuration, InputError, MatVec, Workload, size_mib
 
 # read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
-# checked before it is quoted. assumed: no source, a placeholder. set: given by whoever opened the platform.
+# checked before it is quoted. assumed: no source, a placeholder. set: given when the platform is opened.
 Trust = Literal["read", "derived", "recalled", "assumed", "set"]
 BitPair = tuple[int, int]  # (weight bits, activation bits)
 ANY_BITS = tuple(bits for bits in BITS if bits <= BASELINE_BITS)
@@ -23,7 +23,7 @@ ANY_BITS = tuple(bits for bits in BITS if bits <= BASELINE_BITS)
 
 @dataclass(frozen=True)
 class Constant:
-    """One number of a platform's model."""
+    """One constant of a platform's cost model."""
 
     name: str
     value: Any
@@ -34,7 +34,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one matvec costs per frame. `parts` are further sums, each name ending in its unit per frame."""
+    """Cost of one matvec per frame. `parts` are further sums, each name ending in its unit per frame."""
 
     cycles: float
     energy_pj: float | None = None
@@ -43,10 +43,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one frame of a configured network costs on a platform.
+    """Cost of one frame of a configured network on a platform.
 
-    `speedup` and `energy_saving` are baseline / this on the same platform; the baseline is 16 bit everywhere with every
-    column computed. Energy, latency and area are None where the platform's sources do not give them.
+    `speedup` and `energy_saving` are the baseline's cost over this one on the same platform; the baseline is 16 bit
+    everywhere with every column computed. Energy, latency and area are None where the platform's sources do not give
+    them.
     `metrics` always holds `speedup_mac_mean`: the MAC-weighted arithmetic mean of the matvecs' own speedups.
     """
 
@@ -61,7 +62,7 @@ class Estimate:
 
 
 def constant(default: Any, unit: str, source: str, trust: Trust) -> Any:
-    """A dataclass field that documents its number; a mapping gives one constant for each of its entries."""
+    """Make a dataclass field that documents its number; a mapping gives one constant for each of its entries."""
     about = {"unit": unit, "source": source, "trust": trust}
     if isinstance(default, Mapping):
         return field(default_factory=lambda: dict(default), metadata=about)
@@ -70,7 +71,10 @@ def constant(default: Any, unit: str, source: str, trust: Trust) -> Any:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Platform(ABC):
-    """Base of all platforms. Every field made with `constant` can be set when the platform is opened."""
+    """Base of all platforms. Every field made with `constant` can be set when the platform is opened.
+
+    Raises InputError for a value that is not finite or out of range.
+    """
 
     name: str = ""
     memory_limit_mib: float | None = constant(None, "MiB", "study parameter: room for all weights", "set")
@@ -89,19 +93,19 @@ class Platform(ABC):
     @property
     @abstractmethod
     def supported_bits(self) -> tuple[BitPair, ...]:
-        """The (weight bits, activation bits) it can run, narrowest first; includes the 16-bit baseline."""
+        """Pairs (weight bits, activation bits) that the platform can run, narrowest first; includes the baseline's."""
 
     @abstractmethod
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
-        """Per frame, all passes; `computed` is the fraction of columns not eliminated by the delta gate."""
+        """Cost of a matvec per frame, all passes; `computed` is its computed fraction, of columns."""
 
     def elementwise_cost(self, workload: Workload) -> Cost:
-        """The rest of the frame: vector weights and elementwise operations. Free unless a platform says otherwise."""
+        """Cost of a frame's vector weights and elementwise operations; 0 unless a platform overrides it."""
         return Cost(0.0, 0.0)
 
     @property
     def exploits_computed(self) -> bool:
-        """Whether eliminated columns save anything here; if not, computed fractions are ignored."""
+        """Whether eliminated columns save cost on this platform; if not, computed fractions are ignored."""
         return False
 
     @property
@@ -109,7 +113,7 @@ class Platform(ABC):
         return None
 
     def derived_constants(self) -> tuple[Constant, ...]:
-        """Numbers that follow from the fields and still deserve a row in `describe`."""
+        """Constants computed from the fields, which `describe` lists too."""
         return ()
 
     @property
@@ -118,7 +122,10 @@ class Platform(ABC):
         return all(weight_bits == act_bits for weight_bits, act_bits in self.supported_bits)
 
     def check(self, workload: Workload, configuration: Configuration) -> tuple[str, ...]:
-        """Why this cannot run here, each reason with demand, bound, gap and unit; empty if it can."""
+        """Reasons why the platform cannot run a configuration, with demand, bound, gap and unit; empty if it can.
+
+        Raises InputError for a matvec without a setting.
+        """
         settings = _settings(workload, configuration)
         reasons = []
         for name, bits in settings.items():
@@ -139,10 +146,10 @@ class Platform(ABC):
     def estimate(
         self, workload: Workload, configuration: Configuration, computed: Mapping[str, float] | None = None
     ) -> Estimate:
-        """Price a configuration; `computed` gives each matvec's computed fraction, None means all of it.
+        """Price a configuration; `computed` gives each matvec's computed fraction, None means 1.
 
-        Memory limits are `check`'s business. Raises InputError for a bit pair that the platform cannot run, a matvec
-        without a setting, or a computed fraction that is missing or outside 0..1.
+        Memory limits are not checked here but in `check`. Raises InputError for a bit pair that the platform cannot
+        run, a matvec without a setting, or a computed fraction that is missing or outside 0..1.
         """
         settings = _settings(workload, configuration)
         exploits = computed is not None and self.exploits_computed
@@ -186,7 +193,7 @@ class Platform(ABC):
         return self._costs[key]
 
     def _baseline(self, workload: Workload) -> tuple[list[Cost], float, float | None, Cost]:
-        """Costs of the matvecs at the baseline, their sums, and the elementwise rest."""
+        """Costs of the matvecs at the baseline, total cycles and energy, and the elementwise cost."""
         if workload not in self._baselines:
             rest = self.elementwise_cost(workload)
             costs = [self._cost(matvec, (BASELINE_BITS, BASELINE_BITS), 1.0) for matvec in workload]
@@ -197,7 +204,7 @@ class Platform(ABC):
 
 
 def describe(platform: Platform) -> list[Constant]:
-    """Every number of the platform's model with unit, source and trust; a changed one is marked as set."""
+    """List every constant of the platform's model with unit, source and trust; a changed one is marked as set."""
     rows = []
     for item in fields(platform):
         if "unit" not in item.metadata:

@@ -2,7 +2,7 @@
 
 Three levels of detail, `bitfusion:level=...`:
 - ideal: 256 / (weight bits x activation bits) over 16x16, no padding, no memory. The rule of the MOHAQ paper.
-- compute: whole cycles of the array, with the padding that odd sizes cost; no memory.
+- compute: whole cycles of the array, with padding to the array's size; no memory.
 - tiled (default): the authors' simulator, with buffers, tiling and DRAM. At batch 1 weights stream from DRAM, so
   speedup follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to more lanes.
 
@@ -57,7 +57,10 @@ FUSION_UNITS = {(8, 2): (1734.552, 0.4591875), (16, 2): (8831.389, 2.11345)}
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BitFusion(Platform):
-    """Defaults are the paper's 16 x 32 array with 112 KiB on chip. Energies follow from the sizes unless given."""
+    """Bit Fusion, by default the paper's 16 x 32 array with 112 KiB on chip.
+
+    Energies are computed from the sizes unless given. Raises InputError for an unknown level.
+    """
 
     level: Literal["ideal", "compute", "tiled"] = "tiled"
     batch: int = constant(1, "vectors", "streams that share the weights", "set")
@@ -114,12 +117,12 @@ class BitFusion(Platform):
         return Cost(found.total_cycles * share, found.energy_pj * share, scaled)
 
     def tiling(self, rows: int, cols: int, weight_bits: int, act_bits: int) -> Tiling:
-        """The best tiling of one matvec for the whole batch, one pass."""
+        """Best tiling of one pass of a matvec for the whole batch."""
         return best_tiling(self.array, rows, cols, self.batch, weight_bits, act_bits)
 
     @cached_property
     def array(self) -> Array:
-        """The hardware that is priced. Raises InputError for a buffer size without known energies."""
+        """Array that is priced. Raises InputError for high and low bits or a buffer size without known energies."""
         _, unit_pj = self._fusion_unit
         core_pj = self.core_pj_per_cycle
         return Array(
@@ -162,7 +165,7 @@ class BitFusion(Platform):
         }
 
     def _sram(self, buffer: str, banks: int, port_bits: int, extra_ports: int) -> tuple[float, float, float]:
-        """From the table of banks; sizes between two of them are interpolated on a log-log scale."""
+        """Read and write energy [pJ/bit] and area [mm2] of a buffer, from SRAM_BANKS by log-log interpolation."""
         size = getattr(self, f"{buffer}_buffer_bytes") / banks
         known = SRAM_BANKS[port_bits // 8, extra_ports]
         if not min(known) <= size <= max(known):

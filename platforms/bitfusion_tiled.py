@@ -1,9 +1,10 @@
-"""Bit Fusion's simulator rules for one matrix product: tiling, loop order, DRAM traffic, stalls, energy.
+"""Rules of Bit Fusion's simulator for one matrix product: tiling, loop order, DRAM traffic, stalls, energy.
 
-A batch of `batch` vectors of `cols` inputs meets a matrix of `rows` outputs. Every tiling (powers of two of the batch,
-of the inputs, and of the outputs in units of the array's width) and every order of the three tile loops is priced; the
-one with the fewest total cycles wins, then the least energy. Tiles are double-buffered: each fills at most half its
-buffer. An operand stays buffered over the loops that do not index it, as long as what it spans still fits.
+A batch of `batch` vectors of `cols` inputs is multiplied by a matrix of `rows` outputs. Every tiling (powers of two of
+the batch, of the inputs, and of the outputs in units of the array's width) and every order of the three tile loops is
+priced; the one with the fewest total cycles is chosen, then the least energy. Tiles are double-buffered: each fills at
+most half its buffer. An operand stays buffered over the loops that do not index it, as long as what it spans still
+fits.
 
 Source of the rules: the authors' simulator, github.com/hsharma35/bitfusion at 04ec1c8. Operands wider than the fusion
 units are not in it: they are priced here as passes over slices of the widest native operand, each operand bit being
@@ -55,16 +56,16 @@ class Array:
     dram_pj: float
 
     def lanes(self, weight_bits: int, act_bits: int) -> int:
-        """Products of one fusion unit per cycle and pass. Bits between powers of two take the next one's lanes."""
+        """Products of one fusion unit per cycle and pass. Bits between powers of two get the next one's lanes."""
         weight, act = (min(max(bits, self.low_bits), self.high_bits) for bits in (weight_bits, act_bits))
         return (self.high_bits // weight) * (self.high_bits // act)
 
     def passes(self, weight_bits: int, act_bits: int) -> int:
-        """Slices of the widest native operand that wider operands are cut into."""
+        """Passes over slices of the widest native operand that wider operands are cut into."""
         return ceil(weight_bits / self.high_bits) * ceil(act_bits / self.high_bits)
 
     def reduction(self, weight_bits: int, act_bits: int) -> int:
-        """Inputs reduced in one cycle: all fusion gain goes there."""
+        """Inputs reduced in one cycle: narrow operands add inputs, not outputs."""
         return self.inputs * self.lanes(weight_bits, act_bits)
 
     def compute_cycles(self, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> int:
@@ -75,7 +76,7 @@ class Array:
 
 @dataclass(frozen=True)
 class Tiling:
-    """The best tiling found, with what it costs for the whole batch."""
+    """Best tiling found, with its costs for the whole batch."""
 
     tile: tuple[int, int, int]  # batch, inputs, outputs of one tile
     tiles: tuple[int, int, int]  # how many of them
@@ -109,7 +110,7 @@ def best_tiling(array: Array, rows: int, cols: int, batch: int, weight_bits: int
 
 
 class _Candidates:
-    """Candidate tilings, priced side by side: every array has one entry for each of them."""
+    """Candidate tilings, priced together: every array has one entry for each of them."""
 
     def __init__(
         self, array: Array, weight_bits: int, act_bits: int, totals: tuple[int, int, int], sizes: Tiles
@@ -168,7 +169,7 @@ class _Candidates:
         }
 
     def moved(self, operand: str, order: tuple[str, ...]) -> tuple[Tiles, Tiles]:
-        """Bits moved between DRAM and the operand's buffer in all, and the most that stays buffered at a time."""
+        """Bits moved between DRAM and the operand's buffer in total, and the most that stays buffered at a time."""
         bits = resident = self.fills[operand]
         reusable = np.ones(len(bits), dtype=bool)
         for loop in reversed(order):

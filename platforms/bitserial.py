@@ -1,4 +1,4 @@
-"""Bit-serial designs: what each gains from narrow operands in matrix-vector products.
+"""Bit-serial designs, with the gain of each from narrow operands in matrix-vector products.
 
 Their rules differ in which operand is serial. In a matrix-vector product no weight is used twice, so a design that
 shares weights over windows (Stripes) gains nothing at batch 1, and one that hides activation bits behind weight
@@ -25,7 +25,11 @@ BISMO = "github.com/EECS-NTNU/bismo, doc/platforms.md: 8x256x8 at 200 MHz (PYNQ-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BitSerial(Platform):
-    """With `dram_bits_per_cycle` weights stream in, once a batch, and the slower of both decides; else on chip."""
+    """Base of the bit-serial designs.
+
+    With `dram_bits_per_cycle` weights stream in, once a batch, and the slower of arithmetic and streaming decides;
+    without it they are on chip.
+    """
 
     batch: int = constant(1, "vectors", "streams that share the weights", "set")
     dram_bits_per_cycle: float | None = constant(None, "bit/cycle", "none: memory is never the limit", "set")
@@ -43,9 +47,10 @@ class BitSerial(Platform):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stripes(BitSerial):
-    """Activations serial, weights parallel and shared by `windows` vectors: act bits / 16 once these are filled.
+    """Stripes: activations serial, weights parallel and shared by `windows` vectors.
 
-    Below that a matvec runs no slower than on the bit-parallel design it extends, one vector at a time.
+    Cycles scale with act bits / 16 once the windows are filled. Below that a matvec runs no slower than on the
+    bit-parallel design it extends, one vector at a time.
     """
 
     macs_per_cycle: float = constant(4096.0, "MAC/cycle at 16 bit", STRIPES + ": 16 tiles x 256", "recalled")
@@ -58,7 +63,7 @@ class Stripes(BitSerial):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Loom(BitSerial):
-    """Both operands serial, but fully-connected time follows the weight bits only: weight bits / 16."""
+    """Loom: both operands serial, but fully-connected cycles scale with the weight bits only: weight bits / 16."""
 
     macs_per_cycle: float = constant(128.0, "MAC/cycle at 16 bit", LOOM, "read")
 
@@ -69,7 +74,7 @@ class Loom(BitSerial):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Unpu(BitSerial):
-    """Weights serial through lookup tables, activations 16 bit whatever their width: weight bits / 16."""
+    """UNPU: weights serial through lookup tables, activations always at 16 bit; cycles scale with weight bits / 16."""
 
     clock_hz: float | None = constant(200e6, "Hz", UNPU, "read")
     macs_per_cycle: float = constant(864.0, "MAC/cycle at 16 bit", UNPU, "derived")
@@ -90,7 +95,10 @@ class Unpu(BitSerial):
 
 
 def bismo_cycles(array: tuple[int, int, int], rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> int:
-    """Least execute-stage cycles of a bit-serial product on a (rows, depth, columns) array of binary dot products."""
+    """Least execute-stage cycles of a bit-serial product on a (rows, depth, columns) array of binary dot products.
+
+    A matrix of `rows` x `cols` is multiplied by `batch` vectors.
+    """
     array_rows, depth, array_cols = array
     tiles = ceil(rows / array_rows) * ceil(batch / array_cols) * ceil(cols / depth)
     return weight_bits * act_bits * tiles
@@ -98,7 +106,10 @@ def bismo_cycles(array: tuple[int, int, int], rows: int, cols: int, batch: int, 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bismo(BitSerial):
-    """Both operands serial on an FPGA overlay: weight bits x act bits. At batch 1 only one array column works."""
+    """BISMO: both operands serial on an FPGA overlay; cycles scale with weight bits x act bits.
+
+    At batch 1 only one array column is used.
+    """
 
     clock_hz: float | None = constant(200e6, "Hz", BISMO, "read")
     array_rows: int = constant(8, "dot-product units", BISMO, "read")

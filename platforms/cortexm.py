@@ -20,7 +20,7 @@ HELIUM = "vector extension: 8 int8 or 4 int16 MAC per cycle"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CortexM4(Platform):
-    """NUCLEO-L4R5ZI. Flash bounds the weights; `cortex_m4:memory_limit_mib=8` for an external one."""
+    """Cortex-M4 on the NUCLEO-L4R5ZI. Flash limits the weights; `cortex_m4:memory_limit_mib=8` for an external one."""
 
     memory_limit_mib: float | None = constant(2.0, "MiB", "flash of the NUCLEO-L4R5ZI", "recalled")
     clock_hz: float | None = constant(120e6, "Hz", TINY, "read")
@@ -52,7 +52,7 @@ class CortexM4(Platform):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CortexM7(CortexM4):
-    """NUCLEO-H7A3ZI-Q."""
+    """Cortex-M7 on the NUCLEO-H7A3ZI-Q."""
 
     memory_limit_mib: float | None = constant(2.0, "MiB", "flash of the NUCLEO-H7A3ZI-Q", "recalled")
     clock_hz: float | None = constant(280e6, "Hz", TINY, "read")
@@ -63,7 +63,7 @@ class CortexM7(CortexM4):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CortexM33(CortexM4):
-    """NUCLEO-U575ZI-Q."""
+    """Cortex-M33 on the NUCLEO-U575ZI-Q; no float32."""
 
     memory_limit_mib: float | None = constant(2.0, "MiB", "flash of the NUCLEO-U575ZI-Q", "recalled")
     clock_hz: float | None = constant(160e6, "Hz", TINY, "read")
@@ -74,7 +74,10 @@ class CortexM33(CortexM4):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CortexM55(CortexM4):
-    """Alif Ensemble E8, high-performance core. No fully-connected measurement: the M85's cycles are used."""
+    """Cortex-M55 of the Alif Ensemble E8, high-performance core; no float32.
+
+    There is no fully-connected measurement: the M85's cycles are used.
+    """
 
     memory_limit_mib: float | None = constant(5.5, "MiB", "on-chip MRAM of the Alif E8", "recalled")
     clock_hz: float | None = constant(400e6, "Hz", "Alif E8 data sheet", "recalled")
@@ -86,7 +89,7 @@ class CortexM55(CortexM4):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class CortexM85(CortexM55):
-    """Renesas EK-RA8D1."""
+    """Cortex-M85 on the Renesas EK-RA8D1; no float32."""
 
     memory_limit_mib: float | None = constant(2.0, "MiB", "flash of the EK-RA8D1", "recalled")
     clock_hz: float | None = constant(480e6, "Hz", TINY, "read")

@@ -1,4 +1,4 @@
-"""A chip described by a table: throughput and energy per bit pair. From a TOML file it is your own chip."""
+"""Chips described by a table of throughput and energy per bit pair, such as a user's own chip from a TOML file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FILE = "the chip's description file"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TableChip(Platform):
-    """MACs per cycle and energy per MAC looked up by (weight bits, activation bits), weights read once a pass.
+    """Chip with MACs per cycle and energy per MAC by (weight bits, activation bits); weights are read once a pass.
 
     Without `dram_bits_per_cycle` all weights are on chip; with it they stream in every frame and the slower of
     arithmetic and streaming decides. With `delta`, eliminated columns are neither fetched nor multiplied.
-    No padding: cycles are work over throughput.
+    There is no padding: cycles are work over throughput.
     """
 
     macs_per_cycle: Mapping[BitPair, float] = constant({BASELINE: 1.0}, "MAC/cycle", FILE, "set")
@@ -50,7 +50,7 @@ class TableChip(Platform):
         cycles, bits = macs / self.macs_per_cycle[pair], macs * weight_bits
         if self.dram_bits_per_cycle is not None:
             cycles = max(cycles, bits / self.dram_bits_per_cycle)
-        cycles = max(cycles, matvec.passes)  # a pass with nothing to compute still has to find that out
+        cycles = max(cycles, matvec.passes)  # a pass with nothing to compute still takes a cycle to detect that
         if self.mac_pj is None:
             return Cost(cycles)
         memory_pj, mac_pj = bits * self.weight_read_pj_per_bit, macs * self.mac_pj[pair]
@@ -66,9 +66,9 @@ class TableChip(Platform):
 
 
 def load_chip(path: Path) -> TableChip:
-    """The chip described by a TOML file; `example_chip.toml` shows every key.
+    """Read the chip described by a TOML file; `example_chip.toml` shows every key.
 
-    Raises MissingError, or ValueError naming file, key and valid values.
+    Raises MissingError without the file, InputError naming file, key and valid values.
     """
     if not path.is_file():
         raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")

@@ -2,7 +2,7 @@
 
 Each sent element costs one weight column: the larger of its arithmetic (rows shared by the processing elements, the
 last round partly idle) and its fetch (burst latency + bits over the DRAM width). Finding the elements to send scans
-the whole input vector beside that work. Batch 1 only: other streams would send other columns.
+the whole input vector in parallel to that work. Batch 1 only: other streams would send other columns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DELTARNN = "Gao et al., DeltaRNN (FPGA 2018)"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EdgeDrnn(Platform):
-    """MiniZed board, weights streamed from DRAM. Energy is the board's wall power over the time of a frame."""
+    """EdgeDRNN on the MiniZed board, weights streamed from DRAM. Energy: the board's wall power over a frame's time."""
 
     clock_hz: float | None = constant(125e6, "Hz", EDGEDRNN, "recalled")
     processing_elements: int = constant(8, "MAC/cycle", "edgedrnn.sv of the authors' code", "read")
@@ -54,7 +54,7 @@ class EdgeDrnn(Platform):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DeltaRnn(EdgeDrnn):
-    """Zynq-7100 design with all weights on chip; 1.2 TOp/s effective at 164 GOp/s/W give its power."""
+    """DeltaRNN on a Zynq-7100, all weights on chip; 1.2 TOp/s effective at 164 GOp/s/W give its power."""
 
     clock_hz: float | None = constant(125e6, "Hz", DELTARNN, "recalled")
     processing_elements: int = constant(768, "MAC/cycle", DELTARNN, "recalled")

@@ -1,7 +1,7 @@
 """Adapteva Epiphany E16 (Parallella): 16 cores with 32 KiB each, one fp32 multiply-add per core and cycle.
 
 There is no integer SIMD, so fewer bits never speed up arithmetic: they decide whether the network fits on the chip,
-and how long it streams if it does not (`epiphany:stream=true`).
+and how long its weights take to stream if it does not (`epiphany:stream=true`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DATASHEET = "E16G301 data sheet and Parallella manual"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Epiphany(Platform):
-    """Rows of every matrix are spread over the cores; each core holds its share of all weights, or streams it."""
+    """Epiphany E16: the cores share the rows of every matrix; each holds its share of all weights, or streams it."""
 
     stream: bool = False
     clock_hz: float | None = constant(600e6, "Hz", DATASHEET, "recalled")

@@ -18,7 +18,10 @@ MOHAQ = "Rezk et al., MOHAQ (arXiv 2108.01192), public code"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SiLago(TableChip):
-    """The papers' 6 MiB is a study constraint: `silago:memory_limit_mib=6`. The clock is not published."""
+    """SiLago; its clock is not published.
+
+    The papers' 6 MiB is a constraint of their studies, not of the chip: `silago:memory_limit_mib=6`.
+    """
 
     macs_per_cycle: Mapping[BitPair, float] = constant(
         {(16, 16): 32.0, (8, 8): 64.0, (4, 4): 128.0}, "MAC/cycle", RTL, "derived"

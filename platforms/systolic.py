@@ -1,7 +1,8 @@
-"""A rigid systolic array: fixed-width multipliers, operands shifted through. Fewer bits save traffic, not arithmetic.
+"""Rigid systolic array of fixed-width multipliers. Fewer bits save traffic, not arithmetic.
 
-The contrast to Bit Fusion, whose units each hold their weights: here a matrix-vector product pays for filling and
-draining the array. Source of the closed forms: SCALE-Sim 3.0.0, whose cycle counts they reproduce.
+Operands are shifted through the array, so that, unlike in Bit Fusion, whose units each hold their weights, a
+matrix-vector product pays for filling and draining it. Source of the closed forms: SCALE-Sim 3.0.0, whose cycle counts
+they reproduce.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ DATAFLOWS = ("ws", "os", "is")
 
 
 def systolic_cycles(dataflow: str, array_rows: int, array_cols: int, rows: int, cols: int, batch: int) -> int:
-    """Cycles of a (rows x cols) matrix times `batch` vectors, weight-, output- or input-stationary."""
+    """Cycles of a (rows x cols) matrix times `batch` vectors; `dataflow` is weight-, output- or input-stationary."""
     if dataflow == "ws":
         return (2 * array_rows + array_cols + batch - 2) * ceil(cols / array_rows) * ceil(rows / array_cols) - 1
     if dataflow == "os":
@@ -28,7 +29,11 @@ def systolic_cycles(dataflow: str, array_rows: int, array_cols: int, rows: int, 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Systolic(Platform):
-    """With `dram_bits_per_cycle` the weights stream in once a batch, and the slower of both decides."""
+    """Systolic array of `array_rows` x `array_cols` multipliers.
+
+    With `dram_bits_per_cycle` the weights stream in once a batch, and the slower of arithmetic and streaming decides.
+    Raises InputError for an unknown dataflow.
+    """
 
     dataflow: Literal["ws", "os", "is"] = "os"
     batch: int = constant(1, "vectors", "streams that share the weights", "set")

@@ -1,1 +1,1 @@
-"""One candidate: a configuration in, an Evaluation out."""
+"""Evaluation of one candidate: a configuration in, an Evaluation out."""

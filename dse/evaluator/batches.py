@@ -1,4 +1,4 @@
-"""Utterances of a split in batches that fit in memory, and computed fractions put together again."""
+"""Batches of a split's utterances that fit in memory, and the mean of their computed fractions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from models.workload import Workload
 
-BATCH_MIB = 256  # what a run may hold besides corpus and weights, so that memory does not grow with the split
+BATCH_MIB = 256  # memory of a run besides corpus and weights, so that it does not grow with the split
 
 
 def frames_at_once(workload: Workload) -> int:
-    """What BATCH_MIB holds of a layer's codes, 2 bytes a row, and of the outputs: codes and scores, 6 bytes.
+    """Number of frames whose codes and scores fit in BATCH_MIB: 2 bytes a row of the widest layer, 6 bytes an output.
 
-    Layers that are not kept for other candidates need less; collapsing senones takes 4 more for a while.
+    An output has a code and a score. Layers whose outputs are not kept for other candidates need less; collapsing
+    senones takes 4 bytes more for a while.
     """
     rows: Counter[str] = Counter()
     for matvec in workload:
@@ -25,7 +26,10 @@ def frames_at_once(workload: Workload) -> int:
 
 
 def batches(lengths: NDArray[np.int64], frames: int) -> list[slice]:
-    """Ranges of utterances, each of as many as have `frames` frames together, or of a single longer one."""
+    """Ranges of utterances, each as long as fits in `frames` frames, or of a single longer utterance.
+
+    lengths int64 [U], frames of each utterance.
+    """
     ranges, first, held = [], 0, 0
     for u, length in enumerate(lengths.tolist()):
         if u > first and held + length > frames:
@@ -36,7 +40,11 @@ def batches(lengths: NDArray[np.int64], frames: int) -> list[slice]:
 
 
 def mean(parts: Sequence[tuple[int, Mapping[str, float]]], workload: Workload) -> dict[str, float]:
-    """Of computed fractions, by frames. Exact, by the elements that were sent: no bit depends on where batches end."""
+    """Mean of the batches' computed fractions, weighted by frames.
+
+    `parts` are (frames, computed fraction of each matvec) of every batch. The mean is exact, by the elements that were
+    sent: no bit depends on where batches end.
+    """
     frames = sum(count for count, _ in parts)
     per_frame = {matvec.name: matvec.cols * matvec.passes for matvec in workload}
     return {

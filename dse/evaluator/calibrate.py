@@ -1,4 +1,4 @@
-"""Ranges of the float network on training utterances: worked out once for a checkpoint and a corpus, then kept."""
+"""Calibration of a checkpoint on a corpus' training utterances, computed once and then cached."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ CALIBRATION_PER_SPEAKER = 2
 
 
 def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
-    """Kept in the user's cache under the network, the speech it runs on and the engines' sources."""
+    """Calibration of a checkpoint on a corpus, from the user's cache where possible.
+
+    The cache's key is the network, the speech it runs on and the engines' sources. Errors as in `calibrate`.
+    """
     weights = hashlib.sha256()
     for name, array in sorted(checkpoint.weights.items()):
         weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
@@ -38,13 +41,17 @@ def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
         pass
     calibration = calibrate(checkpoint, corpus)
     arrays: Any = calibration.to_arrays()
-    with contextlib.suppress(OSError):  # a full or read-only disk costs the next process the same work, no more
+    with contextlib.suppress(OSError):  # on a full or read-only disk the next process calibrates again
         write_atomically(kept, lambda file: np.savez(file, **arrays))
     return calibration
 
 
 def calibrate(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
-    """On one thread: the last bits of float sums depend on how many there are."""
+    """Run the float network on training utterances and record its ranges.
+
+    It runs on one thread: the last bits of float sums depend on the number of threads. Raises InputError as the corpus
+    does, or where the network's values are not finite.
+    """
     import torch
 
     torch.set_num_threads(1)

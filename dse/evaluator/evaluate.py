@@ -1,4 +1,4 @@
-"""One candidate, evaluated: a pure function of its configuration and the measurer."""
+"""Evaluation of one candidate, a pure function of its configuration and the measurer."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def evaluate(
     platforms: Mapping[str, Platform] | None = None,
     ruled: bool = True,
 ) -> Evaluation:
-    """Price, run and judge one configuration. `limits` are absolute; `genome` is carried along, never looked at.
+    """Price, run and judge one configuration. `limits` are absolute; `genome` is only copied to the evaluation.
 
-    What breaks a platform's rules, or a limit that needs no inference, is infeasible at once; platforms' rules hold
-    unless `ruled` is off, as for the baseline. One inference prices all platforms. An exception while measuring makes
-    the evaluation failed, with the exception as its reason; one while pricing is a platform's bug and passes on.
+    A configuration that breaks a platform's rules, or a limit that needs no inference, is infeasible without inference;
+    platforms' rules hold unless `ruled` is off, as for the baseline. One inference prices all platforms. An exception
+    while measuring makes the evaluation failed, with the exception as its reason; one while pricing is a platform's bug
+    and propagates.
     """
     workload, platforms = measurer.workload, platforms or {}
     size = size_metrics(workload, configuration)
@@ -51,7 +52,7 @@ def evaluate(
 
 
 def judge(evaluation: Evaluation, limits: Sequence[Limit], broken: Sequence[Violation] = ()) -> Evaluation:
-    """The same evaluation, ok or infeasible by `limits` and rules `broken` besides; a failed one stays failed."""
+    """Judge an evaluation by `limits` and by rules already `broken`: ok or infeasible; a failed one stays failed."""
     if evaluation.status == "failed":
         return evaluation
     broken = (*broken, *violations(limits, evaluation.metrics))

@@ -1,4 +1,4 @@
-"""One candidate's inference: checkpoint, split and configuration in, phone errors and computed fractions out."""
+"""Inference of one candidate: checkpoint, split and configuration in, phone errors and computed fractions out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from models.workload import Configuration, InputError
 
 
 class NetworkMeasurer:
-    """One network's engine and one split's features; `measure` is a pure function of the configuration."""
+    """Measurer of one network on one split; `measure` is a pure function of the configuration."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class NetworkMeasurer:
         device: str = CPU,
         cache_mib: int = 0,
     ) -> None:
-        """Raises InputError where `device` does not give the CPU's integers."""
+        """Build the engine and decoder. Raises InputError where `device` does not give the CPU's integers."""
         self.workload = checkpoint.spec.workload()
         self.batch_frames = frames_at_once(self.workload)
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
@@ -44,7 +44,7 @@ class NetworkMeasurer:
         if device != CPU:
             from models.gpu.batch import FRAMES_PER_BATCH
 
-            # many utterances a step are what a GPU is quick at, and its memory is what bounds them
+            # a GPU is fast with many utterances a step, bounded by its memory
             self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
             compiled = build_engine(checkpoint.spec, checkpoint.weights, calibration)
             require_same(self.engine, compiled, split, self.workload, device)
@@ -53,7 +53,11 @@ class NetworkMeasurer:
         self.corpus, self.split = corpus, split
 
     def measure(self, configuration: Configuration) -> Measurement:
-        """Raises ValueError where the configuration does not fit the network or its outputs are not finite."""
+        """Run the network at a configuration, decode and score its outputs.
+
+        Raises InputError where only some matvecs are float or the outputs are not finite, KeyError where the
+        configuration lacks a matvec of the network.
+        """
         start, split = time.perf_counter(), self.split
         decoded, computed = [], []
         for batch in batches(split.lengths, self.batch_frames):
@@ -76,7 +80,7 @@ class NetworkMeasurer:
 
 
 def open_measurer(path: Path, corpus: Corpus, split: str, device: str = CPU, cache_mib: int = 0) -> NetworkMeasurer:
-    """Load the checkpoint at `path`, calibrate it on training data and hold `split` of the corpus.
+    """Load the checkpoint at `path`, calibrate it on training data and load `split` of the corpus.
 
     Raises InputError, in one line, for anything missing or damaged.
     """

@@ -1,4 +1,4 @@
-"""What an evaluation asks for: a task that any process can open, and the measurer that it then has."""
+"""Interfaces of what is evaluated: a task that any process can open, and the measurer that it opens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from models.workload import Configuration, Workload
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one inference over a split tells: phone errors of its utterances, each matvec's computed fraction."""
+    """Result of one inference over a split: phone errors of its utterances, each matvec's computed fraction."""
 
     errors: UtteranceErrors
     computed: Mapping[str, float]
@@ -20,26 +20,36 @@ class Measurement:
 
     @property
     def error_percent(self) -> float:
-        """PER of the whole split."""
+        """Phone error rate of the whole split, in percent."""
         return self.errors.percent
 
 
 class Measurer(Protocol):
-    """Runs the quantized network over a split. Opened once per process."""
+    """Measurer that runs the quantized network over a split. Opened once per process."""
 
     @property
     def workload(self) -> Workload: ...
-    def measure(self, configuration: Configuration) -> Measurement: ...
+    def measure(self, configuration: Configuration) -> Measurement:
+        """Run, decode and score the network at a configuration."""
+        ...
 
 
 class Openable(Protocol):
-    """Light and picklable until it is opened. Raises InputError, in one line, for anything missing or damaged."""
+    """Object that opens a measurer; light and picklable until then.
 
-    def open(self, split: str = "validation") -> Measurer: ...
+    `open` raises InputError, in one line, for anything missing or damaged.
+    """
+
+    def open(self, split: str = "validation") -> Measurer:
+        """Open the measurer of `split`."""
+        ...
 
 
 class Task(Openable, Protocol):
-    """What is measured. All of it raises InputError, in one line, for anything missing or damaged."""
+    """Task of an evaluation: a network on a corpus.
+
+    Every member raises InputError, in one line, for anything missing or damaged.
+    """
 
     @property
     def model(self) -> str: ...
@@ -52,14 +62,14 @@ class Task(Openable, Protocol):
 
     @property
     def workload(self) -> Workload:
-        """Loads no torch."""
+        """Workload of the network. Loads no torch."""
         ...
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """Content identity of what a measurement depends on besides the configuration."""
+        """Identity, by content, of all that a measurement depends on besides the configuration."""
         ...
 
     def record(self) -> dict[str, Any]:
-        """What makes it again, JSON-ready: paths, where there are any, from the root of the file system."""
+        """Fields from which the task can be made again, JSON-ready; paths are absolute."""
         ...

@@ -1,4 +1,4 @@
-"""Platforms in a study: their rules and prices for a configuration, and what they leave of the search space.
+"""Platforms of a study: their rules and prices for a configuration, and the bitwidths that all of them run.
 
 Metrics of a platform carry its name in front: "silago.speedup", "silago.energy_pj_per_frame".
 """
@@ -19,9 +19,9 @@ DIGEST_LENGTH = 16
 
 
 def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
-    """Platform specs from texts that may each hold several, separated by commas.
+    """Split texts, each of one or more platform specs separated by commas, into specs.
 
-    'silago,bitfusion:level=ideal,batch=16' holds two: name=value goes on with the parameters before it.
+    'silago,bitfusion:level=ideal,batch=16' holds two: name=value belongs to the spec before it.
     """
     specs: list[str] = []
     for text in texts:
@@ -34,12 +34,12 @@ def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def name_of(spec: str) -> str:
-    """What a platform's metrics are named after: its name without parameters, or that of the chip's file."""
+    """Name of a platform in its metrics: its name without parameters, or that of the chip's file."""
     return Path(spec).stem if spec.endswith(CHIP_FILE) else spec.partition(":")[0]
 
 
 def open_platforms(specs: Sequence[str]) -> dict[str, Platform]:
-    """The platforms by name. Raises InputError on a bad spec, or on a name given twice."""
+    """Open the platforms, by name. Raises InputError on a bad spec, or on a name given twice."""
     found: dict[str, Platform] = {}
     for spec in specs:
         name = name_of(spec)
@@ -53,12 +53,12 @@ def open_platforms(specs: Sequence[str]) -> dict[str, Platform]:
 
 
 def identity(specs: Sequence[str]) -> dict[str, str]:
-    """What a study keeps of its platforms, by name: the spec; of a chip's file the content's hash."""
+    """Identity of a study's platforms, by name: the spec, or the content's hash of a chip's file."""
     return {name_of(spec): _content_hash(spec) if spec.endswith(CHIP_FILE) else spec for spec in specs}
 
 
 def common_bits(platforms: Mapping[str, Platform]) -> Collection[tuple[int, int]] | None:
-    """The (weight bits, activation bits) that every platform runs; None, for any, without platforms."""
+    """Pairs (weight bits, activation bits) that every platform runs; None, for any pair, without platforms."""
     supported = [set(platform.supported_bits) for platform in platforms.values()]
     return set.intersection(*supported) if supported else None
 
@@ -66,10 +66,10 @@ def common_bits(platforms: Mapping[str, Platform]) -> Collection[tuple[int, int]
 def broken_rules(
     platforms: Mapping[str, Platform], workload: Workload, configuration: Configuration
 ) -> tuple[Violation, ...]:
-    """What the platforms cannot run, in their words.
+    """Violations of the platforms' rules, with their reasons.
 
-    The gaps of one platform add up to the share of the matvecs whose widths it lacks, and the size beyond its memory
-    as a share of that; to 1 for a rule of its own.
+    The gaps of one platform sum to the share of the matvecs whose widths it lacks plus the size beyond its memory limit
+    as a share of that limit; to 1 where it breaks only rules of its own.
     """
     found = []
     for name, platform in platforms.items():
@@ -88,7 +88,7 @@ def price(
     configuration: Configuration,
     computed: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Every metric that the platforms give; all columns are computed without `computed`."""
+    """Metrics of all platforms for a configuration; without `computed` every computed fraction is 1."""
     metrics: dict[str, float] = {}
     for name, platform in platforms.items():
         estimate = platform.estimate(workload, configuration, computed)
@@ -98,12 +98,15 @@ def price(
 
 
 def without_inference(platforms: Mapping[str, Platform]) -> dict[str, Platform]:
-    """Those whose price does not depend on what an inference would tell."""
+    """Platforms whose price does not depend on computed fractions, and so on no inference."""
     return {name: platform for name, platform in platforms.items() if not platform.exploits_computed}
 
 
 def require(objectives: Iterable[Objective], known: Mapping[str, float]) -> None:
-    """Raises InputError on an objective of a platform that does not give it, listing what the platform gives."""
+    """Check that the platforms give the objectives, by their `known` metrics.
+
+    Raises InputError on an objective that its platform does not give, listing what it gives.
+    """
     for objective in objectives:
         platform, _, short = objective.name.rpartition(".")
         if platform and objective.metric not in known:

@@ -1,4 +1,4 @@
-"""A device must give the CPU's integers before it may score anything."""
+"""Proof that a device gives the CPU's integers, required before it evaluates anything."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ PROOF_SETTINGS = ((8, 8, 0), (4, 8, 2), (16, 4, 1), (8, 16, 0), (16, 16, 0))  # 
 
 
 def require_same(engine: Engine, reference: Engine, split: Split, workload: Workload, device: str) -> None:
-    """Raises InputError unless both give the same logits and computed fractions on the split's shortest utterances.
+    """Check that two engines give the same logits and computed fractions on the split's shortest utterances.
 
-    A driver, or a kernel of a torch version to come, can round in its own way; scores of unlike integers never mix.
+    A driver, or a kernel of a future torch version, may round differently; scores of different integers must not mix.
+    Raises InputError, naming `device`, where they differ.
     """
     few = split.take(np.argsort(split.lengths, kind="stable")[:PROOF_UTTERANCES])
     for weight_bits, act_bits, delta in PROOF_SETTINGS:

@@ -1,4 +1,4 @@
-"""A trained network on a corpus, as a task. Light: what runs is loaded when the task is opened."""
+"""Task of a trained network on a corpus. Light: networks and speech are loaded when it is opened."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from models.workload import InputError, Workload
 if TYPE_CHECKING:
     from dse.corpora.base import Corpus
 
-CACHE_MIB = 512  # of prefixes: 12 to 17 outputs of the embedded networks; twice as much spares little more
+CACHE_MIB = 512  # of prefixes: 12 to 17 outputs of the embedded networks; twice as much saves little more
 
 
 @dataclass(frozen=True)
 class NetworkTask:
-    """`checkpoint` None is the shipped one.
+    """Task of a trained network on a corpus; `checkpoint` None is the shipped one.
 
-    `device` is where networks run, `cache_mib` what a process keeps of prefixes that candidates share; neither decides
-    anything else. Raises InputError on an unknown device and a negative cache.
+    `device` is where networks run, `cache_mib` the memory of a process for prefixes that candidates share; neither
+    changes a result. Raises InputError on an unknown device and a negative cache.
     """
 
     model: str = "sru"
@@ -41,7 +41,7 @@ class NetworkTask:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Raises InputError for an unknown model or preset, or where no checkpoint is shipped."""
+        """Path of the checkpoint. Raises InputError for an unknown model or preset, or where none is shipped."""
         if self.checkpoint is not None:
             return Path(self.checkpoint)
         from models.checkpoint import shipped_path
@@ -52,7 +52,7 @@ class NetworkTask:
 
     @property
     def workload(self) -> Workload:
-        """The checkpoint's."""
+        """Workload of the checkpoint's network. Raises InputError if it is of another model."""
         from models.checkpoint import read_card
 
         spec, _ = read_card(self.checkpoint_path)
@@ -81,10 +81,13 @@ class NetworkTask:
         return open_corpus(self.corpus, self.corpus_path, self.skip_bad)
 
     def open(self, split: str = "validation") -> Measurer:
-        """Load, calibrate on training data and hold `split`. One thread: searches run one measurer per core."""
+        """Load the network, calibrate it on training data and load `split`.
+
+        The measurer runs on one thread: searches run one measurer per core.
+        """
         from dse.evaluator.measure import open_measurer
 
-        self.workload  # noqa: B018  a wrong model is told before the corpus is read
+        self.workload  # noqa: B018  a wrong model is reported before the corpus is read
         checkpoint, corpus = self.checkpoint_path, self.open_corpus()
         return open_measurer(checkpoint, corpus, split, self.device, self.cache_mib)
 
@@ -94,10 +97,10 @@ class NetworkTask:
 
 
 PATHS = ("checkpoint", "corpus_path")
-HOW = ("device", "cache_mib")  # how it is run, which is no part of what it is
+HOW = ("device", "cache_mib")  # how the task is run, which is no part of its identity
 
 
 def recorded_task(record: Mapping[str, Any], kind: Callable[..., Task] = NetworkTask, **changes: Any) -> Task:
-    """The task of a `record`, with what is given in `changes` in place of what it says; unknown fields are left out."""
+    """Make the task of a `record`, with the fields in `changes` replaced; unknown fields are left out."""
     known = {field.name for field in fields(NetworkTask)}
     return kind(**{name: value for name, value in {**record, **changes}.items() if name in known})

@@ -1,4 +1,4 @@
-"""Search algorithms behind one seam: ask for genomes, tell what became of them."""
+"""Search algorithms behind one interface: ask for genomes, tell their outcomes."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MISSES_BEFORE_EXHAUSTED = 1000  # draws in a row without a new genome after whic
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an asked genome.
+    """Outcome of an asked genome's evaluation.
 
     `values` are the objectives, smaller is better; None if the candidate was never measured. `violation` is 0 if all
-    limits are kept, else how badly they are broken; infinite for a failed evaluation.
+    limits are kept, else how far they are exceeded; infinite for a failed evaluation.
     """
 
     genome: Genome
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Searcher(Protocol):
-    """Deterministic given its seed and the outcomes told.
+    """Search algorithm, deterministic given its seed and the outcomes passed to `tell`.
 
     `ask` returns up to `n` canonical genomes never asked before, the ones of `start` first; fewer when it finds no
     more, none when the space is exhausted. `tell` takes the outcomes of the genomes last asked, in that order, or of
@@ -50,7 +50,7 @@ class Searcher(Protocol):
 
 
 def searcher_named(name: str) -> type[Searcher]:
-    """Raises InputError on an unknown name."""
+    """Class of the searcher of that name. Raises InputError on an unknown name."""
     if name not in SEARCHERS:
         raise InputError(f"searcher '{name}' is none of {', '.join(SEARCHERS)}")
     module, _, attribute = SEARCHERS[name].partition(":")
@@ -58,7 +58,7 @@ def searcher_named(name: str) -> type[Searcher]:
 
 
 def draw_new(space: SearchSpace, rng: np.random.Generator, seen: set[Genome], n: int) -> list[Genome]:
-    """Up to `n` uniformly random canonical genomes not in `seen`, which they join."""
+    """Draw up to `n` uniformly random canonical genomes that are not in `seen`, and add them to it."""
     choices = [len(gene.choices) for gene in space.genes]
     drawn: list[Genome] = []
     misses = 0

@@ -28,7 +28,7 @@ MUTATION_ETA = 3.0
 
 
 class Nsga2:
-    """Keeps a population of `population` survivors; each ask mates it for as many offspring as wanted."""
+    """NSGA-II with `population` survivors; each `ask` mates them for as many offspring as asked for."""
 
     def __init__(
         self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
@@ -77,7 +77,7 @@ class Nsga2:
         if not len(infills):
             return
         known = [told[genome] for genome in _genomes(infills)]
-        # Survival and selection look at the violation first, so the objectives of what was never measured are unread.
+        # Survival and selection look at the violation first, so the objectives of unmeasured candidates are not read.
         unread = (0.0,) * self._objectives
         infills.set("F", np.array([unread if outcome.values is None else outcome.values for outcome in known]))
         infills.set("G", np.array([[outcome.violation] for outcome in known]))
@@ -95,7 +95,7 @@ class _ToCanonical(Repair):
 
 
 class _NeverAskedBefore(DuplicateElimination):
-    """Against every genome ever asked, where pymoo's own compares with the surviving population only."""
+    """Elimination of every genome ever asked; pymoo's own compares with the surviving population only."""
 
     def __init__(self, seen: set[Genome]) -> None:
         super().__init__()

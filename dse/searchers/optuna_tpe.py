@@ -15,11 +15,14 @@ from optuna.trial import TrialState, create_trial
 from dse.design.space import Genome, SearchSpace
 from dse.searchers import Outcome, draw_new
 
-TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome stands in
+TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome is taken
 
 
 class OptunaTpe:
-    """Models each gene's choice index from the outcomes told; duplicates are proposed again, then drawn at random."""
+    """Tree-structured Parzen estimator of each gene's choice index.
+
+    Genomes asked before are proposed again up to TRIES_PER_GENOME times, then a new one is drawn at random.
+    """
 
     def __init__(
         self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()

@@ -1,4 +1,4 @@
-"""Uniform random search: the yardstick that every other searcher has to beat."""
+"""Uniform random search, the reference that every other searcher has to beat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dse.searchers import Outcome, draw_new
 
 
 class Random:
-    """Asks `start`, then uniformly random new genomes, whatever it is told."""
+    """Random search: `start`, then uniformly random new genomes, whatever the outcomes."""
 
     def __init__(
         self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()

@@ -1,8 +1,8 @@
-"""A linear surrogate of every objective proposes, the real evaluation disposes.
+"""Search by a linear surrogate of every objective, which chooses the neighbours of the front to evaluate.
 
-Each objective is nearly a sum of what the single genes do, so that ridge regression on their choices, which has no
-settings to tune, tells well which neighbours of the front are worth an evaluation. A generation takes those that add
-most hypervolume to the front, one after another, as if the ones before had come out as predicted.
+Each objective is nearly a sum of the effects of single genes, so that ridge regression on their choices, which has no
+parameters to tune, predicts well which neighbours of the front are worth an evaluation. A generation takes those that
+add most hypervolume to the front, one after another, as if those before had been measured as predicted.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ NEIGHBOURS = 400  # drawn to choose a generation from
 CROSSED = 0.5  # share of the neighbours that take about half their genes from a second point of the front
 MOST_MOVED = 2  # genes of a neighbour that then move by one choice
 RIDGE = 0.5  # penalty on the effects of choices, of objectives in spans as below
-# In spans of the candidates that keep the limits, or nearly while few do: 0 at the best, 1 at the worst. How bad a bad
-# one is says little about good ones, so that values count up to a cut; hypervolume goes a little beyond the worst.
+# In spans of the candidates that keep the limits, or nearly while few do: 0 at the best, 1 at the worst. Very bad
+# values say little about good ones, so that values are cut; hypervolume's reference point is a little past the worst.
 CUT, REFERENCE = 2.0, 1.1
 # Predictions keep this many decimals: the last bits of a matrix solver differ from machine to machine.
 DECIMALS = 6
@@ -31,7 +31,7 @@ Values = NDArray[np.float64]
 
 
 class Surrogate:
-    """Begins with `start` and random genomes, `population` in all."""
+    """Surrogate search, which begins with `start` and random genomes, `population` in total."""
 
     def __init__(
         self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
@@ -65,7 +65,10 @@ class Surrogate:
         return tuple(moved.tolist())
 
     def _promising(self, n: int) -> list[Genome]:
-        """Up to `n` new neighbours of the front, best first; of what breaks limits least where nothing keeps them."""
+        """Up to `n` new neighbours of the front, best first.
+
+        While no candidate keeps the limits, they are neighbours of those that break them least.
+        """
         genomes = np.array([outcome.genome for outcome in self._measured])
         values = np.array([outcome.values for outcome in self._measured], dtype=float)
         violation = np.array([outcome.violation for outcome in self._measured])
@@ -88,7 +91,7 @@ class Surrogate:
         return [pool[i] for i in order[:n]]
 
     def _predict(self, genomes: Genes, told: Values, pool: Genes) -> Values:
-        """Ridge regression of `told` [known, columns] on the choices, at the pool's genomes."""
+        """Predictions [pool, columns] at the pool's genomes, by ridge regression of `told` [known, columns]."""
         known, asked = self._features(genomes), self._features(pool)
         mean_known, mean_told = known.mean(axis=0), told.mean(axis=0)
         known, asked = known - mean_known, asked - mean_known
@@ -97,7 +100,7 @@ class Surrogate:
         return predicted
 
     def _features(self, genomes: Genes) -> Values:
-        """[genomes, choices but each gene's first]: whether a gene is at that choice or a later one."""
+        """Features [genomes, choices but each gene's first]: whether a gene is at that choice or a later one."""
         steps = [genomes[:, [g]] >= np.arange(1, count) for g, count in enumerate(self._choices)]
         return np.concatenate(steps, axis=1).astype(float)
 
@@ -108,7 +111,7 @@ def _order(score: Values) -> list[int]:
 
 
 def _greedy(front: Values, expected: Values, chance: Values, n: int) -> list[int]:
-    """Up to `n` points that add hypervolume to the front, the most first, each counted after those before it."""
+    """Choose up to `n` points that add most hypervolume to the front, each counted after those before it."""
 
     def gain(i: int) -> float:
         point = expected[i]
@@ -118,7 +121,7 @@ def _greedy(front: Values, expected: Values, chance: Values, n: int) -> list[int
         shared = float(hypervolume(np.maximum(front, point), ref=np.full(len(point), REFERENCE)))
         return float(chance[i]) * round(alone - shared, DECIMALS)
 
-    # A gain only shrinks as points join, so that one worked out before is a bound: few are worked out anew.
+    # A gain only shrinks as points are added, so that an earlier gain is an upper bound: few are computed anew.
     bounds = np.array([gain(i) for i in range(len(expected))])
     current = np.ones(len(expected), dtype=bool)
     chosen: list[int] = []
