@@ -1,4 +1,4 @@
-"""What the commands share: a parser and errors that answer in one line, settings files, lists as options."""
+"""Common parts of the commands: a parser and errors that answer in one line, settings files, lists as options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ P = ParamSpec("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """Answers bad options with one line, without the usage."""
+    """Parser that answers bad options with one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
@@ -28,10 +28,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
-    """Turns what a user can mend, in a command's main function, into one line on stderr and status 2.
+    """Decorate a command's main function: errors that a user can mend become one line on stderr and exit status 2.
 
-    That is InputError, and OSError: what the system says of files, disks and connections. Anything else is a bug, and
-    shows where.
+    These are InputError, and OSError: the system's errors of files, disks and connections. Any other error is a bug and
+    keeps its traceback.
     """
 
     @functools.wraps(command)
@@ -41,7 +41,7 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
         except KeyboardInterrupt:
             print("interrupted; the same command starts or goes on again", file=sys.stderr)
             return EXIT_INTERRUPTED
-        except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
+        except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except (InputError, OSError) as error:
@@ -58,10 +58,10 @@ def _text(error: InputError | OSError) -> str:
 
 
 def from_settings_file(argv: Sequence[str]) -> list[str]:
-    """The arguments, those of a `--settings FILE.toml` first, so that the command line's own win.
+    """Put the options of a `--settings FILE.toml` before the arguments, so that those of the command line win.
 
     Keys are options without the dashes, values as on the command line; lists are joined by commas, `true` is a flag.
-    Raises InputError naming the file and the key.
+    Raises MissingError without the file, InputError naming the file, and the key where it has a table.
     """
     finder = Parser(add_help=False, allow_abbrev=False)
     finder.add_argument(SETTINGS, type=Path)
@@ -88,9 +88,9 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
 
 
 def require_folder(folder: Path) -> None:
-    """Raises InputError where `folder` is not there and cannot be made, or not be written to.
+    """Check that `folder` can be made or written to, before the work whose result goes there.
 
-    Called before the work whose result goes there.
+    Raises InputError where it cannot.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
@@ -100,19 +100,19 @@ def require_folder(folder: Path) -> None:
 
 
 def require_file(file: Path) -> None:
-    """Raises InputError where `file` cannot be written, before the work that makes it."""
+    """Check that `file` can be written, before the work whose result it holds. Raises InputError where it cannot."""
     if file.is_dir():
         raise InputError(f"cannot write the file {file}: it is a folder")
     require_folder(file.parent)
 
 
 def names(text: str) -> tuple[str, ...]:
-    """'error,size' as ('error', 'size')."""
+    """Split a list of names: 'error,size' gives ('error', 'size')."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def integers(text: str) -> tuple[int, ...]:
-    """'2,4,8' as (2, 4, 8)."""
+    """Parse a list of integers: '2,4,8' gives (2, 4, 8). Raises argparse.ArgumentTypeError for anything else."""
     try:
         return tuple(int(part) for part in names(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""`python -m dse.data check --corpus timit --corpus-path DIR`: what is there, who is where, and what is damaged."""
+"""Check a corpus: `python -m dse.data check --corpus timit --corpus-path DIR` counts, reads all and names damage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXIT_DAMAGED = 1
 
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
-    """0 if all is sound (or damage is to be skipped), 1 with damage, 2 where the corpus is not there."""
+    """Run the command: exit status 0 if all is sound (or damage is skipped), 1 with damage, 2 without the corpus."""
     parser = Parser(prog="python -m dse.data", description="Look at a corpus before it is used.")
     command = parser.add_subparsers(dest="command", required=True, metavar="check")
     check = command.add_parser("check", help="count, read everything, name what is damaged, draw an utterance")
@@ -92,7 +92,7 @@ def print_counts(splits: dict[str, Split]) -> None:
 
 
 def draw_utterance(split: Split, index: int, path: Path) -> None:
-    """PNG of the utterance's features, [bins, frames], under the phones of its frames."""
+    """Draw a PNG of the utterance's features, [bins, frames], under the phones of its frames."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -21,7 +21,7 @@ from models.kaldi_layout import Tensors, to_spec_and_weights
 from models.workload import InputError, MissingError
 
 DROPOUT = 0.2  # Source: pytorch-kaldi's TIMIT recipes for LSTM, GRU and liGRU
-# What tensors cannot tell. model: (pytorch-kaldi's arch_class, options that must have these values)
+# Properties that tensors do not show. model: (pytorch-kaldi's arch_class, options that must have these values)
 RECIPES = {
     "lstm": ("LSTM", {"lstm_act": "tanh", "lstm_use_laynorm": "false"}),
     "gru": ("GRU", {"gru_act": "tanh", "gru_use_laynorm": "false"}),
@@ -44,9 +44,9 @@ takes them, and the features' mean and deviation, from your data, so that the ch
 
 
 def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The tensors of one final_architecture*.pkl by name. Runs nothing that the file holds.
+    """Read the tensors of one final_architecture*.pkl by name. Nothing in the file is executed.
 
-    Raises MissingError, and ValueError in one line where the file is damaged or holds anything but plain data.
+    Raises MissingError without the file, InputError in one line where it is damaged or holds anything but plain data.
     """
     import torch
 
@@ -71,7 +71,7 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def read_dropout(path: Path, model: str) -> float:
-    """Check what the experiment's cfg says of the network against what the model does; returns its dropout.
+    """Check the experiment's cfg against the properties of the model; returns its dropout.
 
     Raises InputError naming the option that does not fit; MissingError where there is no file.
     """
@@ -119,10 +119,12 @@ def _values(text: str) -> list[str]:
 def import_kaldi(
     model: str, architecture: Path, output: Path, dropout: float | None = None, cfg: Path | None = None
 ) -> Checkpoint:
-    """`architecture` holds the recurrent network, `output` the layer of context-dependent targets.
+    """Make a checkpoint, without decoder, of a network trained by pytorch-kaldi.
 
-    The dropout of LSTM, GRU and liGRU scales the candidate at inference; it comes from `dropout`, from `cfg`, or is
-    the recipes' 0.2. SRU has none.
+    `architecture` holds the recurrent network, `output` the layer of context-dependent targets. The dropout of LSTM,
+    GRU and liGRU scales the candidate at inference; it comes from `dropout`, from `cfg`, or is the recipes' 0.2. SRU
+    has none. Raises MissingError where a file is missing, InputError for an unknown model, a file that does not fit or
+    an invalid dropout.
     """
     if model not in RECIPES:
         raise InputError(f"unknown model '{model}'; there are {', '.join(RECIPES)}")
@@ -157,7 +159,7 @@ def import_kaldi(
 
 
 def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
-    """The checkpoint completed with what pytorch-kaldi takes from its data.
+    """Complete an imported checkpoint with what pytorch-kaldi takes from its data: standardisation and decoder.
 
     Features are standardised by the training split's mean and deviation (pytorch-kaldi: by every chunk's own); the
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.

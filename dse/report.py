@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def models(names: Sequence[str]) -> str:
-    """Error, size and operations of uniform configurations per model, and the papers' findings against them."""
+    """Table of error, size and operations of uniform configurations per model, and a check of the papers' findings."""
     from dse.reports.model_findings import findings, measure_model, rows
     from models.registry import MODELS
 
@@ -46,7 +46,7 @@ def models(names: Sequence[str]) -> str:
 
 
 def platforms(names: Sequence[str]) -> str:
-    """What each platform supports, and every constant of its model with unit, source and trust."""
+    """Tables of each platform's bitwidths and of every constant of its model with unit, source and trust."""
     from platforms import PLATFORMS, describe, open_platform
 
     parts = []
@@ -66,7 +66,7 @@ def platforms(names: Sequence[str]) -> str:
 
 
 def accounting(names: Sequence[str]) -> str:
-    """Where the papers count a paper-sized network differently from its true workload, and why."""
+    """Tables of where the papers count a paper-sized network differently from its true workload, and why."""
     from dse.reports.paper_accounting import counted, differences
     from models.registry import MODELS, preset
 

@@ -1,11 +1,11 @@
-"""Speech corpora behind one seam: splits with disjoint speakers, samples and time-aligned phones.
+"""Speech corpora behind one interface: splits with disjoint speakers, samples and time-aligned phones.
 
 To add a corpus:
-1. `dse/corpora/x.py`, or a room of its own as `timit/`: a class with what `dse.corpora.base.Corpus` lists. One read
-   from files also has what `FileCorpus` lists and takes `(path, skip_bad)`; one that brings features instead of audio
+1. `dse/corpora/x.py`, or a package of its own as `timit/`: a class with the members of `dse.corpora.base.Corpus`. One
+   read from files also has those of `FileCorpus` and takes `(path, skip_bad)`; one that holds features instead of audio
    has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`.
-2. A line in CORPORA; in GENERATED too if it is made and not read.
-3. `tests/speech/test_corpus_conformance.py` holds it to what every corpus must keep, given a small one to open.
+2. A line in CORPORA; in GENERATED too if it is generated and not read.
+3. `tests/speech/test_corpus_conformance.py` tests it as every corpus is tested, given a small one to open.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ GENERATED = ("synthetic",)
 
 
 def open_corpus(name: str, path: str | None = None, skip_bad: bool = False) -> Corpus:
-    """The corpus of that name; `path` is the folder of one that is not generated.
+    """Open the corpus of that name; `path` is the folder of one that is not generated.
 
-    `skip_bad` leaves out damaged utterances, which otherwise raise InputError when a split is read; what is generated
+    `skip_bad` leaves out damaged utterances, which otherwise raise InputError when a split is read; a generated corpus
     has none. Raises InputError for an unknown name; MissingError where the corpus is not at `path`.
     """
     if name not in CORPORA:
@@ -39,7 +39,7 @@ def open_corpus(name: str, path: str | None = None, skip_bad: bool = False) -> C
 
 
 def corpus_record(corpus: Corpus) -> dict[str, Any]:
-    """What a result says of the data behind it, JSON-ready: name, notes, utterances skipped and repaired per split."""
+    """Record of a corpus for results, JSON-ready: name, notes, numbers of skipped and repaired utterances per split."""
     if not isinstance(corpus, FileCorpus):
         return {"name": corpus.name}
     return {

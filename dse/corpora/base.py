@@ -1,4 +1,4 @@
-"""What a corpus is: splits with disjoint speakers, samples and time-aligned phones."""
+"""Interfaces of a corpus: splits with disjoint speakers, samples and time-aligned phones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Segment:
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """Samples int16 [S] at 16 kHz and the segments that cover them from 0 to S without a gap."""
+    """One utterance: samples int16 [S] at 16 kHz and the segments that cover them from 0 to S without a gap."""
 
     name: str
     speaker: str
@@ -39,6 +39,8 @@ class Utterance:
 
 
 class Corpus(Protocol):
+    """Speech corpus of three splits with disjoint speakers."""
+
     name: str
     sample_rate_hz: int
 
@@ -46,15 +48,15 @@ class Corpus(Protocol):
         """Names of the split's speakers; no speaker is in two splits. Raises InputError for an unknown split."""
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
-        """Utterances speaker by speaker; `per_speaker` gives the first n of each speaker's."""
+        """Utterances of the split, speaker by speaker; `per_speaker` n gives the first n of each speaker."""
 
     def fingerprint(self, split: str) -> str:
-        """Identity of the split's content, cheap to ask for: what caches and records are keyed by."""
+        """Identity of the split's content, cheap to ask for, for the keys of caches and records."""
 
 
 @runtime_checkable
 class FileCorpus(Protocol):
-    """What a corpus read from files has besides: notes on its use, and its damage."""
+    """Members of a corpus read from files, besides those of `Corpus`: notes on its use, and its damage."""
 
     notes: tuple[str, ...]
 
@@ -66,7 +68,7 @@ class FileCorpus(Protocol):
 
 
 def content_fingerprint(utterances: Iterable[Utterance]) -> str:
-    """SHA-256 over names, samples and segments, in order."""
+    """SHA-256 of the utterances' names, samples and segments, in order."""
     digest = hashlib.sha256()
     for utterance in utterances:
         labels = " ".join(f"{s.start_sample}-{s.end_sample}:{s.phone}" for s in utterance.segments)
@@ -76,6 +78,6 @@ def content_fingerprint(utterances: Iterable[Utterance]) -> str:
 
 
 def check_split(split: str) -> None:
-    """Raises InputError unless the split is one of `SPLITS`."""
+    """Check that the split is one of `SPLITS`. Raises InputError for any other."""
     if split not in SPLITS:
         raise InputError(f"no split '{split}'; there are {', '.join(SPLITS)}")

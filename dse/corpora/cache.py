@@ -1,4 +1,4 @@
-"""Where derived data is kept between runs, and how a file is written so that no reader sees half of it."""
+"""Cache folder of derived data, and atomic writes of files, so that no reader sees half of one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import platformdirs
 
 
 def cache_dir() -> Path:
-    """The user's cache folder of this tool, or `DSE_CACHE_DIR` if set. Safe to delete."""
+    """Path of the user's cache folder of this tool, or `DSE_CACHE_DIR` if set. Safe to delete."""
     return Path(os.environ.get("DSE_CACHE_DIR") or platformdirs.user_cache_dir("dse"))
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` on a temporary file beside `path`, then put it in place; folders are made as needed."""
+    """Call `write` on a temporary file beside `path`, then rename it to `path`; folders are made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,4 +1,4 @@
-"""What corpora made of files share: damage that is named or skipped, a fingerprint that is cheap to ask for again."""
+"""Content of corpora read from files: damage that is reported or skipped, and a cached fingerprint."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from dse.corpora.cache import cache_dir, write_atomically
 from models.workload import InputError
 
-FORMAT = 1  # raise it when what is read from the same files changes
+FORMAT = 1  # raise it when the content read from the same files changes
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An utterance that cannot be used, and why; `what` starts with the file."""
+    """Damaged utterance and the reason it cannot be used; `what` starts with the file."""
 
     name: str
     what: str
@@ -24,7 +24,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Content:
-    """What reading every utterance of a split showed: SHA-256 of the sound ones, the damaged, the repaired."""
+    """Result of reading every utterance of a split: SHA-256 of the sound ones, the damaged ones, the repaired ones."""
 
     fingerprint: str
     utterances: int
@@ -32,7 +32,10 @@ class Content:
     repaired: tuple[str, ...] = ()
 
     def raise_problems(self, where: str, skip_bad: bool) -> None:
-        """Raises InputError that names the first problem and counts them, or if skipping would leave nothing."""
+        """Raise InputError if there are problems, unless `skip_bad` leaves sound utterances.
+
+        It names the first problem and their number.
+        """
         count = len(self.problems)
         if count and (count == self.utterances or not skip_bad):
             raise InputError(
@@ -42,7 +45,7 @@ class Content:
 
 
 def examined(label: str, files: Iterable[Path], examine: Callable[[], Content]) -> Content:
-    """`examine()`, or what it returned before if names, sizes and times of the files are as they were then."""
+    """Return `examine()`, or its cached result if names, sizes and times of the files are unchanged since then."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     key = hashlib.sha256(json.dumps([FORMAT, label, stats]).encode()).hexdigest()[:16]
     stored = cache_dir() / "corpora" / f"{label.replace(' ', '-')}-{key}.json"

@@ -22,7 +22,10 @@ _PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES_61)}
 
 
 def log_mel(samples: NDArray[np.int16]) -> NDArray[np.float32]:
-    """float32 [T, 23] of int16 samples [S] at 16 kHz, at int16 scale; T = 1 + (S - 400) // 160, at least 0."""
+    """Log-mel features float32 [T, 23] of samples int16 [S] at 16 kHz; T = 1 + (S - 400) // 160, at least 0.
+
+    Samples are taken at int16 scale.
+    """
     import kaldi_native_fbank
 
     options = kaldi_native_fbank.FbankOptions()
@@ -41,7 +44,7 @@ def log_mel(samples: NDArray[np.int16]) -> NDArray[np.float32]:
 
 
 def subtract_speaker_means(features: Sequence[NDArray[np.float32]], speakers: Sequence[str]) -> None:
-    """In place: subtract from each utterance [T, 23] the mean frame of all the given utterances of its speaker."""
+    """Subtract from each utterance [T, 23], in place, the mean frame of all the given utterances of its speaker."""
     totals = {speaker: np.zeros(BINS) for speaker in speakers}
     frames = dict.fromkeys(speakers, 0)
     for utterance, speaker in zip(features, speakers, strict=True):
@@ -52,12 +55,12 @@ def subtract_speaker_means(features: Sequence[NDArray[np.float32]], speakers: Se
 
 
 def frame_phones(segments: Sequence[Segment], frames: int) -> NDArray[np.int16]:
-    """Index in `PHONES_61` of the segment under the centre sample of each frame, int16 [T]."""
+    """Phone of each frame, int16 [T]: index in `PHONES_61` of the segment under the frame's centre sample."""
     return phone_indices(segments)[_frame_segments(segments, frames)]
 
 
 def frame_states(segments: Sequence[Segment], frames: int) -> NDArray[np.int8]:
-    """Which third of its segment each frame's centre sample lies in, int8 [T] of 0, 1, 2."""
+    """State of each frame, int8 [T]: the third (0, 1, 2) of its segment that its centre sample lies in."""
     under = _frame_segments(segments, frames)
     starts = np.array([s.start_sample for s in segments])[under]
     ends = np.array([s.end_sample for s in segments])[under]

@@ -38,7 +38,7 @@ NEEDED = "feats.scp, ali.scp or ali.txt, utt2spk and text"
 
 @dataclass(frozen=True)
 class _Folder:
-    """One split's tables, by utterance (`means` by speaker)."""
+    """Tables of one split, by utterance (`means` by speaker)."""
 
     features: dict[str, Ark]
     alignments: dict[str, Ark] | dict[str, list[str]]
@@ -48,7 +48,7 @@ class _Folder:
     tables: tuple[Path, ...]
 
     def files(self) -> list[Path]:
-        """The tables, and the .ark files that they name and that exist."""
+        """Paths of the tables, and of the .ark files that they name and that exist."""
         arks = [a.path for t in (self.features, self.alignments, self.means) for a in t.values() if isinstance(a, Ark)]
         return [*self.tables, *sorted({path for path in arks if path.is_file()})]
 
@@ -63,10 +63,11 @@ class _Utterance:
 
 
 class KaldiCorpus:
-    """See `dse.corpora.Corpus` and `dse.corpora.FeatureCorpus`; it has no audio, so no `utterances`.
+    """Corpus of features and alignments that Kaldi computed. It has no audio, so `utterances` raises InputError.
 
-    Damaged utterances raise InputError, or are left out and counted with `skip_bad`. Raises MissingError where a
-    file is missing, ValueError for a damaged table or a speaker in two splits.
+    See `dse.corpora.base.Corpus` and `dse.corpora.split.FeatureCorpus`. Damaged utterances raise InputError, or are
+    left out and counted with `skip_bad`. Raises MissingError where a file is missing, InputError for a damaged table or
+    a speaker in two splits.
     """
 
     name = "kaldi"
@@ -102,7 +103,10 @@ class KaldiCorpus:
         raise InputError("the kaldi corpus holds features, not audio")
 
     def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
-        """Features as they are (minus cmvn.scp's means), senones as `targets`, phones and states from the phone map."""
+        """Split with features as stored (minus cmvn.scp's means), senones as `targets`, phones and states by phone map.
+
+        Raises InputError for damage and for a `per_speaker` below 1.
+        """
         if per_speaker is not None and per_speaker < 1:
             raise InputError(f"per_speaker must be at least 1, not {per_speaker}")
         self.fingerprint(split)
@@ -139,7 +143,7 @@ class KaldiCorpus:
         return self._content(split).problems if split else ()
 
     def repaired(self, split: str | None) -> tuple[str, ...]:
-        """Nothing is repaired."""
+        """Names of repaired utterances: none, nothing is repaired."""
         return ()
 
     @cache  # noqa: B019  a corpus lives as long as its process

@@ -1,4 +1,4 @@
-"""Kaldi's tables (one line an entry) and the arrays in .ark files that .scp tables point at."""
+"""Readers of Kaldi's tables (one line an entry) and of the arrays in .ark files that .scp tables point at."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from models.workload import InputError
 
 @dataclass(frozen=True)
 class Ark:
-    """Where one array starts."""
+    """Place of one array: file and offset."""
 
     path: Path
     offset_bytes: int
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
-    """Key and words of each line. Raises InputError for a key given twice."""
+    """Read a table: key and words of each line. Raises InputError for a key given twice."""
     table: dict[str, list[str]] = {}
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if words := line.split():
@@ -33,7 +33,10 @@ def read_table(path: Path) -> dict[str, list[str]]:
 
 
 def read_scp(path: Path) -> dict[str, Ark]:
-    """Raises InputError for anything but `key file:offset`: commands and ranges are not followed."""
+    """Read an .scp table: the array's place by key.
+
+    Raises InputError for anything but `key file:offset`: commands and ranges are not followed.
+    """
     table = {}
     for key, words in read_table(path).items():
         place = " ".join(words)
@@ -49,7 +52,11 @@ def read_scp(path: Path) -> dict[str, Ark]:
 
 
 def read_ark(ark: Ark, dimensions: int) -> NDArray[Any]:
-    """The array at that place. Raises InputError unless it is one of Kaldi's with so many dimensions, or OSError."""
+    """Read the array at that place.
+
+    Raises InputError unless it is a binary array of Kaldi's with so many dimensions, OSError where the file cannot be
+    read.
+    """
     from kaldiio.matio import read_kaldi
 
     with ark.path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""A corpus' splits, computed once and mapped from disk afterwards."""
+"""Loading of a corpus' splits, computed once and mapped from disk afterwards."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SETTINGS = {
 
 
 def load_split(corpus: Corpus, name: str, per_speaker: int | None = None) -> Split:
-    """The split `name` of the corpus, or the first `per_speaker` utterances of each speaker.
+    """Load the split `name` of the corpus, or the first `per_speaker` utterances of each speaker.
 
-    Kept in the user's cache as .npy files that processes share by mapping; computed where absent or damaged. The
-    speaker means are over the utterances asked for. Raises InputError as the corpus does.
+    It is kept in the user's cache as .npy files that processes share by mapping, and computed where these are absent or
+    damaged. The speaker means are over the utterances asked for. Raises InputError as the corpus does.
     """
     identity = [corpus.name, corpus.fingerprint(name), name, per_speaker, SETTINGS]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
@@ -85,7 +85,7 @@ def _write(folder: Path, split: Split) -> None:
 
 
 def _read(folder: Path) -> Split | None:
-    """None where there is nothing, or nothing whole."""
+    """Read a cached split; None where it is absent or damaged."""
     try:
         index = json.loads((folder / INDEX).read_text())
         for name, crc32 in index["crc32"].items():

@@ -1,4 +1,4 @@
-"""A split of a corpus as arrays ready for a network."""
+"""Splits of a corpus as arrays ready for a network."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from models.workload import InputError
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """U utterances one after another: N frames and P reference phones in all. Arrays may be read-only."""
+    """Split of U utterances, concatenated: N frames and P reference phones in total. Arrays may be read-only."""
 
     name: str
-    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that brings features
+    features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that holds features
     lengths: NDArray[np.int64]  # [U] frames
     phones: NDArray[np.int16]  # [N] index in PHONES_61 of the phone under the frame
     states: NDArray[np.int8]  # [N] third of the phone's segment: 0, 1, 2
@@ -29,7 +29,7 @@ class Split:
     names: tuple[str, ...]  # [U]
     speakers: tuple[str, ...]  # [U]
     fingerprint: str  # SHA-256 of the utterances it was computed from
-    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus that brings alignments to them
+    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus with alignments to them
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -40,16 +40,16 @@ class Split:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """[U + 1] first frame of each utterance, and N."""
+        """First frame of each utterance, then N: int64 [U + 1]."""
         return _offsets(self.lengths)
 
     @cached_property
     def references(self) -> list[NDArray[np.int16]]:
-        """The reference phones of each utterance, indices in PHONES_61."""
+        """Reference phones of each utterance, indices in PHONES_61."""
         return np.split(self.segment_phones, _offsets(self.segment_counts)[1:-1])
 
     def take(self, indices: Iterable[int]) -> Split:
-        """The utterances of these indices, in this order. Raises InputError for an index out of range."""
+        """Split of the utterances of these indices, in this order. Raises InputError for an index out of range."""
         chosen = [int(index) for index in indices]
         for index in chosen:
             if not 0 <= index < len(self):
@@ -73,10 +73,10 @@ class Split:
 
 @runtime_checkable
 class FeatureCorpus(Protocol):
-    """A corpus that holds features instead of audio: `dse.data.load_split` asks it for arrays, not for utterances."""
+    """Corpus that holds features instead of audio: `load_split` asks it for arrays, not for utterances."""
 
     def split_arrays(self, split: str, per_speaker: int | None = None) -> Split:
-        """The split, or the first `per_speaker` utterances of each speaker. Errors as in `Corpus.utterances`."""
+        """Arrays of the split, or of the first `per_speaker` utterances of each speaker. Errors as in `utterances`."""
 
 
 def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,5 +84,5 @@ def _offsets(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _ranges(offsets: NDArray[np.int64], chosen: list[int]) -> NDArray[np.int64]:
-    """Concatenated positions of the chosen stretches."""
+    """Concatenated positions of the chosen utterances."""
     return np.concatenate([np.arange(0), *(np.arange(offsets[i], offsets[i + 1]) for i in chosen)])

@@ -1,1 +1,1 @@
-"""Phone sets, targets, decoding and the phone error. Knows no corpus."""
+"""Phone sets, targets, decoding and the phone error. Independent of corpora."""

@@ -1,13 +1,14 @@
-"""From network outputs to phones: Viterbi search with a phone bigram over 48 phones of three left-to-right states.
+"""Decoding of network outputs to phones: Viterbi search with a phone bigram over 48 phones of three states.
 
 A path is scored, in natural logarithms, by
 
     sum over frames of  acoustic_scale * (logit[state] - prior_scale * log_prior[state])
   + sum over phones of  log_bigram[previous, phone] - phone_penalty
 
-Logits need no log-softmax: it shifts every state of a frame alike and so never changes the best path. Scalar scores
-for staying in a state and for leaving it would be redundant too: a path of T frames and P phones leaves 3 * P times
-and stays the rest, so they only add a constant and a term in P, which is what phone_penalty is.
+States are passed from left to right. Logits need no log-softmax: it shifts every state of a frame alike and so never
+changes the best path. Scalar scores for staying in a state and for leaving it would be redundant too: a path of T
+frames and P phones leaves 3 * P times and stays the rest, so they only add a constant and a term in P, which
+phone_penalty covers.
 """
 
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from dse.phones.sets import (
 from dse.phones.viterbi import PHONES, TARGETS, UTTERANCE_START, viterbi
 from models.workload import InputError
 
-# What `tune` tries. Frames are far from independent, so acoustic scores deserve much less than full weight.
+# Grid of `tune`. Frames are far from independent, so acoustic scores deserve much less than full weight.
 ACOUSTIC_SCALES = (0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.5)
 PRIOR_SCALES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PHONE_PENALTIES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
@@ -36,11 +37,12 @@ PHONE_PENALTIES = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 
 @dataclass(frozen=True, eq=False)
 class Decoder:
-    """A phone bigram, the priors of the network's targets and the weights between them.
+    """Decoder: a phone bigram, the priors of the network's targets and the weights between them.
 
     log_bigram: float32 [49, 48], row = previous phone, row 48 = start of the utterance.
     log_prior: float32 [144], target = 3 * phone + state.
     phone_penalty is subtracted once per phone; negative values favour more phones.
+    Raises InputError for arrays of other shapes or types, values that are not finite, or acoustic_scale <= 0.
     """
 
     log_bigram: NDArray[np.float32]
@@ -61,9 +63,9 @@ class Decoder:
             raise InputError(f"decoder: scales and penalty must be finite and acoustic_scale positive, not {weights}")
 
     def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        """Best phone sequences: (48-set phones int16 [P], phones per utterance int64 [U]).
+        """Decode the best phone sequences: (48-set phones int16 [P], phones per utterance int64 [U]).
 
-        logits: float32 [N, 144], the frames of all utterances in a row; lengths: frames per utterance [U].
+        logits: float32 [N, 144], the frames of all utterances concatenated; lengths: frames per utterance [U].
         Every phone takes at least three frames, one per state. Of equally good paths, the one taken is fixed: from the
         end, the lowest phone index, staying in a state before moving on.
         Raises InputError for shapes that do not fit, utterances under three frames or logits that are not finite.
@@ -94,17 +96,17 @@ class Decoder:
     def error(
         self, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
     ) -> PhoneErrors:
-        """Decode and score, see `errors_of`. Raises InputError as `decode` and `score` do."""
+        """Decode and score, see `errors_of`. Raises InputError as `decode` does, ValueError as `errors_of` does."""
         return errors_of(*self.decode(logits, lengths), segment_phones, segment_counts)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Everything as named arrays, as a safetensors file holds them; scalars are float64 []."""
+        """Convert to named arrays for a safetensors file; scalars are float64 []."""
         scalars = {name: np.array(getattr(self, name), dtype=np.float64) for name in _SCALARS}
         return {"log_bigram": self.log_bigram, "log_prior": self.log_prior, **scalars}
 
     @staticmethod
     def from_arrays(arrays: dict[str, NDArray[np.generic]]) -> "Decoder":
-        """The inverse of `to_arrays`. Raises InputError if an array is missing or does not fit."""
+        """Decoder from the arrays of `to_arrays`. Raises InputError if an array is missing or does not fit."""
         needed = ("log_bigram", "log_prior", *_SCALARS)
         missing = [name for name in needed if name not in arrays]
         if missing:
@@ -118,7 +120,7 @@ def errors_of(
 ) -> PhoneErrors:
     """Score decoded 48-set phones on 39 phones against references: 61-set phones [P] and phones per utterance [U].
 
-    Raises InputError as `score` does.
+    Raises ValueError as `score` and `scored_phones` do.
     """
     return score(
         *scored_phones(segment_phones, segment_counts, FOLD_61_TO_39), *scored_phones(phones, counts, FOLD_48_TO_39)
@@ -129,12 +131,12 @@ _SCALARS = ("acoustic_scale", "prior_scale", "phone_penalty")
 
 
 def estimate_decoder(segment_phones: ArrayLike, segment_counts: ArrayLike, targets: ArrayLike) -> Decoder:
-    """Bigram and priors from a training set: 61-set phones [P], phones per utterance [U], frame targets 0..143 [N].
+    """Estimate bigram and priors on a training set: 61-set phones [P], phones per utterance [U], targets 0..143 [N].
 
     The bigram has Witten-Bell smoothing, which has no parameter to choose: the more different phones follow a phone,
     the more of its probability goes to the unigram. Unigram and priors start from one count each.
     Source: I. Witten and T. Bell, "The zero-frequency problem", IEEE Trans. Information Theory 37(4), 1991, method C.
-    Raises InputError for indices out of range.
+    Raises InputError for targets out of range, ValueError for phones out of range or counts that do not add up to P.
     """
     phones, counts = fold_utterances(segment_phones, segment_counts, FOLD_61_TO_48)
     previous = np.empty(len(phones), dtype=np.int64)
@@ -158,7 +160,7 @@ def estimate_decoder(segment_phones: ArrayLike, segment_counts: ArrayLike, targe
 def tune(
     decoder: Decoder, logits: ArrayLike, lengths: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
 ) -> Decoder:
-    """The same bigram and priors with the scales and penalty of least phone error among a fixed grid (first if equal).
+    """Tune scales and penalty: those of least phone error in a fixed grid (first if equal); bigram and priors stay.
 
     Arguments and errors as in `Decoder.error`.
     """

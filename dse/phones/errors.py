@@ -1,4 +1,4 @@
-"""The phone error rate: minimal edit distance between references and hypotheses, utterance by utterance."""
+"""Phone error rate: minimal edit distance between references and hypotheses, utterance by utterance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class PhoneErrors:
-    """Edit errors per utterance: four int64 arrays [U]."""
+    """Edit errors and reference phones per utterance: four int64 arrays [U]."""
 
     substitutions: NDArray[np.int64]
     deletions: NDArray[np.int64]
@@ -47,7 +47,8 @@ def score(
 
     Each side is a pair of concatenated phone indices [P] and phones per utterance [U], see `scored_phones`.
     Of several minimal alignments, the one taken is fixed: from the end, first match or substitution, then deletion,
-    then insertion. Raises ValueError if the sides differ in utterances or the references hold no phone.
+    then insertion. Raises ValueError if the sides differ in utterances, counts do not add up to P or the references
+    hold no phone.
     """
     references, hypotheses = int_array(references), int_array(hypotheses)
     reference_counts, hypothesis_counts = int_array(reference_counts), int_array(hypothesis_counts)

@@ -1,4 +1,4 @@
-"""Context-dependent targets (senones, Kaldi's pdf-ids) as the 48 phones of three states that are searched."""
+"""Context-dependent targets (senones, Kaldi's pdf-ids) and their map to the decoder's 48 phones of three states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dse.phones.sets import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STAT
 from models.workload import InputError, MissingError
 
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
-# Of a phone-state that no senone belongs to: finite, as the decoder asks, and out of reach.
+# Log posterior of a phone-state that no senone belongs to: finite, as the decoder requires, and out of reach.
 LEAST_LOG_POSTERIOR = -70.0
 # One of the 61 phones for each name that only the smaller sets have; folding leads back to that name.
 _FOLDED = {"sil": "h#", "cl": "tcl", "vcl": "bcl"}
@@ -31,7 +31,7 @@ def phone_61(name: str) -> int:
 
 @dataclass(frozen=True, eq=False)
 class SenoneMap:
-    """Which phone's states each of S senones belongs to.
+    """Map of S senones to phones and their states.
 
     phones: int16 [S], index in PHONES_61, -1 for a senone that is in no phone; members: bool [144, S], true where the
     senone belongs to target 3 * phone48 + state.
@@ -46,7 +46,8 @@ class SenoneMap:
     def frame_states(self, senones: NDArray[np.int32]) -> NDArray[np.int8]:
         """State 0, 1, 2 of each frame of one utterance, int8 [T], from its senones [T].
 
-        Where the senone alone does not tell, it is the third of the phone's run of frames that the frame lies in.
+        Where a senone belongs to several states, the state is the third of the phone's run of frames that the frame
+        lies in.
         """
         phones = self.phones[senones]
         starts = np.flatnonzero(np.diff(phones, prepend=-1))
@@ -60,8 +61,8 @@ class SenoneMap:
     def collapse(self, logits: ArrayLike) -> NDArray[np.float32]:
         """Log posteriors float32 [N, 144] of the phone-states, from scores [N, S] of the senones, softmax taken or not.
 
-        A state's posterior is the sum of its senones'. Priors are left to the decoder: with log_prior estimated on
-        these 144 targets, posterior over prior of a state is what its senones say together.
+        A state's posterior is the sum of its senones'. Priors are left to the decoder: its log_prior, estimated on
+        these 144 targets, is that of a state's senones together.
         Raises InputError for a wrong shape or scores that are not finite.
         """
         logits = np.asarray(logits, dtype=np.float32)
@@ -78,18 +79,18 @@ class SenoneMap:
 
 @runtime_checkable
 class SenoneCorpus(Protocol):
-    """A corpus whose targets are senones."""
+    """Corpus whose targets are senones."""
 
     senones: SenoneMap
 
 
 def phone_state_scores(corpus: object, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the decoder reads, [N, 144]: the network's outputs, senones collapsed where the corpus has them."""
+    """Scores [N, 144] for the decoder: the network's outputs, with senones collapsed where the corpus has them."""
     return corpus.senones.collapse(logits) if isinstance(corpus, SenoneCorpus) else logits
 
 
 def read_senone_map(path: Path) -> SenoneMap:
-    """From lines `senone phone [hmm-state]`, phones of the 61, 48 or 39 set, states counted from 0.
+    """Read lines `senone phone [hmm-state]`, phones of the 61, 48 or 39 set, states counted from 0.
 
     A senone may have several states of its phone. Without the state a phone has one. HMMs of other than three states
     are stretched or shrunk to three. Raises InputError for a line that does not fit and a senone of two phones,

@@ -1,4 +1,4 @@
-"""Phone sets and their folding; what of a transcription is scored.
+"""Phone sets and their folding, network targets, and the phones of a transcription that are scored.
 
 TIMIT is transcribed with 61 phones, networks are trained on 48 of them and errors are counted on 39.
 Source of the sets and of the folding: K.-F. Lee and H.-W. Hon, "Speaker-independent phone recognition using hidden
@@ -55,7 +55,7 @@ def fold(phones: ArrayLike, table: NDArray[np.int16]) -> NDArray[np.int16]:
 def fold_utterances(
     phones: ArrayLike, counts: ArrayLike, table: NDArray[np.int16]
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """`fold` for concatenated utterances: phones [P] and counts [U] (phones per utterance) in, the same pair out.
+    """Fold concatenated utterances: phones [P] and counts [U] (phones per utterance) in, the same pair out.
 
     Raises ValueError for an index outside the table or counts that do not add up to P.
     """
@@ -66,7 +66,7 @@ def fold_utterances(
 def scored_phones(
     phones: ArrayLike, counts: ArrayLike, table: NDArray[np.int16]
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """What is scored: concatenated utterances folded to 39 phones, with adjacent `sil` of an utterance merged.
+    """Fold concatenated utterances to the 39 phones that are scored, with adjacent `sil` of an utterance merged.
 
     `table` is FOLD_61_TO_39 or FOLD_48_TO_39; shapes and errors as in `fold_utterances`.
     """
@@ -97,7 +97,7 @@ def frame_targets(phones_61: ArrayLike, states: ArrayLike) -> NDArray[np.int16]:
 
 
 def int_array(values: ArrayLike) -> NDArray[np.int64]:
-    """Flat and contiguous."""
+    """Convert values to a flat, contiguous int64 array."""
     return np.ascontiguousarray(values, dtype=np.int64).reshape(-1)
 
 
@@ -110,7 +110,10 @@ def _checked(values: ArrayLike, size: int) -> NDArray[np.int64]:
 
 
 def utterance_of(total: int, counts: ArrayLike) -> NDArray[np.int64]:
-    """The utterance [total] that each of concatenated phones is of, from phones per utterance [U]."""
+    """Index of the utterance of each of `total` concatenated phones, int64 [total], from phones per utterance [U].
+
+    Raises ValueError for counts that are negative or do not add up to `total`.
+    """
     counts = int_array(counts)
     if (counts < 0).any() or counts.sum() != total:
         raise ValueError(f"utterance counts must be non-negative and add up to {total} phones, not {counts.sum()}")

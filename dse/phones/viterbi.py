@@ -1,4 +1,4 @@
-"""Compiled Viterbi search over 48 phones of three left-to-right states; `decode` says what a path scores."""
+"""Compiled Viterbi search over 48 phones of three left-to-right states; `decode` defines a path's score."""
 
 import numba
 import numpy as np
@@ -23,9 +23,10 @@ def viterbi(
     bias: NDArray[np.float32],
     enter: NDArray[np.float32],
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-    """Viterbi per utterance. bias [144] is added to each scaled frame, enter [49, 48] is paid on entering a phone.
+    """Search the best path of every utterance: phones int16 [P] of all, and their number per utterance int64 [U].
 
-    A count of 0 marks an utterance whose scores overflowed.
+    logits [N, 144]; lengths [U]; bias [144] is added to each scaled frame, enter [49, 48] on entering a phone. A count
+    of 0 marks an utterance whose scores overflowed.
     """
     # Overflowed scores can cost one phone more than there is room for in whole phones.
     phones = np.empty(len(logits) // STATES_PER_PHONE + len(lengths), dtype=np.int16)
@@ -52,7 +53,7 @@ def viterbi(
 
 @numba.njit(cache=True, nogil=True)
 def _states_apart(targets: NDArray[np.float32], by_state: NDArray[np.float32]) -> None:
-    """[144] by phone, then state, to by state, then phone."""
+    """Reorder values [144] from phone-major (by phone, then state) to state-major order."""
     for p in range(PHONES):
         for s in range(STATES_PER_PHONE):
             by_state[s * PHONES + p] = targets[p * STATES_PER_PHONE + s]
@@ -118,7 +119,7 @@ def _greatest(array, first, count):  # type: ignore[no-untyped-def]
 def _trace_back(scores: NDArray[np.float32], into: NDArray[np.float32], phones: NDArray[np.int16]) -> int:
     """Write the phones of the best path that ends in a last state; returns how many, 0 if its score is not finite.
 
-    into [48, 49] is `enter`, transposed. Which way the path came is decided again from the scores: cheaper than storing
+    into [48, 49] is `enter`, transposed. Each step back is decided again from the scores, which is cheaper than storing
     it for every state of every frame.
     """
     last = STATES_PER_PHONE - 1

@@ -1,1 +1,1 @@
-"""Float networks: how they are trained, resumed and scored on a corpus."""
+"""Training of float networks on a corpus: resumable training, targets, float phone error."""

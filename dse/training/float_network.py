@@ -1,4 +1,4 @@
-"""What a float network learns from a corpus and scores on it: its targets, its first decoder, its phone error."""
+"""Targets, first decoder and phone error of a float network on a corpus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
-    """What every frame should be, int [N], and how many targets there are: senones where the corpus has them."""
+    """Targets of all frames, int [N], and the number of different targets: senones where the corpus has them."""
     from dse.phones.decode import TARGETS
     from dse.phones.sets import frame_targets
 
@@ -25,7 +25,7 @@ def frame_targets_of(corpus: Corpus, data: Split) -> tuple[np.ndarray, int]:
 
 
 def first_decoder(data: Split) -> Decoder:
-    """Bigram and priors of a training split, not tuned yet."""
+    """Decoder with bigram and priors of a training split, not tuned yet."""
     from dse.phones.decode import estimate_decoder
     from dse.phones.sets import frame_targets
 
@@ -33,7 +33,7 @@ def first_decoder(data: Split) -> Decoder:
 
 
 def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
-    """Phone-state scores float32 [N, 144] of the float network."""
+    """Run the float network on a split: phone-state scores float32 [N, 144]."""
     import torch
 
     network.eval()
@@ -45,10 +45,10 @@ def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
 
 
 def float_error(network: Any, decoder: Decoder, corpus: Corpus, split: Split) -> float:
-    """PER in percent of the float network."""
+    """Phone error rate in percent of the float network on a split."""
     return decoder.error(run_float(network, corpus, split), *references(split)).percent
 
 
 def references(split: Split) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What a decoder needs of a split besides scores: frames per utterance, reference phones, phones per utterance."""
+    """Arrays of a split for `Decoder.error`: frames [U], reference phones [P], phones per utterance [U]."""
     return split.lengths, split.segment_phones, split.segment_counts

@@ -1,4 +1,4 @@
-"""A training: epochs, rate, early stop, curves. Seeded and resumable."""
+"""Training loop: epochs, learning rate, early stop, curves. Seeded and resumable."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less th
 
 
 def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
-    """Train, keep the epoch of least validation PER, tune the decoder, write `out`; returns its card.
+    """Train, keep the epoch of least validation PER, tune the decoder, write the checkpoint `out`; returns its card.
 
-    Progress is saved beside `out` after every epoch; the same settings go on from there.
+    Progress is saved beside `out` after every epoch; a later call with the same settings resumes from there. Raises
+    InputError for other settings than those of the saved progress, or where the corpus cannot be read.
     """
     import torch
 
@@ -89,7 +90,10 @@ def run_epoch(
     settings: TrainSettings,
     epoch: int,
 ) -> float:
-    """One pass in an order, and with masks, that only seed and epoch decide; returns the mean loss per frame."""
+    """Train for one epoch, in an order and with masks that only seed and epoch decide; returns the mean loss per frame.
+
+    targets int [N] of the frames of `data`.
+    """
     import torch
     from tqdm import tqdm
 
@@ -116,7 +120,7 @@ def run_epoch(
 
 
 def device_of(settings: TrainSettings) -> torch.device:
-    """Raises InputError where a GPU is asked for and there is none."""
+    """Device of a training. Raises InputError where a GPU is asked for and there is none."""
     import torch
 
     require_gpu(settings.device)
@@ -124,14 +128,17 @@ def device_of(settings: TrainSettings) -> torch.device:
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
-    """bfloat16 products on a GPU; float32 throughout on the CPU. bfloat16 has float32's range: no loss scaling."""
+    """Make the context of bfloat16 products on a GPU; float32 throughout on the CPU.
+
+    bfloat16 has float32's range, so that no loss scaling is needed.
+    """
     import torch
 
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
 def draw_curves(history: list[dict[str, float]], path: Path) -> None:
-    """Loss and validation PER over the epochs as a PNG."""
+    """Draw loss and validation PER over the epochs as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -150,7 +157,7 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
 
 
 def _arguments(settings: TrainSettings) -> str:
-    """The command line that gives these settings, defaults left out."""
+    """Options of the command line that give these settings, defaults left out."""
     defaults = {name: field.default for name, field in TrainSettings.__dataclass_fields__.items()}
     given = {k: v for k, v in asdict(settings).items() if v != defaults[k]}
     return " ".join(f"--{k.replace('_', '-')}" + ("" if v is True else f" {v}") for k, v in given.items())

@@ -1,4 +1,4 @@
-"""What decides a training's result."""
+"""Settings of a training, which decide its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AUTO = "auto"  # a GPU where there is one
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Of a network, a corpus and a recipe. Raises InputError on numbers out of range and an unknown device."""
+    """Settings of a training: network, corpus and recipe. Raises InputError on invalid numbers or an unknown device."""
 
     model: str
     preset: str = "edge"

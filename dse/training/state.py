@@ -1,4 +1,4 @@
-"""What a killed training goes on from."""
+"""Saved state of a training, from which it resumes after it was killed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class TrainState:
-    """What a killed training goes on from: one safetensors file, replaced as a whole after every epoch.
+    """Saved state of a training: one safetensors file, replaced atomically after every epoch.
 
-    Made when the training starts or goes on: its clock runs from then.
+    The object is made when the training starts or resumes: its clock runs from then.
     """
 
     def __init__(self, path: Path, settings: TrainSettings) -> None:
@@ -28,11 +28,14 @@ class TrainState:
 
     @property
     def seconds(self) -> float:
-        """Spent on the training so far, in this process and those before it."""
+        """Seconds spent on the training so far, in this process and those before it."""
         return time.perf_counter() - self._started_seconds
 
     def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
-        """Load network and optimizer; returns the epochs done. Raises InputError if made with other settings."""
+        """Load network and optimizer; returns the history of the epochs done, empty without a file.
+
+        Raises InputError if the file is damaged or its settings, other than epochs, differ.
+        """
         if not self.path.exists():
             return []
         from safetensors import SafetensorError, safe_open
@@ -66,6 +69,7 @@ class TrainState:
     def save(
         self, network: Any, optimizer: torch.optim.Optimizer, history: list[dict[str, float]], is_best: bool
     ) -> None:
+        """Write network, optimizer and history; `is_best` marks the epoch of least validation PER so far."""
         import torch
         from safetensors.torch import load_file, save_file
 

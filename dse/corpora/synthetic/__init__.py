@@ -1,1 +1,1 @@
-"""The corpus that needs no licence and no download, spoken by espeak-ng on first use."""
+"""Synthetic corpus that needs no licence and no download, spoken by espeak-ng on first use."""

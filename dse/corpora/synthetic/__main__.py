@@ -16,7 +16,7 @@ from dse.phones.sets import PHONES_61
 
 
 def make_card() -> dict[str, Any]:
-    """Synthesise everything, past the cache, and describe it."""
+    """Synthesise all speakers, without the cache, and return the card: engine, fingerprints, counts, inventory."""
     card: dict[str, Any] = {"name": SyntheticCorpus.name, "engine": f"{ENGINE} {version(ENGINE)}"}
     card |= {"splits": {}, "speakers": {}}
     with tempfile.TemporaryDirectory() as folder:

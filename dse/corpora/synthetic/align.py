@@ -1,4 +1,4 @@
-"""From espeak-ng's phoneme events to time-aligned phones of TIMIT.
+"""Alignment of TIMIT's phones with speech of espeak-ng, from its phoneme events.
 
 espeak-ng reports where each phoneme starts. A closure of a voiceless stop is digital silence at the end of the phoneme
 before it, that of a voiced stop is the voice bar at the beginning of its own; both are found in the samples, in
@@ -48,7 +48,7 @@ LOUDEST_SILENCE = 8  # of 32,768
 
 
 def align(samples: NDArray[np.int16], phonemes: list[tuple[int, str]]) -> list[Segment]:
-    """Contiguous segments from sample 0 to the last, at espeak-ng's rate, in TIMIT's phones.
+    """Align: contiguous segments from sample 0 to the last, at espeak-ng's rate, in TIMIT's phones.
 
     samples: int16 [S]; phonemes: first sample and mnemonic of each, in time order.
     Raises InputError for a mnemonic that has no phone.
@@ -82,7 +82,7 @@ def _phones(phonemes: list[tuple[int, str]], count: int) -> list[_Piece]:
 
 
 def _insert_silences(samples: NDArray[np.int16], pieces: list[_Piece]) -> list[_Piece]:
-    """Part the silence at the end of each phone from it, and join neighbouring silences."""
+    """Separate the silence at the end of each phone from it, and join neighbouring silences."""
     parted: list[_Piece] = []
     for start, end, phone in pieces:
         loud = np.flatnonzero(np.abs(samples[start:end].astype(np.int32)) > LOUDEST_SILENCE)
@@ -100,7 +100,7 @@ def _insert_silences(samples: NDArray[np.int16], pieces: list[_Piece]) -> list[_
 
 
 def _name_silences(pieces: list[_Piece], count: int) -> list[_Piece]:
-    """Closure before a stop, part of a glottal stop, `epi` if short, `pau` if long, `h#` at both ends."""
+    """Name silences: closure before a stop, part of a glottal stop, `epi` if short, `pau` if long, `h#` at the ends."""
     named: list[_Piece] = []
     following = [*(phone for _, _, phone in pieces[1:]), SILENCE]
     for (start, end, phone), after in zip(pieces, following, strict=True):
@@ -122,7 +122,7 @@ def _name_silences(pieces: list[_Piece], count: int) -> list[_Piece]:
 
 
 def _split_voiced_stops(samples: NDArray[np.int16], pieces: list[_Piece]) -> list[_Piece]:
-    """Part the voice bar of each voiced stop from its burst, where the energy of the first difference jumps most."""
+    """Separate the voice bar of each voiced stop from its burst, where the first difference's energy rises most."""
     wide = samples.astype(np.int64)
     energy = np.zeros(len(samples) + 1, np.int64)
     np.cumsum((wide - np.concatenate(([0], wide[:-1]))) ** 2, out=energy[1:])
@@ -157,7 +157,7 @@ def _merge_short(pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _in_context(pieces: list[_Piece]) -> list[_Piece]:
-    """TIMIT's allophones that the neighbours decide: `hv` between voiced sounds, `ux` after coronals."""
+    """Rename phones to TIMIT's allophones by their neighbours: `hv` between vowels, `ux` after coronals."""
     phones = [phone for _, _, phone in pieces]
     renamed = []
     for (start, end, phone), before, after in zip(pieces, ["h#", *phones], [*phones[1:], "h#"], strict=False):

@@ -1,7 +1,7 @@
-"""The corpus that needs no licence and no download: TIMIT's shape, spoken by espeak-ng on first use.
+"""Synthetic corpus that needs no licence and no download: TIMIT's shape, spoken by espeak-ng on first use.
 
 88 speakers with voices of their own, a written vocabulary mixed with invented words, phones of TIMIT's 61. The shipped
-card `card.json` holds the SHA-256 of what every machine should synthesise, and the inventory.
+card `card.json` holds the SHA-256 of what every machine should synthesise, and the phone inventory.
 `python -m dse.corpora.synthetic` synthesises everything anew and rewrites the card.
 """
 
@@ -32,9 +32,9 @@ ENGINE = "espeakng-loader"  # the wheel that brings espeak-ng and its data
 
 
 class SyntheticCorpus:
-    """56 / 20 / 12 speakers with 30 / 20 / 16 utterances each; see `dse.corpora.Corpus`.
+    """Synthetic corpus: 56 / 20 / 12 speakers with 30 / 20 / 16 utterances each; see `dse.corpora.base.Corpus`.
 
-    Raises InputError when given a path: there is nothing to point it at.
+    Raises InputError when given a path: it is not read from files.
     """
 
     name = "synthetic"
@@ -49,9 +49,9 @@ class SyntheticCorpus:
         return speaker_names(split)
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
-        """Loaded from the cache; what is missing or damaged there is synthesised first.
+        """Load utterances from the cache; those that are missing or damaged there are synthesised first.
 
-        Warns where this machine synthesises other samples than the card says.
+        Warns where this machine synthesises other samples than the card states.
         Raises InputError for an unknown split or a `per_speaker` out of range or if synthesis fails.
         """
         speakers = self.speakers(split)
@@ -68,7 +68,7 @@ class SyntheticCorpus:
         return [utterance for speaker in speakers for utterance in cached[speaker] or []]
 
     def fingerprint(self, split: str) -> str:
-        """SHA-256 of the split's names, samples and segments as the card states it."""
+        """SHA-256 of the split's names, samples and segments, as the card states it."""
         check_split(split)
         return str(self._card["splits"][split]["fingerprint"])
 
@@ -86,7 +86,7 @@ class SyntheticCorpus:
         return self._folder / f"{speaker}-{count}.npz"
 
     def _load(self, speaker: str, count: int) -> list[Utterance] | None:
-        """From the speaker's complete file if there is one, else from that of the first `count`."""
+        """Load from the speaker's complete file if there is one, else from that of the first `count` utterances."""
         for stored in (UTTERANCES[speaker.split("_")[0]], count):
             try:
                 return load_utterances(self._file(speaker, stored), speaker, count)
@@ -112,7 +112,7 @@ class SyntheticCorpus:
 def synthesise(files: dict[Path, tuple[str, int]]) -> None:
     """Write the first utterances of each (speaker, count) to its file, each speaker in a fresh process.
 
-    Raises InputError with espeak-ng's complaint if one fails.
+    Raises InputError with espeak-ng's message if one fails.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [pool.submit(_synthesise_one, path, speaker, count) for path, (speaker, count) in files.items()]
@@ -135,6 +135,6 @@ def _synthesise_one(path: Path, speaker: str, count: int) -> None:
 
 
 def prints(utterances: Sequence[Utterance], complete: bool) -> dict[str, str]:
-    """What the card holds of one speaker; the first utterance alone stands for an incomplete list."""
+    """Fingerprints of one speaker for the card: of the first utterance and, of a complete list, of all."""
     found = {"first": content_fingerprint(utterances[:1])[:16]}
     return {**found, "all": content_fingerprint(utterances)[:16]} if complete else found

@@ -1,4 +1,4 @@
-"""espeak-ng through ctypes: text in, samples and the start of every phoneme out."""
+"""Binding of espeak-ng through ctypes: text in, samples and the start of every phoneme out."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 class Espeak:
-    """One espeak-ng, speaking with one voice, given as the text of an espeak-ng voice file.
+    """Speech synthesiser with one voice, given as the text of an espeak-ng voice file.
 
-    The library keeps state from sentence to sentence and there is one of it per process: samples repeat exactly only
-    for the same sentences in the same order in a fresh process.
+    The library has one state per process and keeps it from sentence to sentence: samples repeat exactly only for the
+    same sentences in the same order in a fresh process.
 
-    Raises MissingError where the library cannot be loaded, ValueError where it refuses the voice.
+    Raises MissingError where the library cannot be loaded, InputError where it refuses the voice.
     """
 
     def __init__(self, voice: str, words_per_minute: int) -> None:
@@ -65,9 +65,9 @@ class Espeak:
         self._library.espeak_SetParameter(_RATE_PARAMETER, words_per_minute, 0)
 
     def speak(self, text: str) -> tuple[NDArray[np.int16], list[tuple[int, str]]]:
-        """Samples int16 [S] at 22,050 Hz and (first sample, mnemonic) of each phoneme, in time order.
+        """Speak: samples int16 [S] at 22,050 Hz and (first sample, mnemonic) of each phoneme, in time order.
 
-        Text may hold phonemes as espeak mnemonics: `[[h@l'oU]]`.
+        Text may hold phonemes as espeak mnemonics: `[[h@l'oU]]`. Raises InputError where the library cannot speak it.
         """
         self._chunks.clear()
         self._phonemes.clear()

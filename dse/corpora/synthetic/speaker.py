@@ -1,4 +1,4 @@
-"""One synthetic speaker: a voice and a room drawn from the speaker's own seed, and the utterances spoken with them.
+"""Synthetic speakers: a voice and a room drawn from the speaker's own seed, and the utterances spoken with them.
 
 `python -m dse.corpora.synthetic.speaker NAME COUNT FILE` writes the first COUNT utterances as an npz file. The corpus
 runs it once per speaker, because espeak-ng repeats itself exactly only in a fresh process.
@@ -32,7 +32,7 @@ RESAMPLE_UP, RESAMPLE_DOWN = 320, 441  # 16,000 / 22,050 Hz
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """How a speaker sounds: espeak-ng's voice file and rate, the vocal tract, the room and the microphone."""
+    """Voice of a speaker: espeak-ng's voice file and rate, the vocal tract, the room and the microphone."""
 
     voice_file: str
     words_per_minute: int
@@ -42,6 +42,7 @@ class Voice:
 
 
 def speaker_names(split: str) -> tuple[str, ...]:
+    """Names of the split's speakers, men and women in turn."""
     return tuple(f"{split}_{'mf'[index % 2]}{index:02d}" for index in range(SPEAKERS[split]))
 
 
@@ -51,6 +52,7 @@ def _generator(name: str, *stream: int) -> np.random.Generator:
 
 
 def draw_voice(name: str) -> Voice:
+    """Draw the voice, microphone and room of a speaker from the speaker's own seed."""
     rng = _generator(name, 0)
     female = name.split("_")[1].startswith("f")
     pitch_hz = int(rng.integers(145, 225) if female else rng.integers(75, 130))
@@ -79,7 +81,7 @@ def draw_voice(name: str) -> Voice:
 
 
 def _microphone_gain(rng: np.random.Generator, bands: int = 65) -> NDArray[np.float64]:
-    """A tilt of up to 2.5 dB per octave and four broad bumps of up to 6 dB."""
+    """Gain [bands] of a tilt of up to 2.5 dB per octave and four broad bumps of up to 6 dB."""
     octaves = np.log2(np.maximum(np.linspace(0, SAMPLE_RATE_HZ / 2, bands), 100) / 1000)
     gain_db = rng.uniform(-2.5, 2.5) * octaves
     for _ in range(4):
@@ -88,7 +90,10 @@ def _microphone_gain(rng: np.random.Generator, bands: int = 65) -> NDArray[np.fl
 
 
 def _room_response(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Direct sound and exponentially decaying noise: 60 dB in 0.15 to 0.5 s, 4 to 16 dB below the direct sound."""
+    """Impulse response [R] of direct sound and exponentially decaying noise.
+
+    The noise decays by 60 dB in 0.15 to 0.5 s and is 4 to 16 dB below the direct sound.
+    """
     decay_seconds, direct_db = rng.uniform(0.15, 0.5), rng.uniform(4, 16)
     time_seconds = np.arange(int(0.4 * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
     tail = rng.standard_normal(len(time_seconds)) * 10 ** (-3 * time_seconds / decay_seconds)
@@ -99,7 +104,7 @@ def _room_response(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def speak(name: str, count: int) -> list[Utterance]:
-    """The first `count` utterances of the speaker; exact only in a process that has not spoken before."""
+    """Speak the first `count` utterances of the speaker; exact only in a process that has not spoken before."""
     voice = draw_voice(name)
     espeak = Espeak(voice.voice_file, voice.words_per_minute)
     utterances = []
@@ -118,7 +123,7 @@ def _record(
     segments: list[Segment],
     rng: np.random.Generator,
 ) -> Utterance:
-    """Silence around the speech, vocal tract, microphone and room as one product of spectra, then noise and level.
+    """Record speech: silence around it, vocal tract, microphone and room as one product of spectra, noise, level.
 
     The filters have no delay, so the boundaries of the segments stay where they are.
     """
@@ -156,7 +161,7 @@ def _noise(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 
 def save_utterances(path: Path, utterances: list[Utterance]) -> None:
-    """One speaker's utterances as an npz file that `load_utterances` reads."""
+    """Write one speaker's utterances to an npz file that `load_utterances` reads."""
     segments = [segment for utterance in utterances for segment in utterance.segments]
     arrays: dict[str, Any] = {
         "samples": np.concatenate([utterance.samples for utterance in utterances]),
@@ -169,7 +174,7 @@ def save_utterances(path: Path, utterances: list[Utterance]) -> None:
 
 
 def load_utterances(path: Path, speaker: str, count: int) -> list[Utterance]:
-    """The first `count` of a file by `save_utterances`. Raises one of `DAMAGED` if the file is not whole."""
+    """Read the first `count` utterances of a file by `save_utterances`. Raises one of `DAMAGED` if it is damaged."""
     with np.load(path, allow_pickle=False) as arrays:
         samples = np.split(arrays["samples"], np.cumsum(arrays["lengths"])[:-1])
         cuts = np.cumsum(arrays["segment_counts"])[:-1]

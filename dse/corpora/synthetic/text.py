@@ -1,4 +1,4 @@
-"""What the synthetic speakers say: a small grammar over written words and invented ones.
+"""Sentences of the synthetic speakers: a small grammar over written words and invented ones.
 
 Content words are invented more often than not, as strings of espeak mnemonics (`[[st'eIn|3]]`), so that a recogniser
 has to hear phones and cannot recall words.
@@ -64,7 +64,7 @@ FLAP = "*"  # espeak's alveolar tap
 
 
 def sentence(rng: np.random.Generator) -> str:
-    """One sentence for espeak-ng, invented words as phoneme strings in double brackets."""
+    """Draw one sentence for espeak-ng, invented words as phoneme strings in double brackets."""
     words = []
     for part in TEMPLATES[int(rng.integers(len(TEMPLATES)))].split():
         kind = part.rstrip(",")
@@ -77,7 +77,7 @@ def sentence(rng: np.random.Generator) -> str:
 
 
 def invented_word(rng: np.random.Generator) -> str:
-    """One to three syllables as espeak mnemonics parted by `|`, stressed on the first or the second."""
+    """Draw a word of one to three syllables as espeak mnemonics separated by `|`, stress on the first or second."""
     syllables = int(rng.choice((1, 2, 3), p=(0.4, 0.42, 0.18)))
     stressed = 0 if syllables == 1 or rng.random() < 0.75 else 1
     phonemes: list[str] = []
@@ -93,7 +93,7 @@ def invented_word(rng: np.random.Generator) -> str:
 
 
 def _weak_syllable(rng: np.random.Generator, after_vowel: bool, last: bool) -> tuple[str, str, str]:
-    """(onset, vowel, coda) of a syllable without stress: taps between vowels, syllabic nasals, reduced vowels."""
+    """Draw onset, vowel and coda of a syllable without stress: taps between vowels, syllabic nasals, reduced vowels."""
     if last and rng.random() < 0.15:
         nasal = _pick(rng, " ".join(SYLLABIC))
         return _pick(rng, SYLLABIC[nasal]), nasal, NO_CODA

@@ -1,1 +1,1 @@
-"""TIMIT, whole or a sample, in any layout that it is found in."""
+"""TIMIT, whole or a sample, in any of its layouts."""

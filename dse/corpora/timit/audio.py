@@ -1,4 +1,7 @@
-"""TIMIT's files: NIST SPHERE or RIFF audio, and phone labels in samples. Each error is one line without the file."""
+"""Readers of TIMIT's files: NIST SPHERE or RIFF audio, and phone labels in samples.
+
+Each error is one line without the file's name.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ _LOST_BYTES = 16  # that many at most are missing where line ends were converted
 
 
 def read_audio(path: Path) -> tuple[NDArray[np.int16], bool]:
-    """Samples [S] of one channel at 16 kHz, and whether lost carriage returns had to be put back.
+    """Read samples int16 [S] of one channel at 16 kHz, and whether lost carriage returns had to be restored.
 
     Raises InputError for anything else, OSError if the file cannot be read.
     """
@@ -50,7 +53,10 @@ def read_audio(path: Path) -> tuple[NDArray[np.int16], bool]:
 
 
 def _sphere(content: bytes) -> tuple[bytes, int, str]:
-    """Source: NIST SPeech HEader REsources: fields `name -type value` in a header that states its own size."""
+    """Payload, declared bytes and byte order of NIST SPHERE audio.
+
+    Source: NIST SPeech HEader REsources: fields `name -type value` in a header that states its own size.
+    """
     try:
         size = int(content[8:16])
         lines = content[16:size].decode("latin-1").split("end_head")[0].splitlines()
@@ -89,7 +95,7 @@ def _check_format(channels: int, rate_hz: int, width_bytes: int) -> None:
 
 
 def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
-    """The phones of a .PHN file as segments that cover 0 to `samples` without a gap.
+    """Read the phones of a .PHN file as segments that cover 0 to `samples` without a gap.
 
     TIMIT's last label may stop before the last sample, or a few samples after it. The last silence is prolonged or cut
     accordingly. Gaps shorter than a window (25 ms) go to the phone before them (at the start, after them); longer ones

@@ -1,6 +1,7 @@
-"""TIMIT, whole or a sample, from the folder it lies in; see `timit_files` for layouts and `timit_protocol` for splits.
+"""TIMIT, whole or a sample, read from its folder.
 
-SA sentences are left out everywhere. Silence (h#, pau, epi and closures) is a phone like any other and is scored.
+Layouts of the folder are in `dse.corpora.timit.files`, splits in `dse.corpora.timit.protocol`. SA sentences are left
+out everywhere. Silence (h#, pau, epi and closures) is a phone like any other and is scored.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ NORMALISATION = (
 
 
 class TimitCorpus:
-    """See `dse.corpora.Corpus`. Damaged utterances raise InputError, or are left out and counted with `skip_bad`.
+    """TIMIT corpus read from a folder; see `dse.corpora.base.Corpus` and `FileCorpus`.
 
-    Raises MissingError where there is no TIMIT at `path`, ValueError for fewer than three speakers.
+    Damaged utterances raise InputError, or are left out and counted with `skip_bad`. Raises MissingError where there is
+    no TIMIT at `path`, InputError for fewer than three speakers.
     """
 
     name = "timit"
@@ -46,7 +48,7 @@ class TimitCorpus:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What was found and how it is used, for people and for the files of results."""
+        """Notes on what is in the folder and how it is used, for people and for the files of results."""
         speakers = {recording.speaker for recording in self.recordings}
         used = {speaker for split in self._split.speakers.values() for speaker in split}
         dialect = sum(recording.is_dialect_sentence for recording in self.recordings)
@@ -61,7 +63,10 @@ class TimitCorpus:
         return self._split.speakers[split]
 
     def utterances(self, split: str, per_speaker: int | None = None) -> list[Utterance]:
-        """Speaker by speaker, sentences by name. Raises InputError for damage and for a `per_speaker` below 1."""
+        """Read utterances speaker by speaker, sentences by name.
+
+        Raises InputError for damage and for a `per_speaker` below 1.
+        """
         if per_speaker is not None and per_speaker < 1:
             raise InputError(f"per_speaker must be at least 1, not {per_speaker}")
         self.fingerprint(split)
@@ -73,7 +78,7 @@ class TimitCorpus:
         return [self._read(recording)[0] for own in by_speaker.values() for recording in own[:per_speaker]]
 
     def fingerprint(self, split: str) -> str:
-        """SHA-256 of the names, samples and segments of the sound utterances, in whatever layout they lie.
+        """SHA-256 of the names, samples and segments of the sound utterances, the same for every layout of files.
 
         Raises InputError for damage.
         """
@@ -86,11 +91,11 @@ class TimitCorpus:
         return self._content(split).problems
 
     def repaired(self, split: str | None) -> tuple[str, ...]:
-        """Utterances whose audio had lost carriage returns, see `dse.corpora.timit.newlines`."""
+        """Names of utterances whose audio had lost carriage returns, see `dse.corpora.timit.newlines`."""
         return self._content(split).repaired
 
     def _recordings(self, split: str | None) -> Sequence[Recording]:
-        """Those of the split, or those in no split."""
+        """Recordings of the split, or those in no split."""
         splits = self._split.speakers
         if split is not None:
             check_split(split)
@@ -124,7 +129,7 @@ class TimitCorpus:
         return Content(fingerprint, len(recordings), tuple(problems), tuple(repaired))
 
     def _read(self, recording: Recording) -> tuple[Utterance, bool]:
-        """The first audio file that is sound, with the first label file that fits; and whether it was repaired."""
+        """Read the first sound audio file with the first label file that fits; returns whether it was repaired too."""
         for kind, files in (("audio", recording.audio), ("phone labels (.PHN)", recording.phones)):
             if not files:
                 beside = (recording.audio + recording.phones)[0].relative_to(self.root)

@@ -1,4 +1,4 @@
-"""Finding TIMIT's utterances in whatever folders they lie: the LDC's layout, its copies, and NLTK's sample.
+"""Search for TIMIT's utterances below a folder: the LDC's layout, its copies, and NLTK's sample.
 
 The LDC has TRAIN/DR1/FCJF0/SA1.WAV in either case, NLTK dr1-fcjf0/sa1.wav, and copies have SA1.WAV.wav beside it.
 An utterance is a speaker's folder and a sentence; however many files hold it, it counts once.
@@ -23,7 +23,7 @@ _FOLDER = re.compile(r"(?:(dr\d)-)?(\w+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Recording:
-    """One utterance's files, each in the order in which they are tried; `part` is "train", "test" or ""."""
+    """Files of one utterance, each kind in the order in which they are tried; `part` is "train", "test" or ""."""
 
     speaker: str
     sentence: str
@@ -38,12 +38,15 @@ class Recording:
 
     @property
     def is_dialect_sentence(self) -> bool:
-        """SA1 and SA2 are spoken by all speakers and stay out of training and tests alike."""
+        """Whether it is SA1 or SA2, which all speakers speak and which stay out of training and tests alike."""
         return self.sentence.startswith("SA")
 
 
 def find_recordings(root: Path) -> list[Recording]:
-    """Sorted by speaker and sentence. Raises MissingError if there is no such folder or no utterance in it."""
+    """Find all recordings below `root`, sorted by speaker and sentence.
+
+    Raises MissingError if there is no such folder or no utterance in it.
+    """
     if not root.is_dir():
         what = "is not a folder" if root.exists() else "does not exist"
         raise MissingError(f"no TIMIT: '{root}' {what}; {HOW_TO_GET}")

@@ -1,8 +1,8 @@
-"""Putting back carriage returns that 16-bit audio lost when it was once copied as if it were text.
+"""Restoration of carriage returns that 16-bit audio lost when it was copied as if it were text.
 
 Such a copy turns each CR LF into LF and each lone CR into LF. NLTK's sample of TIMIT is one: no byte of its audio is a
-CR, and in about a quarter of its files the samples behind a lost byte pair up wrongly and are noise from there on.
-A lone CR that became LF changes one sample by 3 or 768 and is not to be found again.
+CR, and in about a quarter of its files the bytes after a lost one pair up wrongly and are noise from there on.
+A lone CR that became LF changes one sample by 3 or 768 and cannot be found again.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ INSERTION_BITS = 40.0
 
 
 def restore_carriage_returns(payload: bytes) -> tuple[bytes, bool]:
-    """Little-endian 16-bit samples with CR put back before the LFs where that makes noise smooth, and whether any was.
+    """Insert CR before the LFs of little-endian 16-bit samples where that makes noise smooth.
 
-    Samples may start at even or at odd bytes, and each insertion changes which. The sequence of both with the least
-    total roughness, log2 of the second differences, is found by dynamic programming over the LFs.
+    Returns the bytes and whether any was inserted. Samples may start at even or at odd bytes, and each insertion
+    changes which. The sequence of both with the least total roughness, log2 of the second differences, is found by
+    dynamic programming over the LFs.
     """
     data = np.frombuffer(payload, np.uint8)
     candidates = np.flatnonzero(data == LF)
@@ -44,7 +45,7 @@ def restore_carriage_returns(payload: bytes) -> tuple[bytes, bool]:
 
 
 def _cumulative_roughness(data: NDArray[np.uint8], first: int) -> NDArray[np.float64]:
-    """[n + 1]: summed over the samples that start at `first`, `first` + 2, ... and before each byte position."""
+    """Roughness [n + 1] summed over the samples that start at `first`, `first` + 2, ... before each byte position."""
     count = (len(data) - first) // 2
     samples = np.frombuffer(data[first : first + 2 * count].tobytes(), "<i2").astype(np.float64)
     rough = np.zeros(len(data))

@@ -1,8 +1,8 @@
-"""Who trains, validates and tests on TIMIT.
+"""Training, validation and test speakers of TIMIT.
 
-The whole corpus is split as everyone splits it: the 462 speakers of TRAIN train, 50 speakers of TEST validate and the
-24 speakers of the core test set test; the other 94 speakers of TEST are left out. A part of the corpus that lacks
-those speakers (samples) is split by `leave_speakers_out`.
+The whole corpus has the standard split: the 462 speakers of TRAIN train, 50 speakers of TEST validate and the 24
+speakers of the core test set test; the other 94 speakers of TEST are left out. A part of the corpus that lacks those
+speakers (samples) is split by `leave_speakers_out`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class SpeakerSplit:
 
 
 def split_speakers(part: Mapping[str, str], region: Mapping[str, str]) -> SpeakerSplit:
-    """Of each speaker: `part` "train", "test" or "" where unknown, `region` the dialect region or "".
+    """Split speakers by the standard lists, or by `leave_speakers_out` where a split would be empty.
 
-    Raises InputError for fewer than three speakers.
+    `part` of each speaker is "train", "test" or "" where unknown, `region` the dialect region or "". Raises InputError
+    for fewer than three speakers.
     """
     test_part = {speaker for speaker in part if part[speaker] == "test"}
     splits = {
@@ -62,11 +63,11 @@ def split_speakers(part: Mapping[str, str], region: Mapping[str, str]) -> Speake
 
 
 def leave_speakers_out(speakers: Sequence[str]) -> SpeakerSplit:
-    """A quarter of the speakers, at least two, is held out; the smaller half of it validates, the rest tests.
+    """Hold out a quarter of the speakers, at least two; the smaller half of them validates, the rest tests.
 
-    The speakers come by dialect region; one is taken of each of as many stretches of equal length, at a place that
-    moves on by one, so that regions and, where women and men alternate, both sexes are held out.
-    4 speakers give 2 / 1 / 1, 12 give 9 / 1 / 2 and 16 give 12 / 2 / 2.
+    The speakers are sorted by dialect region; one is taken of each of as many stretches of equal length, at a place
+    that moves on by one, so that regions and, where women and men alternate, both sexes are held out.
+    4 speakers give 2 / 1 / 1, 12 give 9 / 1 / 2 and 16 give 12 / 2 / 2. Raises InputError for fewer than three.
     """
     count = len(speakers)
     if count < LEAST_SPEAKERS:
