@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dse.phones.text import read_lines
 from models.workload import InputError
 
 
@@ -24,7 +25,7 @@ class Ark:
 def read_table(path: Path) -> dict[str, list[str]]:
     """Read a table: key and words of each line. Raises InputError for a key given twice."""
     table: dict[str, list[str]] = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if words := line.split():
             if words[0] in table:
                 raise InputError(f"{path} line {number}: '{words[0]}' is there twice")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.phones.sets import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
+from dse.phones.text import read_lines
 from models.workload import InputError, MissingError
 
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
@@ -103,7 +104,7 @@ def read_senone_map(path: Path) -> SenoneMap:
         )
     phone_of: dict[int, int] = {}
     states_of: dict[int, set[int]] = defaultdict(set)
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         words = line.split()
         if not words:
             continue

@@ -74,7 +74,7 @@ class SyntheticCorpus:
 
     @cached_property
     def _card(self) -> dict[str, Any]:
-        card: dict[str, Any] = json.loads(CARD.read_text())
+        card: dict[str, Any] = json.loads(CARD.read_text(encoding="utf-8"))
         return card
 
     @cached_property
