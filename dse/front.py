@@ -21,7 +21,7 @@ from models.devices import CPU, DEVICES, require_gpu, require_known
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
-    """`task` makes what is measured of what the study recorded."""
+    """Run the command. `task` makes what is measured of what the study recorded."""
     options = parser().parse_args(argv)
     require_known(options.device)
     require_gpu(options.device)

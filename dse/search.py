@@ -37,7 +37,7 @@ COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
-    """`task` makes what is searched of the options that describe it."""
+    """Run the command. `task` makes what is searched of the options that describe it."""
     options = parser().parse_args(from_settings_file(sys.argv[1:] if argv is None else argv))
     if options.list:
         from dse.reports.preview import listing
@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
-    """Options have their setting's name, but for those that are read first and those of the command alone."""
+    """Settings of the options: these have their setting's name, but for those read first and the command's own."""
     given = {name: value for name, value in vars(options).items() if value is not None and name not in COMMAND_ONLY}
     limits, platforms = given.pop("limit"), given.pop("platform")
     return SearchSettings.of(task, **given, limits=tuple(limits), platforms=split_specs(platforms))

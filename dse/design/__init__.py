@@ -1,1 +1,1 @@
-"""What a design point is and when one is better: spaces, objectives, limits, evaluations, fronts. Pure; no I/O."""
+"""Design points and what makes one better: spaces, objectives, limits, evaluations, fronts. Pure; no I/O."""

@@ -31,7 +31,7 @@ class UtteranceErrors:
 
     @property
     def errors(self) -> tuple[int, ...]:
-        """All three kinds together."""
+        """Substitutions, deletions and insertions together."""
         return tuple(map(sum, zip(self.substitutions, self.deletions, self.insertions, strict=True)))
 
     @property
@@ -51,13 +51,13 @@ class UtteranceErrors:
         return tuple(100.0 * float(wrong) / float(phones) for wrong, phones in quarters if phones)
 
     def to_text(self) -> str:
-        """Compact: the four counts of all utterances, unsigned 32-bit little-endian, deflated, in base 64."""
+        """Encode the four counts of all utterances: unsigned 32-bit little-endian, deflated, in base 64."""
         numbers = (*self.substitutions, *self.deletions, *self.insertions, *self.reference_phones)
         return base64.b64encode(zlib.compress(struct.pack(f"<{len(numbers)}I", *numbers), 9)).decode("ascii")
 
     @classmethod
     def from_text(cls, text: str) -> UtteranceErrors:
-        """The inverse of `to_text`. Raises InputError."""
+        """Decode what `to_text` gives. Raises InputError."""
         try:
             data = zlib.decompress(base64.b64decode(text, validate=True))
             utterances, rest = divmod(len(data), 16)
@@ -111,7 +111,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
-        """What a record lacks has its default, what it holds besides is kept. Raises InputError naming the field."""
+        """Read a record: what it lacks has a default, what it has besides is kept. Raises InputError naming a field."""
         for name in ("genome", "configuration", "status"):
             if name not in data:
                 raise InputError(f"an evaluation's record lacks its {name}")
@@ -145,12 +145,12 @@ def failed(
 
 
 def first_line(error: BaseException) -> str:
-    """Of an error's text, or its kind where it has none."""
+    """First line of an error's text, or its kind where it has none."""
     return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def what_and_where(error: BaseException) -> str:
-    """'RuntimeError: it broke (engine.py:83)', the innermost line that raised it."""
+    """Kind, text and place of an error: 'RuntimeError: it broke (engine.py:83)', the innermost line that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"

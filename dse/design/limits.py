@@ -38,7 +38,7 @@ class Violation:
 
 
 def parse_limit(text: str, platforms: Iterable[str] = ()) -> Limit:
-    """'error=+3', 'error=24', 'size=2', 'ops=50', 'silago.speedup=3'. Raises InputError on anything else."""
+    """Read a limit: 'error=+3', 'error=24', 'size=2', 'silago.speedup=3'. Raises InputError on anything else."""
     name, equals, value = (part.strip() for part in text.partition("="))
     if not equals or not name or not value:
         raise InputError(f"limit '{text}' is not NAME=VALUE, as in error=+3 or size=2")

@@ -95,7 +95,7 @@ TEST_ERROR = Objective("test error", "test_error_percent", "%", "minimize", "pho
 
 
 def objectives_named(names: Iterable[str], platforms: Iterable[str] = ()) -> tuple[Objective, ...]:
-    """Raises InputError on an unknown name, a repeated one, or none at all."""
+    """Objectives of these names. Raises InputError on an unknown name, a repeated one, or none at all."""
     given, chosen = tuple(names), tuple(platforms)
     valid = valid_objectives(chosen)
     for name in given:
@@ -141,7 +141,7 @@ def minimised(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> 
 
 
 def size_metrics(workload: Workload, configuration: Configuration) -> dict[str, float]:
-    """What a configuration alone tells, no inference needed: size_mib and compression (× over the baseline)."""
+    """Metrics that need no inference: size_mib and compression (× over the baseline)."""
     size = size_mib(workload, configuration)
     baseline = size_mib(workload, Configuration.uniform(workload, BASELINE_BITS))
     return {"size_mib": size, "compression": baseline / size}

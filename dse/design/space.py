@@ -29,7 +29,7 @@ class Gene(Protocol):
     def matvecs(self) -> tuple[str, ...]: ...
 
     def fields(self, index: int, position: int) -> dict[str, int]:
-        """What a choice sets of the matvec at `position`, by field; a delta in steps of an 8-bit activation."""
+        """Fields that a choice sets of the matvec at `position`; a delta in steps of an 8-bit activation."""
         ...
 
 
@@ -111,13 +111,13 @@ class SearchSpace:
 
     @cached_property
     def _related(self) -> list[tuple[list[int], dict[Genome, int]]]:
-        """Of every gene those that meet it in a matvec, itself included, and smallest choices found before."""
+        """Genes that meet in a matvec, by gene, itself included, and smallest choices found before."""
         meet = [sorted({gene for m in touched for gene, _ in self._matvecs[m][1]}) for touched in self._touched]
         return [(related, {}) for related in meet]
 
     @cached_property
     def _matvecs(self) -> list[tuple[Setting, list[tuple[int, int]], dict[Genome, Effect]]]:
-        """Of every matvec its base, the genes that set it with its position among theirs, and known effects."""
+        """Matvecs: the base setting, the genes that set it with its position among theirs, and known effects."""
         setters: dict[str, list[tuple[int, int]]] = {name: [] for name, _ in self.base}
         for number, gene in enumerate(self.genes):
             for position, name in enumerate(gene.matvecs):
@@ -126,14 +126,14 @@ class SearchSpace:
 
     @cached_property
     def _touched(self) -> list[list[int]]:
-        """Of every gene the matvecs that it sets."""
+        """Matvecs that each gene sets."""
         return [
             [m for m, (_, setters, _) in enumerate(self._matvecs) if any(setter == gene for setter, _ in setters)]
             for gene in range(len(self.genes))
         ]
 
     def _effect(self, matvec: int, genome: Sequence[int]) -> Effect:
-        """What the genome makes of one matvec; few choices meet there, so each combination is worked out once."""
+        """Effect of the genome on one matvec; few choices meet there, so each combination is worked out once."""
         base, setters, known = self._matvecs[matvec]
         key = tuple(genome[gene] for gene, _ in setters)
         if key not in known:

@@ -35,7 +35,7 @@ _one_at_a_time = threading.Lock()
 
 
 class Cluster:
-    """Connects at once.
+    """Connect to the scheduler of a dask cluster, at once.
 
     Raises InputError, in one line, where distributed is not installed, the scheduler does not answer or has no workers.
     """
@@ -66,7 +66,7 @@ class Cluster:
         self._client.close()
 
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
-        """An evaluation that keeps killing its worker is failed.
+        """Yield evaluations as they finish; one that keeps killing its worker is failed.
 
         Raises InputError where a worker cannot open, or the connection is lost.
         """
@@ -101,7 +101,7 @@ class SameContent:
     content: tuple[tuple[str, str], ...]
 
     def open(self, split: str = "validation") -> Measurer:
-        """Raises InputError, in one line, where they are others."""
+        """Open the task. Raises InputError, in one line, where checkpoint or corpus are others."""
         here = self.task.fingerprint
         for name, expected in self.content:
             if here[name] != expected:

@@ -36,7 +36,7 @@ class Plan:
 
     @property
     def study(self) -> str:
-        """The given name, or one that the identity settles."""
+        """Name of the study: the given one, or one that the identity settles."""
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
         return self.settings.study or f"{self.task.model}-{self.task.preset}-{digest[:8]}"
 
@@ -46,7 +46,7 @@ class Plan:
 
 
 def make_plan(settings: SearchSettings) -> Plan:
-    """Raises InputError on whatever is wrong with the settings, the checkpoint or the corpus."""
+    """Work a search out. Raises InputError on whatever is wrong with the settings, the checkpoint or the corpus."""
     task = settings.task
     if settings.cluster is None:  # else it is the cluster's workers that need the device
         require_gpu(task.device)

@@ -30,7 +30,7 @@ class Progress(tqdm):
         return {**numbers, "rate_per_minute": rate}
 
     def count(self, evaluation: Evaluation, stored: bool = False) -> None:
-        """One more evaluation. Stored ones cost no time and stay out of the rate."""
+        """Count one more evaluation. Stored ones cost no time and stay out of the rate."""
         if self.disable:
             return
         self._front = front([*self._front, evaluation], self._objectives)

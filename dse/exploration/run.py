@@ -112,7 +112,7 @@ def _runnable(genomes: Sequence[Genome], plan: Plan) -> list[Genome]:
 
 
 def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
-    """16 bit everywhere, whether the space holds it or not, and whatever limits and platforms' rules say."""
+    """Measure 16 bit everywhere, whether the space holds it or not, whatever limits and platforms' rules say."""
     (baseline,) = workers.evaluate([Job((), plan.space.base, ruled=False)])
     if baseline.status == "failed":
         raise InputError(f"the 16-bit baseline cannot be measured: {baseline.reasons[0]}")
@@ -123,7 +123,7 @@ def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
 def _evaluate(
     genomes: Sequence[Genome], plan: Plan, baseline: Evaluation, limits: tuple[Limit, ...], workers: Workers
 ) -> Iterator[Evaluation]:
-    """In the order they finish. The baseline's own genome needs no second run."""
+    """Yield evaluations in the order they finish. The baseline's own genome needs no second run."""
     jobs = []
     for genome in genomes:
         configuration = plan.space.decode(genome)

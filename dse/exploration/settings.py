@@ -1,4 +1,4 @@
-"""What to search, and how."""
+"""Settings of a search: what to search, and how."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SearchSettings:
 
     @classmethod
     def of(cls, kind: Callable[..., Task] = NetworkTask, **given: Any) -> SearchSettings:
-        """From the names of settings and of the task's own, side by side. Raises InputError on an unknown name."""
+        """Make settings from their names and the task's own, side by side. Raises InputError on an unknown name."""
         own, its = ({item.name for item in fields(kind)} for kind in (cls, NetworkTask))
         for name in given:
             if name not in own | its:
@@ -62,11 +62,11 @@ class SearchSettings:
 
     @property
     def processes(self) -> int:
-        """How many evaluate at once."""
+        """Number of processes that evaluate at once."""
         alone = self.task.device != CPU  # more of them share one GPU's memory, so only where asked for
         return self.workers or (1 if alone else os.cpu_count() or 1)
 
 
 def _plain(value: Any) -> Any:
-    """Lists as tuples."""
+    """Turn lists into tuples."""
     return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""What one process evaluates with: a measurer and platforms, opened at its first job."""
+"""Worker of one process: a measurer and platforms, opened at its first job."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _here: Worker | None = None  # of this process, if it is one that works for anot
 
 
 def open_here(worker: Worker) -> Worker:
-    """This process' own worker, which stays open from job to job as long as task and platforms are the same."""
+    """Open this process' own worker, which stays open from job to job while task and platforms are the same."""
     global _here
     if _here != worker:
         _here = worker

@@ -35,7 +35,7 @@ class Workers(Protocol):
 
 
 def open_workers(count: int, worker: Worker) -> Workers:
-    """One worker is this process itself; more are processes of their own, each opening the task once."""
+    """Open workers: one is this process itself, more are processes of their own, each opening the task once."""
     return InProcess(worker) if count == 1 else Processes(count, worker)
 
 
@@ -120,7 +120,7 @@ class Processes:
             yield from ended
 
     def _take(self, waiting: deque[Job], worker: int) -> Job:
-        """Of the next few jobs the one whose first layers this worker has run, and the others have not."""
+        """Take, of the next few jobs, the one whose prefix this worker has run and the others have not."""
         ahead = [_begins(job) for job in islice(waiting, JOBS_AHEAD)]
 
         def gain(place: int) -> int:
@@ -154,13 +154,13 @@ def _new_executor() -> ProcessPoolExecutor:
 
 
 def _open_ahead(worker: Worker) -> None:
-    """Ahead of the first job, which meets the same error if there is one."""
+    """Open a worker ahead of its first job, which meets the same error if there is one."""
     with contextlib.suppress(Exception):
         open_here(worker)
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the parent's to handle; a parent that is killed takes its workers along."""
+    """Prepare a worker process: Ctrl-C is the parent's to handle, and a parent that is killed takes it along."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

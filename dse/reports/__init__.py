@@ -1,1 +1,1 @@
-"""Everything for eyes: tables, pictures, files."""
+"""Reports: tables, pictures, files."""

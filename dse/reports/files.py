@@ -28,7 +28,7 @@ def publish(study: Study, folder: Path) -> None:
 
 
 def write_files(study: Study, folder: Path) -> list[Path]:
-    """front.csv, front.json, front.html and front.png in `folder`, which is made as needed."""
+    """Write front.csv, front.json, front.html and front.png into `folder`, which is made as needed."""
     folder.mkdir(parents=True, exist_ok=True)
     writers = {"front.csv": write_csv, "front.json": write_json, "front.html": write_html, "front.png": write_png}
     paths = []
@@ -39,12 +39,12 @@ def write_files(study: Study, folder: Path) -> list[Path]:
 
 
 def write_csv(study: Study, path: Path) -> None:
-    """One row per point of the front: its metrics, then each matvec's setting."""
+    """Write a row for each point of the front: its metrics, then each matvec's setting."""
     study.front.frame().to_csv(path, lineterminator="\r\n", encoding="utf-8")
 
 
 def write_json(study: Study, path: Path) -> None:
-    """The front in full: settings of the study, baseline, and every point with configuration and metrics."""
+    """Write the front in full: identity of the study, baseline, every point with configuration and metrics."""
     record = {
         "study": study.name,
         "identity": study.identity,

@@ -20,7 +20,7 @@ NOTHING_SKIPPED = str({"train": 0, "validation": 0, "test": 0})
 
 
 def task_of(study: Study, kind: Callable[..., Task] = NetworkTask, **changes: Any) -> Task:
-    """What measured the study, with what is given in `changes` in place of what was recorded.
+    """Task that measured the study, with what is given in `changes` in place of what was recorded.
 
     Studies of format 1 recorded no paths. Raises InputError where that is not what the study was searched on.
     """

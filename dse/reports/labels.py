@@ -10,7 +10,7 @@ LARGE, SMALL = 1e3, 1e-2  # beyond these a number is written with all its digits
 
 
 def label(setting: Setting) -> str:
-    """'W4A8', with 'd16' for a delta threshold of 16 steps; 'skip' for a path left at 16 bit."""
+    """Label of a setting: 'W4A8', with 'd16' for a delta threshold of 16 steps; 'skip' for a path left at 16 bit."""
     bits = "skip" if setting.skip else f"W{setting.weight_bits}A{setting.act_bits}"
     return f"{bits}d{setting.delta}" if setting.delta else bits
 
@@ -30,12 +30,12 @@ def labels(configuration: Configuration) -> dict[str, str]:
 
 
 def describe(configuration: Configuration) -> str:
-    """One line: 'l0.input W8A8 · output W4A8d16'."""
+    """Labels of a configuration in one line: 'l0.input W8A8 · output W4A8d16'."""
     return " · ".join(f"{group} {text}" for group, text in labels(configuration).items())
 
 
 def short_number(value: float | None) -> str:
-    """Two or three decimals, none of a large number, the first digits of a small one."""
+    """Write a number with two or three decimals, a large one with none, a small one with its first digits."""
     if value is None:
         return "–"
     if abs(value) >= LARGE:
@@ -46,5 +46,5 @@ def short_number(value: float | None) -> str:
 
 
 def joined(items: Iterable[object]) -> str:
-    """As an option takes several."""
+    """Join several values as an option takes them."""
     return ",".join(map(str, items))

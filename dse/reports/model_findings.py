@@ -141,7 +141,7 @@ def findings(reports: Reports) -> list[str]:
 
 
 def _skipping(reports: Reports) -> tuple[bool, str]:
-    """Rescued: the loss at 4 or at 2 bit is at least halved by keeping all candidate paths at 16 bit."""
+    """Check of a rescue: the loss at 4 or at 2 bit is at least halved by keeping all candidate paths at 16 bit."""
     holds, numbers = True, []
     for model in ("ligru", "gru"):
         losses = {label: (reports[model].loss(label), reports[model].loss(label, ALL)) for label in ("4", "2")}

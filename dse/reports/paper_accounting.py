@@ -39,7 +39,7 @@ class Difference:
 
 
 def family(workload: Workload) -> str:
-    """sru, lstm, gru or ligru, told from the matrices. Raises ValueError for a network the papers do not treat."""
+    """Family of a network, by its matrices: sru, lstm, gru or ligru. Raises ValueError for one not in the papers."""
     gates = gate_count(workload)
     if gates == 0:
         return "sru"
@@ -78,7 +78,7 @@ def counted(workload: Workload) -> Workload:
 
 
 def normaliser(workload: Workload) -> int:
-    """What the papers divide MAC-weighted sums by: 5,637,500 for SRU-4 and SRU-3, the MACs per frame elsewhere."""
+    """Divisor of the papers' MAC-weighted sums: 5,637,500 for SRU-4 and SRU-3, the MACs per frame elsewhere."""
     papers = counted(workload)
     if family(workload) != "sru" or layer_count(workload) > SRU_LAYERS:
         return papers.macs_per_frame
@@ -148,7 +148,7 @@ def remaining_operations_percent(
 
 
 def differences(workload: Workload) -> list[Difference]:
-    """What the papers count otherwise than this workload, one entry for each thing that differs."""
+    """Differences of the papers' counts from this workload's, one entry for each thing that differs."""
     papers, found = counted(workload), []
     for ours, theirs in zip(workload, papers, strict=True):
         if ours.rows != theirs.rows:
@@ -192,7 +192,7 @@ def _mac_mean(workload: Workload, configuration: Configuration, speedup: Callabl
 
 
 def _elementwise_share(workload: Workload) -> float:
-    """0.0156 for SRU-4 by its own arithmetic; 0.0002 and 0.002 are the papers' constants for the others."""
+    """Share of elementwise operations: 0.0156 for SRU-4 by arithmetic; the papers' 0.0002 and 0.002 elsewhere."""
     if family(workload) != "sru":
         return 0.0002
     papers = counted(workload)

@@ -40,7 +40,7 @@ def colour_of(x: Objective, y: Objective, objectives: Sequence[Objective]) -> Ob
 
 
 def interactive(study: Study) -> go.Figure:
-    """Every measured evaluation faint, the front bold with its configuration on hover.
+    """Draw every measured evaluation faint, the front bold with its configuration on hover.
 
     With three or more objectives a menu chooses the axes.
     """
@@ -97,7 +97,7 @@ def interactive(study: Study) -> go.Figure:
 
 
 def still(study: Study) -> Figure:
-    """The same as an image, one panel for each pair of axes."""
+    """Draw the same as an image, one panel for each pair of axes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -113,7 +113,7 @@ def still(study: Study) -> Figure:
 
 
 def write_html(study: Study, path: Path) -> None:
-    """One file that needs nothing else, no network either."""
+    """Write the interactive picture as one file that needs nothing else, no network either."""
     interactive(study).write_html(path, include_plotlyjs=True)
 
 
@@ -162,7 +162,7 @@ def _values(evaluations: Sequence[Evaluation], objective: Objective) -> list[flo
 
 
 def _view(study: Study, objective: Objective) -> tuple[float, float]:
-    """What the axis shows: front, baseline and near limits with a margin. What is far off would squeeze them."""
+    """Range of an axis: front, baseline and near limits with a margin. What is far off would squeeze them."""
     shown = _values([*study.front, study.baseline], objective)
     reach = LIMIT_REACH * (max(shown) - min(shown))
     low, high = min(shown) - reach, max(shown) + reach

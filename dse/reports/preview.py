@@ -1,4 +1,4 @@
-"""What a search tells without running: a plan's genes and baseline, and every name that an option takes."""
+"""Preview of a search, which runs nothing: a plan's genes and baseline, and every name that an option takes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def dry_run(plan: Plan) -> str:
 
 
 def baseline_prices(plan: Plan) -> str:
-    """What each matvec of the baseline costs on each platform, and the frame in all."""
+    """Costs of each matvec of the baseline on each platform, and of the frame in all."""
     from dse.reports.labels import short_number
 
     headers, columns = ["16-bit baseline"], [[*plan.workload.names, "elementwise", "frame"]]

@@ -1,1 +1,1 @@
-"""What a search left behind, and questions to it."""
+"""Studies: what a search left behind, and questions to it."""

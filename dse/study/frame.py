@@ -22,12 +22,12 @@ def metric_columns(baseline: Evaluation) -> list[str]:
 
 
 def point_columns(baseline: Evaluation, objectives: Sequence[Objective]) -> list[str]:
-    """What a front is published with: the worst quarter only where it is asked for, since the quarters tell it."""
+    """Columns that a front is published with: the worst quarter only as an objective, since the quarters give it."""
     return [name for name in metric_columns(baseline) if name != MAX4.metric or MAX4 in objectives]
 
 
 def evaluations_frame(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> pd.DataFrame:
-    """`metrics`, then weight_bits, act_bits, delta (steps) and skip of every matvec; NaN for what was not measured."""
+    """Table of `metrics`, then weight_bits, act_bits, delta (steps), skip of every matvec; NaN where not measured."""
     import pandas as pd
 
     rows = []
@@ -45,7 +45,7 @@ def evaluations_frame(evaluations: Sequence[Evaluation], metrics: Sequence[str])
 
 
 def outcomes_frame(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> pd.DataFrame:
-    """`evaluations_frame` after what became of each: status, reasons, violation, seconds."""
+    """Table of what became of each evaluation (status, reasons, violation, seconds), then `evaluations_frame`."""
     frame = evaluations_frame(evaluations, metrics)
     outcomes: dict[str, list[Any]] = {
         "status": [evaluation.status for evaluation in evaluations],

@@ -1,4 +1,4 @@
-"""How a study is written down: trials and attributes of an Optuna study, in a format that has a version.
+"""Format of a study's record, which has a version: trials and attributes of an Optuna study.
 
 Parameters are readable values (bits, thresholds), trial values are the objectives as people read them, everything else
 is in the trial's user attributes. An ok evaluation is COMPLETE; an infeasible one is COMPLETE with a broken constraint
@@ -47,7 +47,7 @@ def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Ob
 
 
 def from_trial(trial: FrozenTrial, worst_quarter: bool = False) -> Evaluation:
-    """See `from_record`. Numbers beside the record's own fields are metrics."""
+    """Read a trial, see `from_record`. Numbers beside the record's own fields are metrics."""
     attributes = trial.user_attrs
     metrics = {n: value for n, value in attributes.items() if n not in RECORD_FIELDS and type(value) in (int, float)}
     record = {name: value for name, value in attributes.items() if name not in metrics}
@@ -96,7 +96,7 @@ def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def read_workload(data: Any) -> Workload:
-    """Raises InputError where the record is not one of a workload."""
+    """Read a workload's record. Raises InputError where it is none."""
     try:
         return Workload(**{**data, "matvecs": tuple(MatVec(**matvec) for matvec in data["matvecs"])})
     except (TypeError, KeyError, ValueError, AttributeError) as error:

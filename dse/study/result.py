@@ -50,7 +50,7 @@ class Front(Sequence[Evaluation]):
         return iter(self._points)
 
     def number(self, point: Evaluation) -> int:
-        """Of a point, as tables and files number it. Raises InputError where it is not on the front."""
+        """Number of a point in tables and files. Raises InputError where it is not on the front."""
         for number, mine in enumerate(self._points, start=1):
             if mine.genome == point.genome:
                 return number
@@ -101,7 +101,7 @@ class Study:
 
     @property
     def shown(self) -> tuple[Objective, ...]:
-        """What tables and pictures tell of an evaluation: the general ones, its own, each platform's main ones."""
+        """Metrics that tables and pictures show: the general ones, the study's own, each platform's main ones."""
         prices = (full_objective(f"{platform}.{name}") for platform in self.platforms for name in SHOWN_OF_PLATFORMS)
         chosen = dict.fromkeys((*map(full_objective, SHOWN), TEST_ERROR, *self.objectives, *prices))
         return tuple(objective for objective in chosen if objective.metric in self.baseline.metrics)
@@ -122,7 +122,7 @@ class Study:
         return f"study {self.name}: {', '.join(counts)}; {len(self.front)} on the front over {objectives}"
 
     def hypervolume(self, evaluations: int | None = None) -> float:
-        """What the front of the first so many evaluations dominates, in the product of the objectives' units.
+        """Volume that the front of the first `evaluations` dominates, in the product of the objectives' units.
 
         Up to each objective's limit, or else the baseline's value; without a limit, DEFAULT_LIMIT for an error.
         """

@@ -68,12 +68,12 @@ class Store:
         return objectives_named(self.identity["objectives"], self.identity.get("platforms", ()))
 
     def set_workload(self, workload: Workload) -> None:
-        """What platforms need to price the evaluations later on."""
+        """Store what platforms need to price the evaluations later on."""
         self._set("workload", asdict(workload))
         self.workload = workload
 
     def set_task(self, task: dict[str, Any]) -> None:
-        """What makes the measurer again: for the test split, and for export."""
+        """Store what makes the measurer again: for the test split, and for export."""
         if task != self.task:
             self._set("task", task)
             self.task = task

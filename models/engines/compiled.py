@@ -54,7 +54,7 @@ class Readers:
         run_sequences(self.matvecs, x, at, lengths, out, at if to is None else to, self.sent)
         return out
 
-    def tell(self, counter: Counter, vectors: int) -> None:
+    def add_counts(self, counter: Counter, vectors: int) -> None:
         """Add the counts of `vectors` vectors to the counter."""
         for name, product in zip(self.names, self.matvecs.products, strict=True):
             counter.add(name, vectors * self.matvecs.cols, int(self.sent[product[GATE]]))

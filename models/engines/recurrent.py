@@ -52,10 +52,10 @@ class RecurrentEngine(Engine):
             last.run(x, at, lengths, codes, offsets[group])
         counter, vectors = prefix.counter, len(inputs)
         for inward, _, recurrent in layers:
-            inward.tell(counter, vectors)
+            inward.add_counts(counter, vectors)
             for back in recurrent:
-                back.tell(counter, 2 * vectors)
-        last.tell(counter, vectors)
+                back.add_counts(counter, 2 * vectors)
+        last.add_counts(counter, vectors)
         return codes[:, : spec.outputs], counter, kept
 
     def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[Readers]]:

@@ -55,8 +55,8 @@ class SruEngine(Engine):
         for projection, inward, _ in layers:
             for readers in (projection, inward):
                 if readers is not None:
-                    readers.tell(prefix.counter, len(inputs))
-        last.tell(prefix.counter, len(inputs))
+                    readers.add_counts(prefix.counter, len(inputs))
+        last.add_counts(prefix.counter, len(inputs))
         return codes[:, : spec.outputs], prefix.counter, kept
 
     def _open(self, layer: SruLayer) -> tuple[Readers | None, Readers, ScanConstants]:

@@ -50,7 +50,7 @@ class Device:
                 counter.add(name, elements, sent)
         return codes, counter
 
-    def tell(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
+    def add_counts(self, names: tuple[str, ...], elements: int, sent: Tensor) -> None:
         """Add counts for each of these matvecs: elements of its input, and those sent, a number on the device."""
         self._sent.append((names, elements, sent))
 
@@ -107,7 +107,7 @@ class Products:
         # Elements were sent where the held codes changed; before the first step they were zero.
         first = codes[:, : batch.sizes[0]].count_nonzero(dim=(1, 2))
         later = torch.stack([(part[batch.sizes[0] :] != part[batch.before]).sum() for part in codes])
-        self._tell(x.numel(), first + later)
+        self._add_counts(x.numel(), first + later)
         self._make_scratch(min(len(x), PRODUCT_FRAMES))
         return torch.cat([self._to_grid(part) for part in codes.split(PRODUCT_FRAMES, dim=1)])
 
@@ -130,11 +130,11 @@ class Products:
 
     def finish(self) -> None:
         """Add the counts of all steps since `start` to the device's."""
-        self._tell(self.elements, self.moves.sum(dim=(1, 2)))
+        self._add_counts(self.elements, self.moves.sum(dim=(1, 2)))
 
-    def _tell(self, elements: int, sent: Tensor) -> None:
+    def _add_counts(self, elements: int, sent: Tensor) -> None:
         for each, count in zip(self.merged, sent, strict=True):
-            self.owner.tell(each.names, elements, count)
+            self.owner.add_counts(each.names, elements, count)
 
     def _make_scratch(self, rows: int) -> None:
         self.scratches = [matrix.scratch(rows) for matrix in self.matrices]
