@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, GatedLayer, IntegerMatVec
-from models.engines.site import Site
 from models.networks.recurrent import NORM_EPSILON, Recurrent
 from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, to_grid
 
 
-def sites(spec: Recurrent, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[Site]:
+def float_matvecs(spec: Recurrent, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[FloatMatVec]:
     """Sites of every layer's matvecs: the input matvecs gate by gate, then the recurrent ones."""
     reset_after = getattr(spec, "reset_after", False)
     bits = calibration.fraction_bits("features")
@@ -33,7 +33,7 @@ def sites(spec: Recurrent, weights: Mapping[str, Floats], calibration: Calibrati
         ):
             blocks = zip(names, np.split(stacked, len(names)), np.split(added, len(names)), grids, strict=True)
             for name, block, part, grid in blocks:
-                yield Site(name, block, reads, np.full(spec.hidden, grid, np.int8), to_grid(part, grid))
+                yield FloatMatVec(name, block, reads, np.full(spec.hidden, grid, np.int8), to_grid(part, grid))
         bits = state
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from models.engines import gated_integers, sru_integers
+from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, IntegerMatVec, IntegerNetwork
-from models.engines.site import Site
 from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
 from models.quantization.calibration import Calibration
@@ -18,7 +18,7 @@ from models.quantization.fixed_point import to_grid
 from models.quantization.quantizer import QuantizedMatrix, quantize_matrix
 from models.workload import BASELINE_BITS, Configuration
 
-# class of sizes -> module with `sites(spec, weights, calibration)`, the matvecs before any configuration, and
+# class of sizes -> module with `float_matvecs(spec, weights, calibration)`, the matvecs before any configuration, and
 # `layer(spec, weights, calibration, number, matvec)`, one layer in integers, whose matvecs `matvec(name)` quantizes.
 FAMILIES = {Sru: sru_integers, Recurrent: gated_integers}
 
@@ -38,36 +38,37 @@ class NetworkQuantizer:
         self._quantized: dict[tuple[str, int], QuantizedMatrix] = {}
 
     @cached_property
-    def sites(self) -> dict[str, Site]:
-        """Sites of all matvecs by name, in the workload's order."""
+    def float_matvecs(self) -> dict[str, FloatMatVec]:
+        """All matvecs before any configuration, by name, in the workload's order."""
         bits, out = (self.calibration.fraction_bits(site) for site in (f"l{self.spec.layers - 1}.state", "logits"))
         bias = to_grid(self.weights["output_bias"], out)
-        output = Site("output", self.weights["output"], bits, np.full(len(bias), out, np.int8), bias)
-        return {site.name: site for site in (*self._family.sites(self.spec, self.weights, self.calibration), output)}
+        output = FloatMatVec("output", self.weights["output"], bits, np.full(len(bias), out, np.int8), bias)
+        inner = self._family.float_matvecs(self.spec, self.weights, self.calibration)
+        return {matvec.name: matvec for matvec in (*inner, output)}
 
     def quantized(self, name: str, bits: int) -> QuantizedMatrix:
         """Matrix of a matvec, quantized to `bits` bits."""
         if (name, bits) not in self._quantized:
-            self._quantized[name, bits] = quantize_matrix(self.sites[name].matrix, bits)
+            self._quantized[name, bits] = quantize_matrix(self.float_matvecs[name].matrix, bits)
         return self._quantized[name, bits]
 
     def matvec(self, name: str, configuration: Configuration) -> IntegerMatVec:
         """Matvec in integers at its setting of the configuration."""
-        site = self.sites[name]
+        before = self.float_matvecs[name]
         weight_bits, act_bits, delta = configuration[name].effect
         matrix = self.quantized(name, weight_bits)
         # At 16 bits an activation is the grid's own code.
-        step = 2.0**-site.input_bits if act_bits == BASELINE_BITS else self.calibration.scale(name, act_bits)
+        step = 2.0**-before.input_bits if act_bits == BASELINE_BITS else self.calibration.scale(name, act_bits)
         return IntegerMatVec(
             name,
             matrix,
             act_bits,
             delta,
-            site.input_bits,
-            np.float32(step * 2.0**site.input_bits),
-            matrix.scale * np.float32(step) * np.ldexp(np.float32(1), site.result_bits),
-            site.result_bits,
-            site.bias,
+            before.input_bits,
+            np.float32(step * 2.0**before.input_bits),
+            matrix.scale * np.float32(step) * np.ldexp(np.float32(1), before.result_bits),
+            before.result_bits,
+            before.bias,
         )
 
     def network(self, configuration: Configuration) -> IntegerNetwork:

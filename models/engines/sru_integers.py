@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
+from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, IntegerMatVec, SruLayer
-from models.engines.site import Site
 from models.networks.sru import ALPHA, Sru
 from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, to_grid
@@ -15,7 +15,7 @@ from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, fractio
 ALPHA_FRACTION_BITS = 14
 
 
-def sites(spec: Sru, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[Site]:
+def float_matvecs(spec: Sru, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[FloatMatVec]:
     """Sites of every layer's matvecs: the projection, where it has one, and the input matvec."""
     for layer in range(spec.layers):
         bits, state = _input_bits(calibration, layer), calibration.fraction_bits(f"l{layer}.state")
@@ -23,14 +23,14 @@ def sites(spec: Sru, weights: Mapping[str, Floats], calibration: Calibration) ->
             q_bits = calibration.fraction_bits(f"l{layer}.projected")
             grids = np.full(spec.projection, q_bits, np.int8)
             nothing = np.zeros(spec.projection, np.int16)
-            yield Site(f"l{layer}.projection", weights[f"projections.l{layer}"], bits, grids, nothing)
+            yield FloatMatVec(f"l{layer}.projection", weights[f"projections.l{layer}"], bits, grids, nothing)
             bits = q_bits
         gates = slice(spec.width, 3 * spec.width)
         grids = np.full(spec.parts(layer) * spec.width, state, np.int8)
         grids[gates] = PREACTIVATION_FRACTION_BITS
         bias = np.zeros(len(grids), np.int16)
         bias[gates] = to_grid(weights[f"b.l{layer}"], PREACTIVATION_FRACTION_BITS).ravel()
-        yield Site(f"l{layer}.input", weights[f"weights.l{layer}"], bits, grids, bias)
+        yield FloatMatVec(f"l{layer}.input", weights[f"weights.l{layer}"], bits, grids, bias)
 
 
 def layer(

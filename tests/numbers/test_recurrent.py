@@ -136,7 +136,7 @@ class PlainGate:
     def __init__(self, engine, name, bits, configuration):
         self.setting, self.bits = configuration[name], bits
         self.weight_bits, self.act_bits = self.setting.operand_bits
-        self.matrix = quantize_matrix(engine.quantizer.sites[name].matrix, self.weight_bits)
+        self.matrix = quantize_matrix(engine.quantizer.float_matvecs[name].matrix, self.weight_bits)
         self.step = f32(2.0**-bits if self.act_bits == 16 else engine.calibration.scale(name, self.act_bits))
         self.held = np.zeros(self.matrix.codes.shape[1], np.int64)
         self.sent = self.seen = 0

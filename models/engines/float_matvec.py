@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class Site:
+class FloatMatVec:
     """One matvec before quantization: float matrix, grids of its input and its results, bias on the results' grid."""
 
     name: str
