@@ -16,37 +16,34 @@ if TYPE_CHECKING:
 SETTING_FIELDS = tuple(field.name for field in fields(Setting))
 
 
-def metric_columns(baseline: Evaluation) -> list[str]:
-    """Every metric that the baseline has, those of platforms last."""
-    return sorted(baseline.metrics, key=lambda name: "." in name)
+def columns_of(baseline: Evaluation, objectives: Sequence[Objective] | None = None) -> list[str]:
+    """Columns of a study's tables, as the baseline has them: metrics, platforms' last, then each matvec's setting.
+
+    With `objectives`, those that a front is published with: the worst quarter only where it is one, since the four
+    quarters give it.
+    """
+    metrics = sorted(baseline.metrics, key=lambda name: "." in name)
+    if objectives is not None and MAX4 not in objectives:
+        metrics = [name for name in metrics if name != MAX4.metric]
+    return [*metrics, *(f"{matvec}.{name}" for matvec, _ in baseline.configuration for name in SETTING_FIELDS)]
 
 
-def point_columns(baseline: Evaluation, objectives: Sequence[Objective]) -> list[str]:
-    """Columns that a front is published with: the worst quarter only as an objective, since the quarters give it."""
-    return [name for name in metric_columns(baseline) if name != MAX4.metric or MAX4 in objectives]
-
-
-def evaluations_frame(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> pd.DataFrame:
-    """Table of `metrics`, then weight_bits, act_bits, delta (steps), skip of every matvec; NaN where not measured."""
+def evaluations_frame(evaluations: Sequence[Evaluation], columns: Sequence[str]) -> pd.DataFrame:
+    """Table of metrics, then weight_bits, act_bits, delta (steps), skip of every matvec; NaN where not measured."""
     import pandas as pd
 
     rows = []
     for evaluation in evaluations:
-        row: dict[str, object] = {name: evaluation.metrics.get(name) for name in metrics}
+        row: dict[str, object] = {**evaluation.metrics}
         for matvec, setting in evaluation.configuration:
             row |= {f"{matvec}.{name}": getattr(setting, name) for name in SETTING_FIELDS}
         rows.append(row)
-    names = [
-        f"{matvec}.{name}"
-        for matvec, _ in (evaluations[0].configuration if evaluations else ())
-        for name in SETTING_FIELDS
-    ]
-    return pd.DataFrame(rows, columns=[*metrics, *names])
+    return pd.DataFrame(rows, columns=list(columns))
 
 
-def outcomes_frame(evaluations: Sequence[Evaluation], metrics: Sequence[str]) -> pd.DataFrame:
+def outcomes_frame(evaluations: Sequence[Evaluation], columns: Sequence[str]) -> pd.DataFrame:
     """Table of what became of each evaluation (status, reasons, violation, seconds), then `evaluations_frame`."""
-    frame = evaluations_frame(evaluations, metrics)
+    frame = evaluations_frame(evaluations, columns)
     outcomes: dict[str, list[Any]] = {
         "status": [evaluation.status for evaluation in evaluations],
         "reasons": ["; ".join(evaluation.reasons) for evaluation in evaluations],

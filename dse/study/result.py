@@ -15,7 +15,7 @@ from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import identity as platform_identity
 from dse.evaluator.pricing import open_platforms, require
 from dse.study.choose import best_within, limits_of, objective_of
-from dse.study.frame import evaluations_frame, metric_columns, outcomes_frame, point_columns
+from dse.study.frame import columns_of, evaluations_frame, outcomes_frame
 from dse.study.reprice import repriced
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import InputError, Workload
@@ -92,7 +92,7 @@ class Study:
     @cached_property
     def front(self) -> Front:
         """The non-dominated feasible evaluations, sorted by the first objective, best first."""
-        return Front(front(self.evaluations, self.objectives), point_columns(self.baseline, self.objectives))
+        return Front(front(self.evaluations, self.objectives), columns_of(self.baseline, self.objectives))
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -164,7 +164,7 @@ class Study:
 
     def frame(self) -> pd.DataFrame:
         """A row for each evaluation, in order; see `frame.outcomes_frame`."""
-        return outcomes_frame(self.evaluations, metric_columns(self.baseline))
+        return outcomes_frame(self.evaluations, columns_of(self.baseline))
 
     def plot(self) -> go.Figure:
         """The front, every evaluation and the limits, with configurations on hover."""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -62,6 +63,15 @@ def test_frames_are_tidy(study):
     named = [name for name in everything.columns if name not in counts | {"status", "reasons"}]
     assert all(name.endswith(units) for name in named)
     assert everything.loc[everything["status"] == "ok", "error_percent"].notna().all()
+
+
+def test_an_empty_front_has_the_same_columns(study):
+    empty = replace(study, evaluations=())
+    assert len(empty.front.frame()) == 0
+    assert list(empty.front.frame().columns) == list(study.front.frame().columns)
+    assert "0 on the front" in str(empty)
+    with pytest.raises(InputError, match="the front is empty"):
+        empty.pick(minimize="size")
 
 
 def test_other_objectives_and_platforms_need_no_inference(study):
