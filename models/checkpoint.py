@@ -117,8 +117,11 @@ def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapp
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file's content, first 16 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    """SHA-256 of the file, first 16 hex digits. Raises MissingError where there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except FileNotFoundError:
+        raise MissingError(f"no checkpoint at {path}") from None
 
 
 def _line(error: BaseException) -> str:

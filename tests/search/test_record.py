@@ -19,6 +19,7 @@ from dse.exploration.settings import SearchSettings
 from dse.study.record import FORMAT
 from dse.study.result import load_study
 from dse.study.store import StoreError, find_study
+from models.checkpoint import content_hash
 from models.workload import InputError
 
 SPACE = search_space(WORKLOAD)
@@ -230,3 +231,19 @@ def test_an_identity_that_cannot_be_read_is_one_line(url, value):
     with pytest.raises(StoreError, match="its identity cannot be read"):
         load_study("s", url)
     assert Path(url.removeprefix("sqlite:///")).exists()
+
+
+def test_a_checkpoint_that_was_moved_is_told(cli, tmp_path, monkeypatch):
+    """What the study recorded is looked for first; an option takes its place."""
+    monkeypatch.setattr(FakeTask, "workload", property(lambda task: WORKLOAD))
+    monkeypatch.setattr(
+        FakeTask, "fingerprint", property(lambda task: {"checkpoint": content_hash(task.checkpoint_path)})
+    )
+    (tmp_path / "net").write_bytes(b"weights")
+    argv = ("--study", "s", "--workers", "1", "--evaluations", "4", "--population", "4")
+    assert cli("search", "--checkpoint", "net", *argv)[0] == 0
+    assert cli("front", "--study", "s", "--test")[0] == 0
+    (tmp_path / "net").rename(tmp_path / "moved")
+    status, _, err = cli("front", "--study", "s", "--test")
+    assert (status, err) == (2, f"error: no checkpoint at {tmp_path}/net\n")
+    assert cli("front", "--study", "s", "--test", "--checkpoint", "moved")[0] == 0
