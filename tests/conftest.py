@@ -6,6 +6,8 @@ from fake_task import FakeTask
 from dse import __main__ as command
 from dse import front, search
 
+pytest.register_assert_rewrite("conformance")  # so that its failures show what was compared
+
 ON_THE_FAKE = {"search": search, "front": front}
 
 

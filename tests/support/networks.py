@@ -1,14 +1,17 @@
 """Small networks of every model, and features for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
+from models.devices import CPU
 from models.networks.gru import Gru
 from models.networks.ligru import Ligru
 from models.networks.lstm import Lstm
 from models.networks.sru import Sru
 from models.quantization.calibration import Calibration, Recorder
-from models.registry import build_network
+from models.registry import MODELS, build_engine, build_network, preset
 
 SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
 SPECS = {
@@ -19,6 +22,12 @@ SPECS = {
     "gru": Gru(**SIZES, candidate_scale=0.7),
     "gru-after": Gru(**SIZES, reset_after=True),
     "ligru": Ligru(**SIZES, candidate_scale=0.8),
+}
+# A model without variants worth a line above is tested at its edge preset, shrunk.
+SPECS |= {
+    model: replace(preset(model, "edge"), **SIZES)
+    for model in MODELS
+    if model not in {spec.name for spec in SPECS.values()}
 }
 LENGTHS = [7, 1, 12, 13, 1, 4]
 
@@ -49,9 +58,5 @@ def trained(spec) -> tuple[dict[str, np.ndarray], Calibration]:
 
 
 def on_torch(spec, weights, calibration, device):
-    """The GPU engine on any device of torch, the CPU too."""
-    from models.gpu.recurrent import GpuRecurrentEngine
-    from models.gpu.sru import GpuSruEngine
-
-    kind = GpuSruEngine if isinstance(spec, Sru) else GpuRecurrentEngine
-    return kind(spec, weights, calibration, device)
+    """The GPU engine on any device of torch, the CPU too: `cpu:0` is a torch device of its own name."""
+    return build_engine(spec, weights, calibration, f"{CPU}:0" if device == CPU else device)

@@ -76,28 +76,35 @@ def run_sru(network, layer: SruLayer, x, sent):
     return out
 
 
-def step(network, layer: GatedLayer, pre, streams, h, c):
-    """State (h, c) after one step of one row; pre: preactivations by gate; streams by the vector they read."""
-    scale, to_state = layer.candidate_scale, f32(2.0 ** (layer.state_bits - GATE))
-    if network.model == "lstm":
-        f, i, o, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
-        f, i, o = (sigmoid(network, part) for part in (f, i, o))
-        kept = grid(f * c * f32(2.0**-GATE))
-        c = grid(kept + grid(i * grid(tanh(network, g) * scale) * f32(2.0 ** (layer.cell_bits - 2 * GATE))))
-        squashed = tanh(network, grid(c * f32(2.0 ** (PRE - layer.cell_bits))))
-        return grid(o * squashed * f32(2.0 ** (layer.state_bits - 2 * GATE))), c
-    if network.model == "ligru":
-        z, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
-        candidate = grid(grid(np.maximum(g, 0) * scale) * f32(2.0 ** (layer.state_bits - layer.candidate_bits)))
-        return blend(sigmoid(network, z), candidate, h), c
+def lstm_step(network, layer: GatedLayer, pre, streams, h, c):
+    f, i, o, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
+    f, i, o = (sigmoid(network, part) for part in (f, i, o))
+    kept = grid(f * c * f32(2.0**-GATE))
+    candidate = grid(tanh(network, g) * layer.candidate_scale)
+    c = grid(kept + grid(i * candidate * f32(2.0 ** (layer.cell_bits - 2 * GATE))))
+    squashed = tanh(network, grid(c * f32(2.0 ** (PRE - layer.cell_bits))))
+    return grid(o * squashed * f32(2.0 ** (layer.state_bits - 2 * GATE))), c
+
+
+def gru_step(network, layer: GatedLayer, pre, streams, h, c):
     z, r = (sigmoid(network, grid(part + stream(h))) for part, stream in zip(pre, streams[0], strict=False))
     (candidate,) = streams[1]
     if layer.reset_after:
         back = grid(r * candidate(h) * f32(2.0**-GATE))
     else:
         back = candidate(grid(r * h * f32(2.0**-GATE)))
-    g = grid(grid(tanh(network, grid(pre[2] + back)) * scale) * to_state)
-    return blend(z, g, h), c
+    g = grid(tanh(network, grid(pre[2] + back)) * layer.candidate_scale)
+    return blend(z, grid(g * f32(2.0 ** (layer.state_bits - GATE))), h), c
+
+
+def ligru_step(network, layer: GatedLayer, pre, streams, h, c):
+    z, g = (grid(part + stream(h)) for part, stream in zip(pre, streams[0], strict=True))
+    candidate = grid(np.maximum(g, 0) * layer.candidate_scale)
+    return blend(sigmoid(network, z), grid(candidate * f32(2.0 ** (layer.state_bits - layer.candidate_bits))), h), c
+
+
+# State (h, c) after one step of one row; pre: preactivations by gate; streams by the vector they read.
+STEPS = {"lstm": lstm_step, "gru": gru_step, "ligru": ligru_step}
 
 
 def run_gated(network, layer: GatedLayer, x, sent):
@@ -108,7 +115,7 @@ def run_gated(network, layer: GatedLayer, x, sent):
     for direction, streams in enumerate(recurrent):
         h, c = np.zeros(network.hidden, f32), np.zeros(network.hidden, f32)
         for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
-            h, c = step(network, layer, pre[t], streams, h, c)
+            h, c = STEPS[network.model](network, layer, pre[t], streams, h, c)
             out[t, direction * network.hidden :][: network.hidden] = h
     for stream in (*inward, *(s for streams in recurrent for reads in streams for s in reads)):
         sent[stream.matvec.name] += stream.sent

@@ -1,0 +1,62 @@
+"""Every registered corpus, a small one of it, keeps what every corpus must keep."""
+
+from pathlib import Path
+
+from conformance.corpora import CorpusConformance
+from kaldi_tree import write_kaldi
+from timit_tree import FOUR, riff, tone, write_ldc, write_nltk
+
+from dse.corpora import CORPORA
+from dse.corpora.timit.corpus import TimitCorpus
+
+
+class TestSynthetic(CorpusConformance):
+    name = "synthetic"
+    per_speaker = 1
+
+
+class TestTimit(CorpusConformance):
+    name = "timit"
+
+    def write(self, folder: Path) -> None:
+        write_ldc(folder, FOUR)
+
+    def change(self, folder: Path) -> None:
+        speaker = TimitCorpus(str(folder)).speakers("train")[0]
+        for path in folder.rglob(f"{speaker}/SX20.WAV"):
+            path.write_bytes(riff(tone(99)))
+
+
+class TestTimitFromNltk(TestTimit):
+    def write(self, folder: Path) -> None:
+        write_nltk(folder, FOUR)
+
+    def change(self, folder: Path) -> None:
+        speaker = TimitCorpus(str(folder)).speakers("train")[0].lower()
+        for path in folder.rglob(f"*-{speaker}/sx20.wav"):
+            path.write_bytes(riff(tone(99)))
+
+
+class TestKaldi(CorpusConformance):
+    name = "kaldi"
+    subtracts_means = False
+
+    def write(self, folder: Path) -> None:
+        write_kaldi(folder)
+
+    def change(self, folder: Path) -> None:
+        text = folder / "train" / "text"
+        utterances = text.read_text().splitlines()
+        text.write_text("\n".join([f"{utterances[0]} sil", *utterances[1:]]) + "\n")
+
+
+class TestKaldiWithMeans(TestKaldi):
+    subtracts_means = True
+
+    def write(self, folder: Path) -> None:
+        write_kaldi(folder, means=True)
+
+
+def test_every_corpus_has_a_small_one() -> None:
+    small = (value for value in globals().values() if isinstance(value, type) and issubclass(value, CorpusConformance))
+    assert {kind.name for kind in small if kind is not CorpusConformance} == set(CORPORA)

@@ -1,0 +1,105 @@
+"""What every searcher must keep: genomes in bounds, canonical and new, the same for the same seed and outcomes."""
+
+from collections.abc import Callable
+
+import pytest
+from fake_task import WORKLOAD, FakeMeasurer
+
+from dse.design.genes import search_space
+from dse.design.objective import minimised, objectives_named
+from dse.design.space import Genome, SearchSpace
+from dse.evaluator.evaluate import evaluate
+from dse.searchers import Outcome, Searcher
+
+SPACE = search_space(WORKLOAD)
+TWO = objectives_named(["error", "size"])
+MEASURER = FakeMeasurer()
+FAILED = float("inf")  # the violation of a failed evaluation
+
+
+def outcome(genome: Genome, flip: bool = False) -> Outcome:
+    """Objective values of the fake network; `flip` turns good into bad."""
+    values = minimised(TWO, evaluate(SPACE.decode(genome), MEASURER).metrics)
+    return Outcome(genome, tuple(-value for value in values) if flip else values)
+
+
+def converse(
+    kind: type[Searcher],
+    generations: int = 4,
+    seed: int = 3,
+    tell: Callable[[Genome], Outcome] = outcome,
+    space: SearchSpace = SPACE,
+    population: int = 12,
+) -> list[Genome]:
+    """All that a searcher asks in so many generations, a first one of `population` and then of 4."""
+    searcher = kind(space, 2, seed, population, space.uniform())
+    asked: list[Genome] = []
+    for generation in range(generations):
+        genomes = searcher.ask(population if generation == 0 else 4)
+        asked += genomes
+        searcher.tell([tell(genome) for genome in genomes])
+    return asked
+
+
+class SearcherConformance:
+    """A searcher's class; `learns` is False where outcomes do not change what it asks."""
+
+    learns = True
+
+    def searcher(self) -> type[Searcher]:
+        raise NotImplementedError
+
+    def test_in_bounds_canonical_and_new(self) -> None:
+        asked = converse(self.searcher())
+        assert len(asked) == 12 + 3 * 4
+        assert len(set(asked)) == len(asked)
+        for genome in asked:
+            assert all(type(index) is int for index in genome)
+            SPACE.decode(genome)  # raises if out of bounds
+            assert SPACE.canonical(genome) == genome
+
+    def test_starts_with_the_given_genomes(self) -> None:
+        assert converse(self.searcher(), 1)[:3] == SPACE.uniform()
+
+    def test_same_seed_and_outcomes_same_genomes(self) -> None:
+        assert converse(self.searcher()) == converse(self.searcher())
+        assert converse(self.searcher()) != converse(self.searcher(), seed=4)
+
+    def test_listens_to_what_it_is_told(self) -> None:
+        flipped = converse(self.searcher(), 6, tell=lambda genome: outcome(genome, flip=True))
+        assert (converse(self.searcher(), 6) != flipped) == self.learns
+
+    def test_lives_with_failures_and_infeasible_outcomes(self) -> None:
+        def tell(genome: Genome) -> Outcome:
+            kind = sum(genome) % 3
+            if kind == 0:
+                return Outcome(genome, None, FAILED)
+            return Outcome(genome, None, 0.5) if kind == 1 else outcome(genome)
+
+        assert len(converse(self.searcher(), 6, tell=tell)) == 12 + 5 * 4
+        assert len(converse(self.searcher(), 6, tell=lambda genome: Outcome(genome, None, FAILED))) == 12 + 5 * 4
+
+    def test_finds_every_genome_of_a_small_space_then_stops(self) -> None:
+        space = search_space(WORKLOAD, (4, 8), (8,), (0,))
+        searcher = self.searcher()(space, 2, 1, 6, ())
+        asked: list[Genome] = []
+        while genomes := searcher.ask(6):
+            assert len(asked) <= space.size
+            asked += genomes
+            searcher.tell([Outcome(genome, (sum(genome), -sum(genome))) for genome in genomes])
+        assert len(asked) == len(set(asked)) == space.size == 16
+        assert searcher.ask(6) == []
+
+    def test_may_be_told_a_part(self) -> None:
+        searcher = self.searcher()(SPACE, 2, 1, 8, ())
+        genomes = searcher.ask(8)
+        searcher.tell([outcome(genome) for genome in genomes[:5]])
+        assert len(searcher.ask(4)) == 4
+
+    @pytest.mark.parametrize("objectives", [1, 3, 5])
+    def test_any_number_of_objectives_will_do(self, objectives: int) -> None:
+        searcher = self.searcher()(SPACE, objectives, 1, 8, SPACE.uniform())
+        for _ in range(4):
+            genomes = searcher.ask(8)
+            assert len(genomes) == 8
+            searcher.tell([Outcome(g, tuple(float(g[k % len(g)]) for k in range(objectives))) for g in genomes])
