@@ -1,12 +1,24 @@
 """Registry of models by name, with the modules and classes of each, imported on first use.
 
-To add a model:
-1. `models/networks/x.py`: a frozen dataclass of its sizes (see `Spec`) and PRESETS. A gated recurrent network inherits
-   `models.networks.recurrent.Recurrent` and brings its gates and its float step; its float network is there already.
-2. `models/engines/integer_network.py`: how its layers are described in integers, where it is of a new family.
-3. `models/engines/`: the compiled engine that runs that description, or a cell in `recurrent_cells.CELLS`.
-4. `models/gpu/`: the same in torch operations, or a cell in `recurrent.CELLS`.
-5. A line in MODELS. `tests/numbers/test_model_conformance.py` then tests it as every model is tested.
+To add a model of gated recurrent layers, as LSTM, GRU and LiGRU are:
+1. `models/networks/x.py`: a frozen dataclass of its sizes that inherits `models.networks.recurrent.Recurrent` and
+   brings its gates and its float step; PRESETS with "edge" and "paper". Its float network is there already.
+2. `models/engines/recurrent_cells.py`: a cell in CELLS, which calls a compiled loop of `models.kernels`.
+3. `models/gpu/recurrent.py`: the same step in torch operations, in CELLS.
+4. `tests/support/numpy_network.py`: the same step in plain NumPy, in STEPS.
+5. A line in MODELS.
+
+To add a model of another family:
+1. `models/networks/`: sizes (see `Spec`) and PRESETS in one file, the float network in another.
+2. `models/engines/integer_network.py`: what one of its layers is in integers. `models/engines/x_integers.py`: from
+   weights and calibration to such a layer, in `network_quantizer.FAMILIES`.
+3. `models/engines/x.py`: the compiled engine, with a float run in `float_run.py`; `models/gpu/x.py`: the same in torch.
+4. `tests/support/numpy_network.py`: the layer in plain NumPy, and where `run` chooses it.
+5. A line in MODELS.
+
+`tests/numbers/test_model_conformance.py` then holds it to what every model must keep, at its edge preset shrunk or at
+sizes of its own in `tests/support/networks.py`. A checkpoint in `models/checkpoints`, made by `dse.train`, is what its
+edge preset runs with where no --checkpoint is given; reports on all models need it.
 """
 
 from __future__ import annotations

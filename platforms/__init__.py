@@ -1,4 +1,16 @@
-"""Hardware platforms that price a configured network: `open_platform("silago").estimate(workload, configuration)`."""
+"""Hardware platforms that price a configured network: `open_platform("silago").estimate(workload, configuration)`.
+
+To add a platform:
+1. `platforms/x.py`: a dataclass, frozen, kw_only and eq=False, that inherits `platforms.base.Platform` and gives
+   `supported_bits` and `matvec_cost`; `elementwise_cost`, `exploits_computed` and `area_mm2` where they are known. Each
+   number of its model is a field made with `constant`: unit, source, trust. Of this project it imports `platforms` and
+   `models.workload` alone.
+2. A line in PLATFORMS. Commands, searches and reports know it then.
+3. `tests/chips/test_platform_conformance.py` holds it to what every platform must keep; where fewer bits may cost more
+   it says why in NOT_MONOTONE there.
+
+A chip that a table of throughputs describes needs no code: see `example_chip.toml`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +24,6 @@ from platforms.base import Constant, Cost, Estimate, Platform, describe
 
 __all__ = ["PLATFORMS", "Constant", "Cost", "Estimate", "Platform", "describe", "open_platform", "parameters"]
 
-# A new platform is one file and one line here.
 PLATFORMS = {
     "silago": "platforms.silago:SiLago",
     "bitfusion": "platforms.bitfusion:BitFusion",

@@ -4,8 +4,9 @@ To add a corpus:
 1. `dse/corpora/x.py`, or a package of its own as `timit/`: a class with the members of `dse.corpora.base.Corpus`. One
    read from files also has those of `FileCorpus` and takes `(path, skip_bad)`; one that holds features instead of audio
    has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`.
-2. A line in CORPORA; in GENERATED too if it is generated and not read.
-3. `tests/speech/test_corpus_conformance.py` tests it as every corpus is tested, given a small one to open.
+2. A line in CORPORA; in GENERATED too if it is made and not read: it then takes `(path)` and refuses any.
+3. A class in `tests/speech/test_corpus_conformance.py` that writes a small one. It holds the corpus to what every
+   corpus must keep; the suite fails without it.
 """
 
 from __future__ import annotations

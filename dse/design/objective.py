@@ -1,7 +1,8 @@
 """The objectives by name. This is the one file that knows which way is better.
 
 To add an objective:
-1. Work its metric out in `dse.evaluator.evaluate`, or in `platforms.base.Estimate` if it is a platform's.
+1. Work its metric out in `dse.evaluator.evaluate`, or in `size_metrics` below if the configuration alone tells it. A
+   platform's metric is a field of `platforms.base.Estimate` or one of its `metrics`.
 2. A line in OBJECTIVES, or in PLATFORM_OBJECTIVES, with the metric's name, unit, direction and flags. Commands, limits,
    tables and pictures know it then.
 3. `tests/search/test_objective_conformance.py` holds it to what every objective must keep.

@@ -1,4 +1,12 @@
-"""Search algorithms behind one interface: ask for genomes, tell their outcomes."""
+"""Search algorithms behind one interface: ask for genomes, tell their outcomes.
+
+To add a searcher:
+1. `dse/searchers/x.py`: a class with what `Searcher` lists. Genomes are asked in their canonical form
+   (`SearchSpace.canonical`), and `draw_new` gives random ones. Only this file imports its library.
+2. A line in SEARCHERS. Commands know it then.
+3. `tests/search/test_searcher_conformance.py` holds it to what every searcher must keep; one that does not listen to
+   outcomes is named there beside `random`.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from networks import SHIPPED_MODELS
 
 from dse.evaluator.batches import batches
 from dse.evaluator.measure import NetworkMeasurer
@@ -13,10 +14,8 @@ from dse.evaluator.task import NetworkTask
 from models.checkpoint import SHIPPED, read_card
 from models.workload import Configuration, computed_fraction
 
-MODELS = sorted(path.stem.removesuffix("-edge") for path in SHIPPED.glob("*-edge.safetensors"))
 
-
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=SHIPPED_MODELS)
 def measurer(request) -> NetworkMeasurer:
     return NetworkTask(request.param).open()
 
@@ -66,8 +65,8 @@ def test_batches_cover_all_utterances_and_keep_their_size(lengths, frames):
 
 
 def test_every_shipped_checkpoint_is_small_and_says_where_it_comes_from():
-    assert "sru" in MODELS
-    for model in MODELS:
+    assert "sru" in SHIPPED_MODELS
+    for model in SHIPPED_MODELS:
         path = SHIPPED / f"{model}-edge.safetensors"
         assert path.stat().st_size < 4e6
         _, card = read_card(path)

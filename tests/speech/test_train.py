@@ -13,7 +13,7 @@ from dse.corpora.split import Split
 from dse.training import loop
 from dse.training.settings import TrainSettings
 from models.checkpoint import load, read_card, save, shipped_path
-from models.registry import build_network
+from models.registry import MODELS, build_network
 
 
 def tiny_split(name: str, utterances: int, seed: int) -> Split:
@@ -132,7 +132,7 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "sur"], "unknown model 'sur'; there are gru, ligru, lstm, sru"),
+        (["--model", "sur"], f"unknown model 'sur'; there are {', '.join(sorted(MODELS))}"),
         (["--model", "sru", "--preset", "big"], "unknown preset 'big' of sru; there are edge, paper"),
         (["--model", "sru", "--epochs", "0"], "epochs must be positive"),
         (["--model", "sru", "--corpus", "nope"], "no corpus 'nope'"),

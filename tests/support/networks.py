@@ -1,10 +1,11 @@
-"""Small networks of every model, and features for them."""
+"""Small networks of every model, features for them, and which models have a shipped network."""
 
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from models.checkpoint import SHIPPED
 from models.devices import CPU
 from models.networks.gru import Gru
 from models.networks.ligru import Ligru
@@ -29,6 +30,7 @@ SPECS |= {
     for model in MODELS
     if model not in {spec.name for spec in SPECS.values()}
 }
+SHIPPED_MODELS = [model for model in MODELS if (SHIPPED / f"{model}-edge.safetensors").exists()]
 LENGTHS = [7, 1, 12, 13, 1, 4]
 
 
