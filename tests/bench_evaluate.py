@@ -15,7 +15,8 @@ from importlib import import_module
 
 import torch
 from bench_case import DELTA, Case, alone, peak_mib, timed
-from bench_evaluate_rivals import ONNX, PlainFakeQuantized, TorchFloat, UnavailableError
+from bench_evaluate_libraries import ONNX, TorchFloat, UnavailableError
+from bench_evaluate_rivals import PlainFakeQuantized
 from numba import njit
 
 from models.engines.compiled import Packer

@@ -169,6 +169,9 @@ def test_what_lies_beside_the_rooms_are_the_commands():
     assert all(module == f"dse.{name}" for name, (module, _) in COMMANDS.items())
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=ids(SOURCES))
+TESTS = files("tests")
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *TESTS], ids=ids([*SOURCES, *TESTS]))
 def test_files_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 250

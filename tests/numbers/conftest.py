@@ -1,12 +1,9 @@
 """The engines of every small network."""
 
 import pytest
-import torch
-from networks import SPECS, on_torch, trained
+from networks import DEVICES, SPECS, on_torch, trained
 
 from models.registry import build_engine
-
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @pytest.fixture(scope="module", params=[(name, device) for name in SPECS for device in DEVICES], ids="-".join)

@@ -31,6 +31,7 @@ SPECS |= {
     if model not in {spec.name for spec in SPECS.values()}
 }
 SHIPPED_MODELS = [model for model in MODELS if (SHIPPED / f"{model}-edge.safetensors").exists()]
+DEVICES = [CPU, *(["cuda"] if torch.cuda.is_available() else [])]  # that the torch engine is tried on
 LENGTHS = [7, 1, 12, 13, 1, 4]
 
 

@@ -73,7 +73,7 @@ class ModelConformance:
         assert arrays["input_mean"].shape == arrays["input_std"].shape == (spec.features,)
 
     def test_the_workload_counts_the_matrices(self) -> None:
-        workload, sites = self.spec().workload(), deployed(self.spec()).compiled.quantizer.sites
+        workload, sites = self.spec().workload(), deployed(self.spec()).compiled.quantizer.float_matvecs
         assert workload.model == self.spec().name
         assert len(set(workload.names)) == len(workload.names)
         assert tuple(sites) == workload.names

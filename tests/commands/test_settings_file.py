@@ -1,0 +1,35 @@
+"""Settings of a search from a TOML file."""
+
+import pytest
+
+from dse.study.result import load_study
+
+
+def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
+    (tmp_path / "study.toml").write_text(
+        'objectives = ["error", "size", "ops"]\nweight_bits = [4, 8]\n'
+        'limit = ["error=+5", "size=1"]\nskip = "output"\nseed = 3\n'
+    )
+    status, out, _ = cli("search", "--settings", "study.toml", "--seed", "4", "--dry-run")
+    assert status == 0
+    assert "objectives error,size,ops; limits error=+5,size=1" in out
+    argv = ("search", "--settings", "study.toml", "--workers", "1", "--evaluations", "5", "--study", "s")
+    assert cli(*argv)[0] == 0
+    stored = load_study("s", f"sqlite:///{tmp_path}/studies/dse.db").identity
+    assert (stored["seed"], stored["always skipped"]) == (3, ["output"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = ", "study.toml is not TOML"),
+        ("[seed]\nx = 1", "[seed] is a table"),
+        ("sead = 1", "unrecognized arguments: --sead=1"),
+        (None, "no settings file at study.toml"),
+    ],
+)
+def test_bad_settings_files_are_one_line(cli, tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "study.toml").write_text(text)
+    status, out, err = cli("search", "--settings", "study.toml")
+    assert (status, out) == (2, "") and message in err and err.count("\n") == 1

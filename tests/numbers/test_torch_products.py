@@ -1,0 +1,72 @@
+"""Products, quotients and packing of the torch engine, each against plain integers."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import DEVICES, offsets_of
+
+from models.engines.integer_network import IntegerMatVec
+from models.gpu import batch as gpu_batch
+from models.gpu import matvecs as gpu_matvecs
+from models.gpu import products as gpu_products
+from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range, quantize_matrix
+
+BITS = [2, 4, 8, 16]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
+    """Every grid code over steps with ties: where the quotient is rounded first, half to even decides otherwise."""
+    every = np.arange(-(2**15), 2**15).astype(np.int16)[:, None]
+    matrix, one = quantize_matrix(np.ones((1, 1), np.float32), 8), np.ones(1, np.float32)
+    codes = torch.from_numpy(every.astype(np.float32)).to(device)
+    for divisor in (*range(2, 200), *np.random.default_rng(0).uniform(1, 5000, 50).astype(np.float32)):
+        grid = np.zeros(1, np.int8)
+        matvec = IntegerMatVec("output", matrix, 8, 0, 0, np.float32(divisor), one, grid, grid.astype(np.int16))
+        products = gpu_matvecs.Products(gpu_matvecs.Device(device), (matvec,))
+        quotient = every.astype(np.float32) / np.float32(divisor)
+        assert (products._quantize(codes)[0].cpu().numpy() == np.rint(np.clip(quotient, -128, 127))).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 70),
+    cols=st.integers(1, 40),
+    rows=st.integers(1, 40),
+    bits=st.tuples(st.sampled_from(BITS), st.sampled_from(BITS)),
+    extreme=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
+    rng, (weight_bits, act_bits) = np.random.default_rng(seed), bits
+    reach = WEIGHT_CODE_MAX if weight_bits == 16 else 2 ** (weight_bits - 1) - 1
+    weights = rng.choice([-reach, reach], (rows, cols)) if extreme else rng.integers(-reach, reach + 1, (rows, cols))
+    low, high = code_range(act_bits)
+    codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
+    ones, places = np.ones(rows, np.float32), np.arange(rows)
+    codes16 = weights.astype(np.int16)
+    merged = gpu_products.Merged(("x",), codes16, weight_bits, act_bits, 0, np.float32(1), ones, places)
+    on_device = gpu_products.Matrix(merged, torch.device(device))
+    scratch = on_device.scratch(n)
+    for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below
+        sums = on_device.product(torch.from_numpy(part.astype(np.float32)).to(device), scratch).float().cpu().numpy()
+        assert (sums == (part.astype(np.int64) @ weights.T.astype(np.int64)).astype(np.float32)).all()
+
+
+def test_packing_puts_every_frame_in_its_place():
+    lengths = np.array([3, 1, 4, 0, 2])
+    offsets = offsets_of(lengths)
+    (batch,) = gpu_batch.batches(offsets, torch.device("cpu"))
+    assert batch.sizes == [4, 3, 2, 1]
+    utterance = np.repeat(np.arange(len(lengths)), lengths)
+    step = np.arange(len(utterance)) - offsets[utterance]
+    assert sorted(batch.frames) == list(range(10))
+    assert step[batch.frames].tolist() == [0, 0, 0, 0, 1, 1, 1, 2, 2, 3]
+    for place, frame in enumerate(batch.frames):
+        u = utterance[frame]
+        assert batch.frames[batch.reverse[place]] == offsets[u] + offsets[u + 1] - 1 - frame
+        if place >= batch.sizes[0]:
+            assert batch.frames[batch.before[place - batch.sizes[0]]] == frame - 1

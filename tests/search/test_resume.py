@@ -1,0 +1,102 @@
+"""Searches that are stopped, killed or go on: as if nothing had been; what breaks is kept with its reason."""
+
+import multiprocessing
+import re
+import signal
+import threading
+
+import pytest
+from fake_task import counting
+from searches import points, search, settings, start, wait_for_evaluations
+
+from dse.exploration.run import run_search
+from dse.study.result import load_study
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 7, 12, 25])
+def test_interrupted_and_resumed_is_as_uninterrupted(whole, tmp_path, stop_at):
+    with pytest.raises(KeyboardInterrupt):
+        run_search(settings(tmp_path, task=counting(stop_at)[0]))
+    task, calls = counting()
+    assert points(run_search(settings(tmp_path, task=task))) == points(whole)
+    assert calls.count == 40 - stop_at  # the baseline is one of the 40; nothing ran twice
+
+
+def test_more_evaluations_continue_the_same_study(whole, tmp_path):
+    first = search(tmp_path, evaluations=17)
+    task, calls = counting()
+    longer = run_search(settings(tmp_path, task=task))
+    assert longer.name == first.name
+    assert calls.count == 40 - 17
+    assert points(longer) == points(whole)
+
+
+def test_killed_and_resumed_is_as_uninterrupted(whole, tmp_path):
+    argv = ["--evaluations", "40", "--population", "12", "--workers", "2", "--objectives", "error,size,ops"]
+    process = start(tmp_path, argv, FAKE_SECONDS="0.05")
+    url = f"sqlite:///{tmp_path}/studies/dse.db"
+    wait_for_evaluations(process, tmp_path / "studies/dse.db", 8)
+    process.kill()
+    process.wait()
+    stored = len(load_study(whole.name, url).evaluations)
+    assert 8 <= stored < 40
+    task, calls = counting()
+    resumed = run_search(settings(tmp_path, storage=url, task=task))
+    assert points(resumed) == points(whole)
+    assert calls.count == 40 - stored
+
+
+def test_ctrl_c_shows_the_front_and_says_how_to_go_on(tmp_path):
+    argv = ["--evaluations", "200", "--workers", "2", "--study", "stopped"]
+    process = start(tmp_path, argv, FAKE_SECONDS="0.05")
+    wait_for_evaluations(process, tmp_path / "studies/dse.db", 5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "16 bit" in out
+    assert re.search(r"interrupted; \d+ evaluations are stored as study stopped .* goes on from there", err)
+    assert "Traceback" not in err
+
+
+def test_a_failed_evaluation_is_kept_with_its_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_RAISE_ON", "2")
+    result = search(tmp_path)
+    failed = [e for e in result.evaluations if e.status == "failed"]
+    assert len(result.evaluations) == 40
+    assert failed
+    assert all(e.configuration["l0.input"].weight_bits == 2 for e in failed)
+    (reasons,) = {e.reasons for e in failed}
+    assert re.fullmatch(r"RuntimeError: the fake broke \(fake_task.py:\d+\)", *reasons)
+    assert not any(e in failed for e in result.front)
+    assert load_study(result.name, settings(tmp_path).storage).count("failed") == len(failed)
+
+
+def test_a_killed_worker_fails_its_evaluation_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_DIE_ON", "8")
+    result = search(tmp_path, workers=2, evaluations=6, population=6)
+    deadly = [e for e in result.evaluations if e.configuration["l0.input"].weight_bits == 8]
+    assert deadly
+    assert {e.reasons for e in deadly} == {("its worker process died 2 times (killed, or out of memory)",)}
+    assert result.count("ok") == 6 - len(deadly)
+
+
+def test_a_worker_killed_from_outside_changes_nothing(whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_SECONDS", "0.03")
+    done = threading.Event()
+    kills = []
+
+    def kill_one():
+        while not kills and not done.wait(0.4):
+            for child in multiprocessing.active_children()[:1]:
+                child.kill()
+                kills.append(child.pid)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    try:
+        result = search(tmp_path, workers=2)
+    finally:
+        done.set()
+        killer.join()
+    assert kills
+    assert points(result) == points(whole)

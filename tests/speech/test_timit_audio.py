@@ -1,0 +1,66 @@
+"""TIMIT's audio and phone labels: formats, gaps, lost carriage returns."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from timit_tree import PHONES, SAMPLES, labels, riff, sphere, tone
+
+from dse.corpora.timit.audio import read_audio, read_segments
+from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+
+
+@pytest.mark.parametrize("make", [sphere, riff, lambda s: sphere(s, order="10"), lambda s: sphere(s) + b"padding"])
+def test_audio_is_what_was_written(tmp_path: Path, make: Callable[[np.ndarray], bytes]) -> None:
+    samples = tone(3)
+    (tmp_path / "a.wav").write_bytes(make(samples))
+    read, repaired = read_audio(tmp_path / "a.wav")
+    assert read.dtype == np.int16 and np.array_equal(read, samples) and not repaired
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (labels(), list(PHONES)),
+        (labels((*PHONES[:-1], ("h#", 5900))), list(PHONES)),  # TIMIT's usual end, before the last sample
+        (labels((*PHONES[:-1], ("h#", 5100))), list(PHONES)),  # long before it
+        (labels((*PHONES[:-1], ("h#", 6100))), list(PHONES)),  # after it
+        (labels(PHONES[:-1]), [*PHONES[:-1], ("h#", 6000)]),
+        (labels().replace("0 1000", "700 1000", 1), list(PHONES)),
+        ("200 3000 iy\n3100 5800 t\n", [("iy", 3100), ("t", 6000)]),
+        ("800 3000 iy\n4000 5000 t\n", [("h#", 800), ("iy", 3000), ("pau", 4000), ("t", 5000), ("h#", 6000)]),
+    ],
+)
+def test_segments_cover_the_audio(tmp_path: Path, text: str, expected: list[tuple[str, int]]) -> None:
+    (tmp_path / "a.phn").write_text(text)
+    segments = read_segments(tmp_path / "a.phn", SAMPLES)
+    assert [(s.phone, s.end_sample) for s in segments] == expected
+    assert [s.start_sample for s in segments] == [0, *(end for _, end in expected[:-1])]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(200, 8000), st.integers(0, 200))
+def test_lost_carriage_returns_are_put_back(seed: int, loudness: float, noise: int) -> None:
+    rng = np.random.default_rng(seed)
+    time = np.arange(30_000) / 16_000
+    tones = sum(np.sin(2 * np.pi * f * time + f) for f in rng.uniform(80, 700, 3)) * (1.2 + np.sin(3 * time))
+    whole = (loudness / 3 * tones + rng.normal(0, noise, len(time))).astype("<i2").tobytes()
+    converted = whole.replace(b"\r\n", b"\n")
+    restored, changed = restore_carriage_returns(converted)
+    lost = len(whole) - len(converted)
+    assert changed == (lost > 0)
+    # Two losses close to each other leave too few wrong samples between them to be seen.
+    assert 0 <= len(whole) - len(restored) <= lost
+    assert (len(whole) - len(restored)) % 2 == 0
+    assert restore_carriage_returns(whole) == (whole, False)
+
+
+def test_sound_audio_without_a_carriage_return_is_left_alone(tmp_path: Path) -> None:
+    samples = np.frombuffer(tone(1).tobytes().replace(b"\r", b"\x0b"), np.int16)
+    (tmp_path / "a.wav").write_bytes(riff(samples))
+    assert 2 * len(samples) > LEAST_BYTES
+    read, repaired = read_audio(tmp_path / "a.wav")
+    assert np.array_equal(read, samples) and not repaired
