@@ -42,6 +42,11 @@ class Checkpoint:
         return network
 
 
+def is_shipped(model: str, preset: str) -> bool:
+    """Whether the repository has a checkpoint of its own for these sizes."""
+    return (SHIPPED / f"{model}-{preset}.safetensors").exists()
+
+
 def shipped_path(model: str, preset: str) -> Path:
     """Path of the checkpoint shipped with the package. Raises MissingError where none is shipped."""
     path = SHIPPED / f"{model}-{preset}.safetensors"

@@ -18,7 +18,7 @@ To add a model of another family:
 
 `tests/numbers/test_model_conformance.py` then holds it to what every model must keep, at its edge preset shrunk or at
 sizes of its own in `tests/support/networks.py`. A checkpoint in `models/checkpoints`, made by `dse.train`, is what its
-edge preset runs with where no --checkpoint is given; reports on all models need it.
+edge preset runs with where no --checkpoint is given.
 """
 
 from __future__ import annotations

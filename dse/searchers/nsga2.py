@@ -60,13 +60,12 @@ class Nsga2:
         )
 
     def ask(self, n: int) -> list[Genome]:
-        mated: list[Genome] = []
-        if self._algorithm.is_initialized:
-            self._algorithm.n_offsprings = n
-            mated = _genomes(self._algorithm.ask())
-        else:
-            mated, self._waiting = self._waiting[:n], self._waiting[n:]
+        mated, self._waiting = self._waiting[:n], self._waiting[n:]
         self._seen.update(mated)
+        if self._algorithm.is_initialized and len(mated) < n:
+            self._algorithm.n_offsprings = n - len(mated)
+            mated += _genomes(self._algorithm.ask())
+            self._seen.update(mated)
         genomes = mated + draw_new(self._space, self._rng, self._seen, n - len(mated))
         self._asked = Population.new(X=np.array(genomes, dtype=int).reshape(len(genomes), len(self._space.genes)))
         return genomes

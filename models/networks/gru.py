@@ -10,10 +10,11 @@ Source: Rezk et al., Information 13(4):176 (2022), as in pytorch-kaldi; torch.nn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from models.networks.recurrent import Recurrent
+from models.workload import Workload
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,17 @@ class Gru(Recurrent):
     def shapes(self) -> dict[str, tuple[int, ...]]:
         added = {f"recurrent_bias.l{layer}": (self.hidden,) for layer in range(self.layers)}
         return super().shapes() | (added if self.reset_after else {})
+
+    def workload(self) -> Workload:
+        """Workload of a gated network; with `reset_after` one bias more, added once per unit and direction."""
+        workload = super().workload()
+        if not self.reset_after:
+            return workload
+        return replace(
+            workload,
+            vector_weights=workload.vector_weights + self.layers * self.hidden,
+            elementwise_ops_per_frame=workload.elementwise_ops_per_frame + self.layers * self.width,
+        )
 
     def step(
         self,

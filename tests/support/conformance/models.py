@@ -1,6 +1,7 @@
 """What every model must keep: sizes that tell the network's arrays, engines that give one and the same integers."""
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -80,7 +81,11 @@ class ModelConformance:
         assert [site.matrix.shape for site in sites.values()] == [(m.rows, m.cols) for m in workload]
         assert workload.weights == sum(site.matrix.size for site in sites.values())
         assert workload["output"].rows == self.spec().outputs == workload.matvecs[-1].rows
-        assert workload.vector_weights > 0 and workload.elementwise_ops_per_frame > 0
+        # Batch normalisation is folded into matrices and biases; features are standardised before the network.
+        sizes = {name: math.prod(shape) for name, shape in self.spec().shapes().items()}
+        left_out = sum(size for name, size in sizes.items() if name.startswith(("norm_", "input_mean", "input_std")))
+        assert workload.vector_weights == sum(sizes.values()) - left_out - workload.weights
+        assert workload.elementwise_ops_per_frame > 0
 
     def test_sizes_come_back_from_json(self) -> None:
         spec = self.spec()

@@ -61,6 +61,16 @@ class SearcherConformance:
     def test_starts_with_the_given_genomes(self) -> None:
         assert converse(self.searcher(), 1)[:3] == SPACE.uniform()
 
+    def test_given_genomes_come_first_however_few_are_asked_at_once(self) -> None:
+        searcher = self.searcher()(SPACE, 2, 1, 8, SPACE.uniform())
+        asked: list[Genome] = []
+        while len(asked) < 12:
+            genomes = searcher.ask(2)
+            asked += genomes
+            searcher.tell([outcome(genome) for genome in genomes])
+        assert asked[:3] == SPACE.uniform()
+        assert len(set(asked)) == len(asked)
+
     def test_same_seed_and_outcomes_same_genomes(self) -> None:
         assert converse(self.searcher()) == converse(self.searcher())
         assert converse(self.searcher()) != converse(self.searcher(), seed=4)
