@@ -11,6 +11,7 @@ from setuptools import find_packages
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+INSTALLED = importlib.metadata.packages_distributions()  # distributions of each top-level module
 OWN = {"dse", "models", "platforms"}
 OPTIONAL = {"distributed"}  # of the extra for clusters
 
@@ -30,8 +31,7 @@ def imported(folder):
 def declared(requirements):
     """Top-level modules of the distributions that requirements name."""
     names = {normalised(re.split(r"[\[<>=!~; ]", requirement)[0]) for requirement in requirements}
-    modules = importlib.metadata.packages_distributions()
-    return {module for module, owners in modules.items() if names & set(map(normalised, owners))}, names
+    return {module for module, owners in INSTALLED.items() if names & set(map(normalised, owners))}, names
 
 
 def normalised(name):

@@ -23,6 +23,8 @@ from models.workload import InputError, MatVec, Workload
 # 2: identity, the task that makes it again, errors of every utterance, the worst quarter as a metric.
 FORMAT = 2
 WITHOUT_INFERENCE = ("size_mib", "compression")
+# What every identity holds; other fields only make it differ from another.
+IDENTITY = {"model": str, "preset": str, "corpus": str, "content": dict, "objectives": list, "limits": list}
 
 
 def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Objective]) -> FrozenTrial:
@@ -83,8 +85,11 @@ def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise InputError(f"its record has format {version}, this version reads up to {FORMAT}; install a newer one")
     identity = attributes["identity"] if "identity" in attributes else attributes["settings"]
-    if not isinstance(identity, dict) or not isinstance(identity.get("objectives"), list):
-        raise InputError("its identity cannot be read: it names no objectives")
+    if not isinstance(identity, dict):
+        raise InputError(f"its identity cannot be read: it is {identity!r}")
+    for name, kind in IDENTITY.items():
+        if not isinstance(identity.get(name), kind):
+            raise InputError(f"its identity cannot be read: {name} is {identity.get(name)!r}")
     identity = dict(identity)
     worst_quarter = identity.pop("error", "whole") == MAX4.name
     identity.pop("screening", None)

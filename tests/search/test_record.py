@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 import pytest
@@ -64,7 +63,8 @@ def test_every_measured_evaluation_keeps_the_errors_of_every_utterance(url):
             assert max(errors.quarters_percent) == metrics["error_max4_percent"]
 
 
-def test_300_evaluations_of_400_utterances_stay_under_5_mb(tmp_path):
+def test_evaluations_of_400_utterances_take_little_room(tmp_path):
+    """300 stay under 5 MB."""
     errors = UtteranceErrors(*(tuple((u * 7919 + k * 31) % 29 for u in range(400)) for k in range(4)))
 
     class Measurer(FakeMeasurer):
@@ -75,8 +75,12 @@ def test_300_evaluations_of_400_utterances_stay_under_5_mb(tmp_path):
         def open(self, split="validation"):
             return Measurer()
 
-    run_search(SearchSettings(Task(), evaluations=300, workers=1, storage=f"sqlite:///{tmp_path}/dse.db"))
-    assert (tmp_path / "dse.db").stat().st_size < 5_000_000
+    sizes = []
+    for evaluations in (20, 60):
+        url = f"sqlite:///{tmp_path}/dse.db"
+        run_search(SearchSettings(Task(), evaluations=evaluations, population=20, workers=1, storage=url, study="s"))
+        sizes.append((tmp_path / "dse.db").stat().st_size)
+    assert sizes[0] + 280 * (sizes[1] - sizes[0]) / 40 < 5_000_000
 
 
 def test_the_record_holds_what_makes_the_measurer_again(url, tmp_path, monkeypatch):
@@ -187,50 +191,6 @@ def test_unknown_fields_of_a_trial_are_kept(url):
     space = search_space(WORKLOAD)
     store.add(told, space)
     assert find_study(url, "s").evaluations[told.genome] == told
-
-
-WRONG = [
-    ("genome", None), ("genome", [1, "x"]), ("genome", [-1]), ("configuration", {"l0.input": {"weight_bits": 9}}),
-    ("configuration", [1]), ("configuration", {"l0.input": {"colour": "red"}}), ("status", "screened-ish"),
-    ("status", None), ("reasons", "text"), ("computed", [0.5]), ("computed", {"l0.input": "half"}),
-    ("violation", "much"), ("seconds", True), ("utterance_errors", "nonsense"), ("utterance_errors", 3),
-    ("configuration", {"l0.input": {"delta": 1.5}}), ("configuration", {"l0.input": {"skip": 1}}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r}" for name, value in WRONG])
-@pytest.mark.parametrize("where", ["trial", "baseline"])
-def test_a_record_that_cannot_be_read_is_one_line(cli, tmp_path, where, name, value):
-    argv = ("--evaluations", "4", "--population", "4", "--workers", "1", "--study", "s")
-    assert cli("search", *argv)[0] == 0
-    url = f"sqlite:///{tmp_path}/studies/dse.db"
-    study = optuna.load_study(storage=url, study_name="s")
-    if where == "baseline":
-        study.set_user_attr("baseline", study.user_attrs["baseline"] | {name: value})
-    else:
-        attributes = study.trials[0].user_attrs | {name: value}
-        study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
-    status, out, err = cli("front", "--study", "s")
-    assert (status, out) == (2, "")
-    assert err.count("\n") == 1 and "Traceback" not in err
-    assert "s' in sqlite" in err
-
-
-@pytest.mark.parametrize("value", [3, {"matvecs": 1}, {"model": "x"}, {"matvecs": [{"name": "a"}]}])
-def test_a_workload_that_cannot_be_read_is_one_line(url, value):
-    search(url, evaluations=4, population=4)
-    optuna.load_study(storage=url, study_name="s").set_user_attr("workload", value)
-    with pytest.raises(StoreError, match="its workload cannot be read"):
-        load_study("s", url)
-
-
-@pytest.mark.parametrize("value", [3, [], {"objectives": "error"}, {}])
-def test_an_identity_that_cannot_be_read_is_one_line(url, value):
-    search(url, evaluations=4, population=4)
-    optuna.load_study(storage=url, study_name="s").set_user_attr("identity", value)
-    with pytest.raises(StoreError, match="its identity cannot be read"):
-        load_study("s", url)
-    assert Path(url.removeprefix("sqlite:///")).exists()
 
 
 def test_a_checkpoint_that_was_moved_is_told(cli, tmp_path, monkeypatch):

@@ -19,7 +19,13 @@ from dse.study.store import StoreError, differences, find_study, open_study
 
 SPACE = search_space(WORKLOAD)
 OBJECTIVES = objectives_named(["error", "ops"])
-IDENTITY = {"objectives": ["error", "ops"], "limits": ["size=0.015"], "seed": 1, "genes": {"a": [2, 4], "b": [8]}}
+NAMES = {"model": "sru", "preset": "edge", "corpus": "synthetic", "content": {"checkpoint": "x"}}
+IDENTITY = NAMES | {
+    "objectives": ["error", "ops"],
+    "limits": ["size=0.015"],
+    "seed": 1,
+    "genes": {"a": [2, 4], "b": [8]},
+}
 LIMITS = (Limit("size", 0.015), Limit("error", 21.0))
 
 

@@ -1,0 +1,71 @@
+"""Records that cannot be read: one line that names what is wrong, nothing changed."""
+
+import shutil
+
+import optuna
+import pytest
+from fake_task import FakeTask
+from optuna.trial import TrialState
+
+from dse.exploration.run import run_search
+from dse.exploration.settings import SearchSettings
+from dse.study.record import IDENTITY
+from dse.study.result import load_study
+from dse.study.store import StoreError
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    """A small study, to be copied and damaged."""
+    path = tmp_path_factory.mktemp("searched") / "dse.db"
+    given = {"evaluations": 4, "population": 4, "workers": 1, "storage": f"sqlite:///{path}", "study": "s"}
+    run_search(SearchSettings(FakeTask(), **given))
+    return path
+
+
+@pytest.fixture
+def url(searched, tmp_path):
+    shutil.copy(searched, tmp_path / "copy.db")
+    return f"sqlite:///{tmp_path}/copy.db"
+
+
+WRONG = [
+    ("genome", None), ("genome", [1, "x"]), ("genome", [-1]), ("configuration", {"l0.input": {"weight_bits": 9}}),
+    ("configuration", [1]), ("configuration", {"l0.input": {"colour": "red"}}), ("status", "screened-ish"),
+    ("status", None), ("reasons", "text"), ("computed", [0.5]), ("computed", {"l0.input": "half"}),
+    ("violation", "much"), ("seconds", True), ("utterance_errors", "nonsense"), ("utterance_errors", 3),
+    ("configuration", {"l0.input": {"delta": 1.5}}), ("configuration", {"l0.input": {"skip": 1}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r}" for name, value in WRONG])
+@pytest.mark.parametrize("where", ["trial", "baseline"])
+def test_a_record_that_cannot_be_read_is_one_line(cli, url, where, name, value):
+    study = optuna.load_study(storage=url, study_name="s")
+    if where == "baseline":
+        study.set_user_attr("baseline", study.user_attrs["baseline"] | {name: value})
+    else:
+        attributes = study.trials[0].user_attrs | {name: value}
+        study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
+    status, out, err = cli("front", "--study", "s", "--storage", url)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1 and "Traceback" not in err
+    assert "s' in sqlite" in err
+
+
+@pytest.mark.parametrize("value", [3, {"matvecs": 1}, {"model": "x"}, {"matvecs": [{"name": "a"}]}])
+def test_a_workload_that_cannot_be_read_is_one_line(url, value):
+    optuna.load_study(storage=url, study_name="s").set_user_attr("workload", value)
+    with pytest.raises(StoreError, match="its workload cannot be read"):
+        load_study("s", url)
+
+
+@pytest.mark.parametrize("value", [3, [], {}, *({name: None} for name in IDENTITY)])
+def test_an_identity_that_cannot_be_read_is_one_line(url, value):
+    study = optuna.load_study(storage=url, study_name="s")
+    whole = study.user_attrs["identity"]
+    study.set_user_attr("identity", whole | value if isinstance(value, dict) and value else value)
+    with pytest.raises(StoreError, match="its identity cannot be read"):
+        load_study("s", url)
+    study.set_user_attr("identity", whole | {"later": 3})  # a field of a later version
+    assert load_study("s", url).identity["later"] == 3
