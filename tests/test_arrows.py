@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,29 @@ LIGHT += ["models.engines.integer_network", "models.engines.network_quantizer"]
 def test_looking_at_a_package_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_room_is_in_the_order():
+    """A folder that the list lacks would pass for its package's top."""
+    folders = {name_of(path) for path in SOURCES if path.name == "__init__.py"}
+    within = ("dse.corpora.", "platforms.")  # rooms of a room: its own files
+    assert folders - set(ROOMS) == {folder for folder in folders if folder.startswith(within)}
+
+
+NAMED = re.compile(r"(?:dse|models|platforms)(?:\.\w+)+(?=:\w+$|$)")
+UPWARDS = {("dse.study.result", "dse.reports.plots")}  # see DECISIONS 59
+
+
+def test_no_name_in_a_string_goes_up():
+    """Registries name modules in strings that are imported later: they keep to the order as imports do."""
+    found = set()
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and (named := NAMED.match(node.value)):
+                target = named.group()
+                if target in MODULES and ROOMS.index(room_of(target)) < ROOMS.index(room_of(module)):
+                    found.add((module, target))
+    assert found == UPWARDS
 
 
 def test_no_import_circle():

@@ -9,12 +9,12 @@ import struct
 import traceback
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from dse.design.space import Genome
-from models.workload import Configuration, InputError
+from models.workload import Configuration, InputError, Setting
 
 Status = Literal["ok", "infeasible", "failed"]
 QUARTERS = 4
@@ -96,10 +96,12 @@ class Evaluation:
         return bool(self.computed)
 
     def to_json(self) -> dict[str, Any]:
+        extra = {name: value for name, value in self.extra.items() if name != SETTING_EXTRA}
+        more = self.extra.get(SETTING_EXTRA, {})
         return {
-            **self.extra,
+            **extra,
             "genome": list(self.genome),
-            "configuration": self.configuration.to_json(),
+            "configuration": {n: {**fields, **more.get(n, {})} for n, fields in self.configuration.to_json().items()},
             "status": self.status,
             "reasons": list(self.reasons),
             "metrics": self.metrics,
@@ -119,9 +121,11 @@ class Evaluation:
             raise InputError(f"an evaluation's status is {data['status']!r}, none of {', '.join(get_args(Status))}")
         known = {**dict.fromkeys(RECORD_FIELDS), **data}
         text = known["utterance_errors"]
+        configuration, more = _configuration(known["configuration"])
+        extra = {name: value for name, value in data.items() if name not in RECORD_FIELDS}
         return cls(
             genome=_genome(known["genome"]),
-            configuration=_configuration(known["configuration"]),
+            configuration=configuration,
             status=known["status"],
             reasons=tuple(map(str, _list("reasons", known["reasons"] or []))),
             metrics=_numbers("metrics", known["metrics"] or {}),
@@ -129,10 +133,11 @@ class Evaluation:
             violation=_number("violation", known["violation"] or 0.0),
             seconds=_number("seconds", known["seconds"] or 0.0),
             errors=None if text is None else UtteranceErrors.from_text(text),
-            extra={name: value for name, value in data.items() if name not in RECORD_FIELDS},
+            extra=extra | ({SETTING_EXTRA: more} if more else {}),
         )
 
 
+SETTING_EXTRA = "setting_fields"  # where `extra` keeps unknown fields of settings, by matvec
 RECORD_FIELDS = (
     "genome", "configuration", "status", "reasons", "metrics", "computed", "violation", "seconds", "utterance_errors",
 )  # fmt: skip
@@ -163,10 +168,14 @@ def _genome(value: Any) -> Genome:
     return tuple(choices)
 
 
-def _configuration(value: Any) -> Configuration:
-    if not isinstance(value, Mapping) or not all(isinstance(fields, Mapping) for fields in value.values()):
+def _configuration(value: Any) -> tuple[Configuration, dict[str, dict[str, Any]]]:
+    """The configuration, and fields of its settings that this version does not know."""
+    if not isinstance(value, Mapping) or not all(isinstance(setting, Mapping) for setting in value.values()):
         raise InputError(f"an evaluation's configuration is {value!r}, not one setting a matvec")
-    return Configuration.from_json(value)
+    known = {field.name for field in fields(Setting)}
+    own = {name: {k: v for k, v in setting.items() if k in known} for name, setting in value.items()}
+    more = {name: {k: v for k, v in setting.items() if k not in known} for name, setting in value.items()}
+    return Configuration.from_json(own), {name: rest for name, rest in more.items() if rest}
 
 
 def _list(name: str, value: Any) -> list[Any]:

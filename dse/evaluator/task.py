@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from dse.corpora.base import Corpus
 
 CACHE_MIB = 512  # of prefixes: 12 to 17 outputs of the embedded networks; twice as much saves little more
+
+PATHS = ("checkpoint", "corpus_path")
+HOW = ("device", "cache_mib")  # how it is run, which is no part of what it is
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,14 @@ class NetworkTask:
     cache_mib: int = CACHE_MIB
 
     def __post_init__(self) -> None:
+        for name in ("model", "preset", "checkpoint", "corpus", "corpus_path", "device"):
+            value = getattr(self, name)
+            if isinstance(value, os.PathLike):
+                object.__setattr__(self, name, os.fspath(value))
+            elif not isinstance(value, str) and (value is not None or name not in PATHS):
+                raise InputError(f"{name} is {value!r}, not a text")
         require_known(self.device)
-        if self.cache_mib < 0:
+        if type(self.cache_mib) is not int or self.cache_mib < 0:
             raise InputError(f"cache_mib {self.cache_mib} is too small; it is at least 0")
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -45,6 +46,8 @@ class Cluster:
             import distributed
         except ImportError:
             raise InputError("a cluster needs the package distributed: pip install distributed") from None
+        if not re.fullmatch(r"\w+://.+", address):
+            raise InputError(f"cluster '{address}' is no address of a dask scheduler, as in tcp://HOST:8786")
         self._worker = worker
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # a lost connection is told below
         try:

@@ -9,12 +9,15 @@ from typing import Any
 
 from dse.design.genes import DEFAULT_BITS, SKIP_FIRST
 from dse.evaluator.measurement import Task
+from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
 from dse.study.storage import DEFAULT_STORAGE
 from models.devices import CPU
 from models.workload import InputError
 
 SMALLEST_POPULATION = 4
+TEXTS = ("objectives", "limits", "platforms", "skip")
+NUMBERS = ("weight_bits", "activation_bits", "delta")
 AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
 
 
@@ -44,8 +47,18 @@ class SearchSettings:
     study: str | None = None
 
     def __post_init__(self) -> None:
+        for name in TEXTS:
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
+        for name in NUMBERS:
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _numbers(name, value))
         for name, least in AT_LEAST.items():
-            if (value := getattr(self, name)) is not None and value < least:
+            value = getattr(self, name)
+            if value is None and name == "workers":
+                continue
+            if type(value) is not int:
+                raise InputError(f"{name} is {value!r}, not a whole number")
+            if value < least:
                 raise InputError(f"{name} {value} is too small; it is at least {least}")
 
     @classmethod
@@ -55,7 +68,7 @@ class SearchSettings:
         for name in given:
             if name not in own | its:
                 raise InputError(f"no setting '{name}'; there are {', '.join(sorted((own | its) - {'task'}))}")
-        settings = {name: _plain(value) for name, value in given.items() if name in own}
+        settings = {name: value for name, value in given.items() if name in own}
         if described := {name: value for name, value in given.items() if name in its}:
             settings["task"] = kind(**described)
         return cls(**{"task": kind(), **settings})
@@ -67,6 +80,18 @@ class SearchSettings:
         return self.workers or (1 if alone else os.cpu_count() or 1)
 
 
-def _plain(value: Any) -> Any:
-    """Turn lists into tuples."""
-    return tuple(value) if isinstance(value, list) else value
+def _texts(name: str, value: Any) -> tuple[str, ...]:
+    """Several texts, or one that holds several, separated by commas."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"{name} is {value!r}, not names")
+    if name == "platforms":
+        return split_specs(texts)
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+def _numbers(name: str, value: Any) -> tuple[int, ...]:
+    numbers = [value] if type(value) is int else value
+    if not isinstance(numbers, list | tuple) or not all(type(number) is int for number in numbers):
+        raise InputError(f"{name} is {value!r}, not whole numbers")
+    return tuple(numbers)

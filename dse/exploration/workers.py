@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Sequence
@@ -13,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Protocol, Self
 
 from dse.design.evaluation import Evaluation, failed
@@ -83,8 +84,9 @@ class Processes:
     def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         if jobs and not self._opened:
             self._opened = True
-            for executor in self._executors:  # all at once, though the first job, the baseline, is one alone
-                executor.submit(_open_ahead, self._worker)
+            with _main_apart(self._worker):
+                for executor in self._executors:  # all at once, though the first job, the baseline, is one alone
+                    executor.submit(_open_ahead, self._worker)
         waiting = deque(jobs)
         free = list(range(len(self._executors)))
         running: dict[Future[Evaluation], tuple[Job, int]] = {}
@@ -135,18 +137,34 @@ class Processes:
         return job
 
     def _submit(self, job: Job, worker: int) -> Future[Evaluation]:
-        try:
-            return self._executors[worker].submit(evaluate_here, self._worker, job)
-        except BrokenProcessPool:
-            self._executors[worker].shutdown()
-            self._executors[worker] = _new_executor()
-            self._begun[worker] = set(_begins(job))
-            return self._executors[worker].submit(evaluate_here, self._worker, job)
+        with _main_apart(self._worker):
+            try:
+                return self._executors[worker].submit(evaluate_here, self._worker, job)
+            except BrokenProcessPool:
+                self._executors[worker].shutdown()
+                self._executors[worker] = _new_executor()
+                self._begun[worker] = set(_begins(job))
+                return self._executors[worker].submit(evaluate_here, self._worker, job)
 
 
 def _begins(job: Job) -> list[Hashable]:
     names = tuple(name for name, _ in job.configuration)
     return prefixes(inner_layers(names), job.configuration)
+
+
+@contextlib.contextmanager
+def _main_apart(worker: Worker) -> Iterator[None]:
+    """Start processes without the user's script, which would run again in each of them, its search included.
+
+    Nothing that is sent to them comes from there, unless the task's class does.
+    """
+    main = sys.modules["__main__"]
+    if type(worker.task).__module__ != "__main__":
+        sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _new_executor() -> ProcessPoolExecutor:

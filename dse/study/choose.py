@@ -40,7 +40,7 @@ def objective_of(minimize: str | None, maximize: str | None, platforms: Iterable
     if name is None or (minimize is not None and maximize is not None):
         raise InputError("say what the point shall be best in: minimize or maximize, one of them")
     valid = valid_objectives(platforms)
-    if name not in valid:
+    if not isinstance(name, str) or name not in valid:
         raise InputError(f"objective '{name}' is none of {', '.join(valid)}")
     way = "minimize" if maximize is None else "maximize"
     if valid[name].direction != way:

@@ -9,13 +9,14 @@ So `best_trials` and optuna-dashboard agree with our front.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
-from dse.design.objective import MAX4, Objective, values
+from dse.design.objective import MAX4, OBJECTIVES, Objective, values
 from dse.design.space import SearchSpace
 from models.workload import InputError, MatVec, Workload
 
@@ -90,6 +91,11 @@ def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     for name, kind in IDENTITY.items():
         if not isinstance(identity.get(name), kind):
             raise InputError(f"its identity cannot be read: {name} is {identity.get(name)!r}")
+    for name in ("objectives", "limits"):
+        if not all(isinstance(text, str) for text in identity[name]):
+            raise InputError(f"its identity cannot be read: {name} is {identity[name]!r}")
+    if not isinstance(identity.get("platforms", {}), dict):
+        raise InputError(f"its identity cannot be read: platforms is {identity['platforms']!r}")
     identity = dict(identity)
     worst_quarter = identity.pop("error", "whole") == MAX4.name
     identity.pop("screening", None)
@@ -100,9 +106,23 @@ def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     return identity, worst_quarter
 
 
+def require_metrics(baseline: Evaluation, objectives: Sequence[Objective]) -> None:
+    """Raises InputError where the baseline lacks what every table shows, or an objective."""
+    for objective in (*OBJECTIVES.values(), *objectives):
+        if objective.metric not in baseline.metrics:
+            raise InputError(f"its baseline cannot be read: it has no {objective.metric}")
+
+
+def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields that this version knows."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in data.items() if name in names}
+
+
 def read_workload(data: Any) -> Workload:
     """Read a workload's record. Raises InputError where it is none."""
     try:
-        return Workload(**{**data, "matvecs": tuple(MatVec(**matvec) for matvec in data["matvecs"])})
+        matvecs = tuple(MatVec(**_known(MatVec, matvec)) for matvec in data["matvecs"])
+        return Workload(**_known(Workload, data) | {"matvecs": matvecs})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"its workload cannot be read: {error}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
@@ -13,12 +13,13 @@ from dse.design.limits import DEFAULT_LIMIT, Limit, parse_limit, parse_limits, r
 from dse.design.objective import TEST_ERROR, Objective, full_objective, objectives_named
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import identity as platform_identity
-from dse.evaluator.pricing import open_platforms, require
+from dse.evaluator.pricing import name_of, open_platforms, require
 from dse.study.choose import best_within, limits_of, objective_of
 from dse.study.frame import columns_of, evaluations_frame, outcomes_frame
 from dse.study.reprice import repriced
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import InputError, Workload
+from platforms import Platform
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,11 +65,14 @@ class Front(Sequence[Evaluation]):
         table.index = pd.RangeIndex(1, len(self) + 1, name="number")
         return table
 
+    def __repr__(self) -> str:
+        return f"front of {len(self)} points"
+
     def _repr_html_(self) -> str:
         return str(self.frame().to_html())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Study:
     """Evaluations of a study and their front under `objectives`.
 
@@ -88,6 +92,8 @@ class Study:
     retried: tuple[Evaluation, ...] = ()
     task: Mapping[str, Any] | None = None
     storage: str | None = None
+    priced: Mapping[str, Platform] = field(default_factory=dict)  # the repriced platforms, opened
+    stored: tuple[Evaluation, ...] = ()  # baseline and evaluations before they were repriced
 
     @cached_property
     def front(self) -> Front:
@@ -121,35 +127,47 @@ class Study:
         objectives = ", ".join(objective.name for objective in self.objectives)
         return f"study {self.name}: {', '.join(counts)}; {len(self.front)} on the front over {objectives}"
 
+    __repr__ = __str__
+
     def hypervolume(self, evaluations: int | None = None) -> float:
         """Volume that the front of the first `evaluations` dominates, in the product of the objectives' units.
 
-        Up to each objective's limit, or else the baseline's value; without a limit, DEFAULT_LIMIT for an error.
+        Up to each objective's limit, or else the baseline's value; errors without a limit, DEFAULT_LIMIT over it.
         """
-        limits = (*resolve([parse_limit(DEFAULT_LIMIT)], self.baseline.metrics), *self.limits)
-        bounds = {limit.objective: limit.bound for limit in limits}
+        reach = parse_limit(DEFAULT_LIMIT).bound
+        metrics = self.baseline.metrics
+        bounds = {o.name: metrics[o.metric] + reach for o in self.objectives if o.relative_limits}
+        bounds |= {limit.objective: limit.bound for limit in self.limits}
         reference = [bounds.get(o.name, self.baseline.metrics[o.metric]) for o in self.objectives]
         return hypervolume(self.evaluations[:evaluations], self.objectives, reference)
 
-    def under(self, *objectives: str) -> Study:
+    def under(self, *objectives: str | Sequence[str]) -> Study:
         """The same evaluations with the front under other objectives. Raises InputError on one they do not have."""
-        chosen = objectives_named(objectives, self.platforms)
+        chosen = objectives_named(_flat(objectives), self.platforms)
         require(chosen, self.baseline.metrics)
         return replace(self, objectives=chosen)
 
-    def on(self, *platforms: str) -> Study:
+    def on(self, *platforms: str | Platform | Sequence[str | Platform]) -> Study:
         """The same inferences priced for other platforms; what these cannot run becomes infeasible.
 
-        Specs are as on the command line. Raises InputError on a bad one, or if the study does not hold its workload.
+        Specs as on the command line, or opened platforms; another variant of a platform takes the place of one before.
+        Raises InputError on a bad spec, or if the study does not hold its workload.
         """
-        opened = open_platforms(platforms)
+        given = _flat(platforms)
+        specs = [platform for platform in given if isinstance(platform, str)]
+        theirs = {name_of(platform.name): platform for platform in given if isinstance(platform, Platform)}
+        opened = {**self.priced, **open_platforms(specs), **theirs}
         if self.workload is None:
             raise InputError(f"study '{self.name}' holds no workload to price; run its search command once more")
+        stored = self.stored or (self.baseline, *self.evaluations)
+        baseline, *evaluations = stored
         return replace(
             self,
-            baseline=repriced(self.baseline, opened, self.workload, ruled=False),
-            evaluations=tuple(repriced(evaluation, opened, self.workload) for evaluation in self.evaluations),
-            repriced={**self.repriced, **platform_identity(platforms)},
+            baseline=repriced(baseline, opened, self.workload, ruled=False),
+            evaluations=tuple(repriced(evaluation, opened, self.workload) for evaluation in evaluations),
+            repriced={**self.repriced, **platform_identity(specs), **{name: p.name for name, p in theirs.items()}},
+            priced=opened,
+            stored=stored,
         )
 
     def pick(self, minimize: str | None = None, maximize: str | None = None, **bounds: str | float) -> Evaluation:
@@ -176,6 +194,11 @@ class Study:
         columns = [objective.metric for objective in self.shown]
         table = self.front.frame()[columns].to_html(float_format=lambda value: f"{value:.4g}")
         return f"<p>{self}</p>{table}"
+
+
+def _flat(given: Iterable[Any]) -> list[Any]:
+    """Arguments one by one, or as one sequence."""
+    return [item for each in given for item in (each if isinstance(each, list | tuple) else (each,))]
 
 
 def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:

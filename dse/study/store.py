@@ -13,9 +13,10 @@ import optuna
 from sqlalchemy.exc import SQLAlchemyError
 
 from dse.design.evaluation import Evaluation, first_line
+from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
-from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, to_trial
+from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, require_metrics, to_trial
 from dse.study.storage import SQLITE, hide_password
 from models.workload import InputError, Workload
 
@@ -30,8 +31,10 @@ class StoreError(InputError):
 
 
 class Store:
-    """Evaluations of one study, by genome. `identity` is what makes it the same study as another, `task` makes its
-    measurer again. Raises StoreError where the record cannot be read.
+    """Evaluations of one study, by genome.
+
+    `identity` is what makes it the same study as another, `task` what makes its measurer again. Raises StoreError where
+    the record cannot be read.
     """
 
     def __init__(self, study: optuna.Study, url: str) -> None:
@@ -45,8 +48,14 @@ class Store:
             raise StoreError(f"{where} holds no identity; it was not made by dse")
         try:
             self.identity, worst_quarter = read_identity(attributes)
+            self.objectives = objectives_named(self.identity["objectives"], self.identity.get("platforms", ()))
+            parse_limits(self.identity["limits"], self.identity.get("platforms", ()))
             self.task: dict[str, Any] | None = attributes.get("task")
+            if self.task is not None and not isinstance(self.task, dict):
+                raise InputError(f"its task cannot be read: it is {self.task!r}")
             self.baseline = from_record(attributes["baseline"], worst_quarter) if "baseline" in attributes else None
+            if self.baseline is not None:
+                require_metrics(self.baseline, self.objectives)
             self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
             self.evaluations: dict[Genome, Evaluation] = {}
             for trial in trials:
@@ -62,10 +71,6 @@ class Store:
     @property
     def name(self) -> str:
         return self._study.study_name
-
-    @property
-    def objectives(self) -> tuple[Objective, ...]:
-        return objectives_named(self.identity["objectives"], self.identity.get("platforms", ()))
 
     def set_workload(self, workload: Workload) -> None:
         """Store what platforms need to price the evaluations later on."""

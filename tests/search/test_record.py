@@ -179,6 +179,10 @@ def test_unknown_fields_are_kept_and_missing_ones_have_defaults():
     later = Evaluation.from_json(json.loads(json.dumps(record | {"weights": "beacon-3", "notes": [1]})))
     assert later.extra == {"weights": "beacon-3", "notes": [1]}
     assert later.to_json() == record | {"weights": "beacon-3", "notes": [1]}
+    settings = record["configuration"] | {"output": record["configuration"]["output"] | {"block": 16}}
+    inner = Evaluation.from_json(record | {"configuration": settings})
+    assert inner.configuration == some_evaluation().configuration
+    assert inner.to_json() == record | {"configuration": settings}
     needed = {name: record[name] for name in ("genome", "configuration", "status")}
     bare = Evaluation.from_json(needed)
     assert (bare.reasons, bare.metrics, bare.computed, bare.violation, bare.errors) == ((), {}, {}, 0.0, None)

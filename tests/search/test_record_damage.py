@@ -31,7 +31,7 @@ def url(searched, tmp_path):
 
 WRONG = [
     ("genome", None), ("genome", [1, "x"]), ("genome", [-1]), ("configuration", {"l0.input": {"weight_bits": 9}}),
-    ("configuration", [1]), ("configuration", {"l0.input": {"colour": "red"}}), ("status", "screened-ish"),
+    ("configuration", [1]), ("configuration", {"l0.input": "red"}), ("status", "screened-ish"),
     ("status", None), ("reasons", "text"), ("computed", [0.5]), ("computed", {"l0.input": "half"}),
     ("violation", "much"), ("seconds", True), ("utterance_errors", "nonsense"), ("utterance_errors", 3),
     ("configuration", {"l0.input": {"delta": 1.5}}), ("configuration", {"l0.input": {"skip": 1}}),
@@ -69,3 +69,27 @@ def test_an_identity_that_cannot_be_read_is_one_line(url, value):
         load_study("s", url)
     study.set_user_attr("identity", whole | {"later": 3})  # a field of a later version
     assert load_study("s", url).identity["later"] == 3
+
+
+@pytest.mark.parametrize("name", ["objectives", "limits"])
+def test_an_identity_of_numbers_is_one_line(url, name):
+    study = optuna.load_study(storage=url, study_name="s")
+    study.set_user_attr("identity", study.user_attrs["identity"] | {name: [1]})
+    with pytest.raises(StoreError, match=f"its identity cannot be read: {name} is"):
+        load_study("s", url)
+
+
+@pytest.mark.parametrize("value", [3, ["x"]])
+def test_a_task_that_cannot_be_read_is_one_line(cli, url, value):
+    optuna.load_study(storage=url, study_name="s").set_user_attr("task", value)
+    status, out, err = cli("front", "--study", "s", "--storage", url)
+    assert (status, out, err.count("\n")) == (2, "", 1) and "task" in err
+
+
+def test_a_baseline_without_its_metrics_is_one_line(url):
+    study = optuna.load_study(storage=url, study_name="s")
+    metrics = dict(study.user_attrs["baseline"]["metrics"])
+    del metrics["size_mib"]
+    study.set_user_attr("baseline", study.user_attrs["baseline"] | {"metrics": metrics})
+    with pytest.raises(StoreError, match="its baseline cannot be read: it has no size_mib"):
+        load_study("s", url)

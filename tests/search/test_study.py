@@ -1,5 +1,6 @@
 """A study as a user holds it in Python: fronts, frames, other objectives and platforms, a point by rule."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from fake_task import FakeTask
+from searches import SUPPORT
 
 import dse
 from dse.exploration.settings import SearchSettings
@@ -93,6 +95,15 @@ def test_other_objectives_and_platforms_need_no_inference(study):
         study.on("chip")
 
 
+def test_other_platforms_take_the_place_of_those_before(study):
+    fast = study.on("edgedrnn")
+    assert study.on(["edgedrnn", "silago"]).platforms == ("edgedrnn", "silago")
+    assert study.on(dse.open_platform("edgedrnn")).front.frame().equals(fast.front.frame())
+    other = study.on("bitfusion").on("bitfusion:level=ideal")
+    assert other.front.frame().equals(study.on("bitfusion:level=ideal").front.frame())
+    assert [o.name for o in study.under(["error", "size"]).objectives] == ["error", "size"]
+
+
 def test_a_point_is_picked_by_rule(study):
     bound = study.baseline.metrics["error_percent"] + 1
     chosen = study.pick(error="+1", minimize="size")
@@ -149,6 +160,27 @@ def test_settings_go_by_their_names(monkeypatch):
         dse.run_search(evaluations=0)
     with pytest.raises(InputError, match="device 'tpu' is none of"):
         dse.run_search(device="tpu")
+
+
+def test_settings_take_the_texts_of_the_command_line():
+    texts = SearchSettings(FakeTask(), "error,size", "error=+3", "silago,bitfusion:level=ideal", skip="first")
+    assert texts.objectives == ("error", "size") and texts.limits == ("error=+3",)
+    assert texts.platforms == ("silago", "bitfusion:level=ideal") and texts.skip == ("first",)
+    assert SearchSettings(FakeTask(), weight_bits=[8, 4], activation_bits=8).activation_bits == (8,)
+    for name, wrong in (("evaluations", "12"), ("seed", 1.5), ("limits", 3), ("weight_bits", "8"), ("delta", [0.5])):
+        with pytest.raises(InputError, match=f"{name} is "):
+            SearchSettings(FakeTask(), **{name: wrong})
+
+
+def test_a_script_needs_no_guard_to_search_with_processes(tmp_path):
+    """Processes that are started anew run the user's script again unless kept from it."""
+    script = tmp_path / "script.py"
+    given = "evaluations=6, population=4, workers=2, storage='sqlite:///script.db'"
+    code = f"import dse, fake_task\nstudy = dse.run_search(dse.SearchSettings(fake_task.FakeTask(), {given}))\n"
+    script.write_text(code + "print(len(study.evaluations))\n")
+    environment = {**os.environ, "PYTHONPATH": SUPPORT}
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "6\n"), run.stderr
 
 
 def test_the_package_is_loaded_at_first_use():
