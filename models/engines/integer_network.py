@@ -27,7 +27,7 @@ Codes = NDArray[np.int16]
 class IntegerMatVec:
     """One matvec as deployed. Its steps for a vector x of 16-bit codes on 2^-input_bits:
 
-    q = grid of x / divisor, clipped to act_bits signed bits (x itself at 16 bits)
+    q = x / divisor, clipped to act_bits signed bits, then rounded half to even (x itself at 16 bits)
     held = q where |q - held| > delta, else as it was; zeros before the first step
     result = grid(grid(float32(matrix.codes . held) * scale) + bias) on 2^-result_bits
     """

@@ -149,6 +149,11 @@ def test_hypervolume_grows_with_evaluations(study):
     assert volumes == sorted(volumes) and volumes[0] == 0 < volumes[-1] == study.hypervolume()
 
 
+def test_hypervolume_reaches_as_far_for_the_worst_quarter(study):
+    whole, worst = (study.under(name, "size").hypervolume() for name in ("error", "max4"))
+    assert worst == pytest.approx(whole, rel=0.1)
+
+
 def test_settings_go_by_their_names(monkeypatch):
     settings = SearchSettings.of(FakeTask, model="lstm", corpus="timit", objectives=["error", "size"], seed=4)
     assert settings == SearchSettings(FakeTask("lstm", corpus="timit"), ("error", "size"), seed=4)
