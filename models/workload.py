@@ -59,13 +59,30 @@ class MatVec:
 
 
 @dataclass(frozen=True)
+class StoredScales:
+    """Bits that a quantization scheme stores beside the weights; 16-bit operands need none, their steps are shifts.
+
+    `step_bits` for each integer matrix and each integer activation quantizer, `row_scale_bits` for each row of an
+    integer matrix, `zero_point_bits` for each integer activation quantizer.
+    """
+
+    step_bits: int = 0
+    row_scale_bits: int = 0
+    zero_point_bits: int = 0
+
+
+@dataclass(frozen=True)
 class Workload:
-    """Work of one frame: the matvecs in the order they run, the 16-bit vector weights and elementwise operations."""
+    """Work of one frame: the matvecs in the order they run, the 16-bit vector weights and elementwise operations.
+
+    `stored` is what the network's quantization scheme stores besides; a model alone has no scheme, and stores nothing.
+    """
 
     model: str
     matvecs: tuple[MatVec, ...]
     vector_weights: int
     elementwise_ops_per_frame: int
+    stored: StoredScales = StoredScales()
 
     def __post_init__(self) -> None:
         names = self.names
@@ -173,13 +190,20 @@ class Configuration:
 
 
 def size_bits(workload: Workload, configuration: Configuration) -> int:
-    """Size in bits of all weights as stored: matrices at their own width, vectors at 16 bit."""
-    matrices = sum(m.weights * configuration[m.name].operand_bits[0] for m in workload)
-    return matrices + workload.vector_weights * BASELINE_BITS
+    """Size in bits of all that is stored: matrices at their own width, vectors at 16 bit, scales and zero points."""
+    bits, stored = workload.vector_weights * BASELINE_BITS, workload.stored
+    for matvec in workload:
+        weight_bits, act_bits = configuration[matvec.name].operand_bits
+        bits += matvec.weights * weight_bits
+        if weight_bits in INTEGER_BITS:
+            bits += stored.step_bits + matvec.rows * stored.row_scale_bits
+        if act_bits in INTEGER_BITS:
+            bits += stored.step_bits + stored.zero_point_bits
+    return bits
 
 
 def size_mib(workload: Workload, configuration: Configuration) -> float:
-    """Size in MiB of all weights as stored, see `size_bits`."""
+    """Size in MiB of all that is stored, see `size_bits`."""
     return size_bits(workload, configuration) / BITS_PER_MIB
 
 

@@ -2,8 +2,9 @@
 
 To add a platform:
 1. `platforms/x.py`: a dataclass, frozen, kw_only and eq=False, that inherits `platforms.base.Platform` and gives
-   `supported_bits` and `matvec_cost`; `elementwise_cost`, `exploits_computed` and `area_mm2` where they are known. Each
-   number of its model is a field made with `constant`: unit, source, trust. Of this project it imports `platforms` and
+   `supported_bits` and `matvec_cost`; `elementwise_cost`, `exploits_computed` and `area_mm2` where they are known,
+   `row_scales` and `zero_points` where it takes none, `priced_bits` where its rules know 1 bit. Each number of its
+   model is a field made with `constant`: unit, source, trust. Of this project it imports `platforms` and
    `models.workload` alone.
 2. A line in PLATFORMS. Commands, searches and reports know it then.
 3. `tests/chips/test_platform_conformance.py` holds it to what every platform must keep; where fewer bits may cost more

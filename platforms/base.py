@@ -13,12 +13,13 @@ from math import isfinite
 from typing import Any, Literal
 
 from models.workload import BASELINE_BITS, BITS, Configuration, InputError, MatVec, Workload, size_mib
+from platforms.refusals import BitPair, scheme_refusals, unsupported_bits
 
 # read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
 # checked before it is quoted. assumed: no source, a placeholder. set: given when the platform is opened.
 Trust = Literal["read", "derived", "recalled", "assumed", "set"]
-BitPair = tuple[int, int]  # (weight bits, activation bits)
 ANY_BITS = tuple(bits for bits in BITS if bits <= BASELINE_BITS)
+ONE_AND_ANY_BITS = (1, *ANY_BITS)  # no network is quantized to 1 bit, but some platforms' rules price it
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,20 @@ def constant(default: Any, unit: str, source: str, trust: Trust) -> Any:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Platform(ABC):
-    """Base of all platforms. Every field made with `constant` can be set when the platform is opened.
+    """Base of all platforms. Every field made with `constant` can be set when the platform is opened, as can two rules:
 
+    `row_scales`: it takes a scale for each row of an integer matrix; if not, one a matrix. `zero_points`: it takes
+    integer activations with a zero point; if not, symmetric ones only.
     Raises InputError for a value that is not finite or out of range.
     """
 
     name: str = ""
     memory_limit_mib: float | None = constant(None, "MiB", "study parameter: room for all weights", "set")
     clock_hz: float | None = constant(None, "Hz", "unknown", "assumed")
+    # True unless a platform's source says otherwise: a row's scale is one multiplication of its result, and a zero
+    # point adds a constant to it.
+    row_scales: bool = True
+    zero_points: bool = True
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -94,6 +101,11 @@ class Platform(ABC):
     @abstractmethod
     def supported_bits(self) -> tuple[BitPair, ...]:
         """Pairs (weight bits, activation bits) that the platform can run, narrowest first; includes the baseline's."""
+
+    @property
+    def priced_bits(self) -> tuple[BitPair, ...]:
+        """Pairs that `matvec_cost` prices: those supported and, where the rules know them, 1-bit operands."""
+        return self.supported_bits
 
     @abstractmethod
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
@@ -127,15 +139,12 @@ class Platform(ABC):
         Raises InputError for a matvec without a setting.
         """
         settings = _settings(workload, configuration)
-        reasons = []
-        for name, bits in settings.items():
-            if bits not in self._supported:
-                nearest = min(self.supported_bits, key=lambda pair: (_gap(pair, bits), pair))
-                valid = ", ".join(f"{w}x{a}" for w, a in self.supported_bits)
-                reasons.append(
-                    f"{name}: weights x activations {bits[0]}x{bits[1]} bit, nearest on {self.name} is "
-                    f"{nearest[0]}x{nearest[1]} bit, gap {_gap(nearest, bits)} bit; valid: {valid}"
-                )
+        reasons = [
+            unsupported_bits(self.name, self.supported_bits, matvec, bits)
+            for matvec, bits in settings.items()
+            if bits not in self._supported
+        ]
+        reasons += scheme_refusals(self.name, self.row_scales, self.zero_points, workload.stored, settings.values())
         if self.memory_limit_mib is not None:
             size = size_mib(workload, configuration)
             if size > self.memory_limit_mib:
@@ -148,8 +157,8 @@ class Platform(ABC):
     ) -> Estimate:
         """Price a configuration; `computed` gives each matvec's computed fraction, None means 1.
 
-        Memory limits are not checked here but in `check`. Raises InputError for a bit pair that the platform cannot
-        run, a matvec without a setting, or a computed fraction that is missing or outside 0..1.
+        Memory limits and quantization schemes are not checked here but in `check`. Raises InputError for a bit pair
+        that the platform cannot run, a matvec without a setting, a computed fraction that is missing or outside 0..1.
         """
         settings = _settings(workload, configuration)
         exploits = computed is not None and self.exploits_computed
@@ -229,10 +238,6 @@ def _settings(workload: Workload, configuration: Configuration) -> dict[str, Bit
     if missing:
         raise InputError(f"configuration has no setting for {', '.join(missing)} of {workload.model}")
     return {name: settings[name] for name in workload.names}
-
-
-def _gap(pair: BitPair, bits: BitPair) -> int:
-    return abs(pair[0] - bits[0]) + abs(pair[1] - bits[1])
 
 
 def _fraction(computed: Mapping[str, float] | None, name: str) -> float:

@@ -1,7 +1,8 @@
 """Bit Fusion: an array of fusion units whose 2-bit bricks compose multipliers of any power-of-two width.
 
 Three levels of detail, `bitfusion:level=...`:
-- ideal: 256 / (weight bits x activation bits) over 16x16, no padding, no memory. The rule of the MOHAQ paper.
+- ideal: 256 / (weight bits x activation bits) over 16x16, no padding, no memory. The rule of the MOHAQ paper, with
+  bits between powers of two counted as the next.
 - compute: whole cycles of the array, with padding to the array's size; no memory.
 - tiled (default): the authors' simulator, with buffers, tiling and DRAM. At batch 1 weights stream from DRAM, so
   speedup follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to more lanes.
@@ -19,8 +20,8 @@ from typing import Literal
 import numpy as np
 
 from models.workload import BASELINE_BITS, InputError, MatVec
-from platforms.base import ANY_BITS, BitPair, Constant, Cost, Platform, constant
-from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling
+from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, BitPair, Constant, Cost, Platform, constant
+from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling, composed_bits
 
 SIMULATOR = "github.com/hsharma35/bitfusion at 04ec1c8, bf_e_conf.ini"
 SYNTHESIS = "systolic_array_synth.csv of the simulator: 4x4 array, 45 nm, 500 MHz"
@@ -86,6 +87,11 @@ class BitFusion(Platform):
         return tuple(product(ANY_BITS, ANY_BITS))
 
     @property
+    def priced_bits(self) -> tuple[BitPair, ...]:
+        """Pairs that `matvec_cost` prices. The smallest brick computes 1 bit as 2; memory holds 1 bit."""
+        return tuple(product(ONE_AND_ANY_BITS, ONE_AND_ANY_BITS))
+
+    @property
     def area_mm2(self) -> float | None:
         unit_um2, _ = self._fusion_unit
         core = unit_um2 * 1e-6 * self.array_inputs * self.array_outputs
@@ -100,7 +106,10 @@ class BitFusion(Platform):
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         if self.level == "ideal":
             units = self.array_inputs * self.array_outputs * (self.high_bits / BASELINE_BITS) ** 2
-            return Cost(matvec.macs_per_frame * weight_bits * act_bits / BASELINE_BITS**2 / units)
+            # The papers' rule knows 2, 4, 8 and 16 bit. Elsewhere it would promise what no fusion unit reaches (256 / 9
+            # at 3x3 bit, whose bricks are those of 4x4), and a search would choose such widths for it.
+            weight, act = (composed_bits(bits, self.low_bits) for bits in (weight_bits, act_bits))
+            return Cost(matvec.macs_per_frame * weight * act / BASELINE_BITS**2 / units)
         share = matvec.passes / self.batch
         if self.level == "compute":
             compute = self.array.compute_cycles(matvec.rows, matvec.cols, self.batch, weight_bits, act_bits)

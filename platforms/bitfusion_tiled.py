@@ -8,7 +8,8 @@ fits.
 
 Source of the rules: the authors' simulator, github.com/hsharma35/bitfusion at 04ec1c8. Operands wider than the fusion
 units are not in it: they are priced here as passes over slices of the widest native operand, each operand bit being
-read once per multiply-accumulate.
+read once per multiply-accumulate. Operands between powers of two are computed as the next power and stored and moved
+at their own width, as in the simulator; for units of 16 bit it counts 16 // 3 lanes, which no bricks compose: here 4.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ INDEXES = {
 Tiles = NDArray[np.int64]
 
 
+def composed_bits(bits: int, low_bits: int) -> int:
+    """Width [bit] at which bricks of `low_bits` compute an operand: the next power of two, so 4 for 3 and 2 for 1."""
+    return max(low_bits, 1 << (bits - 1).bit_length())
+
+
 @dataclass(frozen=True)
 class Array:
     """A Bit Fusion array: `inputs` x `outputs` fusion units, buffers, DRAM, and energies [pJ per bit or per cycle]."""
@@ -57,7 +63,7 @@ class Array:
 
     def lanes(self, weight_bits: int, act_bits: int) -> int:
         """Products of one fusion unit per cycle and pass. Bits between powers of two get the next one's lanes."""
-        weight, act = (min(max(bits, self.low_bits), self.high_bits) for bits in (weight_bits, act_bits))
+        weight, act = (min(composed_bits(bits, self.low_bits), self.high_bits) for bits in (weight_bits, act_bits))
         return (self.high_bits // weight) * (self.high_bits // act)
 
     def passes(self, weight_bits: int, act_bits: int) -> int:

@@ -3,6 +3,9 @@
 Sub-byte weights save memory only: they are unpacked to int8. On M4, M7 and M33 int8 is widened to the 16-bit SIMD
 multiplier, so 8 bit is no faster than 16; with vector instructions (M55, M85) it is twice as fast. float32 is priced
 where it was measured.
+
+Scales by row and zero points are arguments of the int8 kernel. Source: arm_fully_connected_per_channel_s8 in CMSIS-NN
+at 99f736a6, Include/arm_nnfunctions.h.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def _value(where: str, key: str, value: Any) -> Any:
         if not isinstance(value, str):
             raise InputError(f"{where}: {value!r} is not a string")
         return value
-    if key == "delta":
+    if key in ("delta", "row_scales", "zero_points"):
         if not isinstance(value, bool):
             raise InputError(f"{where}: {value!r} is neither true nor false")
         return value

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
 from dse.design.objective import MAX4, OBJECTIVES, Objective, values
 from dse.design.space import SearchSpace
-from models.workload import InputError, MatVec, Workload
+from models.workload import InputError, MatVec, StoredScales, Workload
 
 # 1: the identity stood under "settings"; candidates could be screened; the error could be that of the worst quarter.
 # 2: identity, the task that makes it again, errors of every utterance, the worst quarter as a metric.
@@ -123,6 +123,7 @@ def read_workload(data: Any) -> Workload:
     """Read a workload's record. Raises InputError where it is none."""
     try:
         matvecs = tuple(MatVec(**_known(MatVec, matvec)) for matvec in data["matvecs"])
-        return Workload(**_known(Workload, data) | {"matvecs": matvecs})
+        stored = StoredScales(**_known(StoredScales, data.get("stored", {})))
+        return Workload(**_known(Workload, data) | {"matvecs": matvecs, "stored": stored})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"its workload cannot be read: {error}") from error

@@ -2,15 +2,16 @@
 
 import subprocess
 import sys
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, product
 from pathlib import Path
 
 import pytest
-from conformance.platforms import SRU, PlatformConformance
+from conformance.platforms import GATED, SRU, PlatformConformance
 
 import platforms
 from models.networks.sru import Sru
-from models.workload import Configuration
+from models.workload import INTEGER_BITS, Configuration, InputError, StoredScales
 from platforms import PLATFORMS, Platform, describe, open_platform
 
 EXAMPLE = str(Path(platforms.__file__).with_name("example_chip.toml"))
@@ -36,6 +37,65 @@ class TestPlatforms(PlatformConformance):
 
     def platform(self) -> Platform:
         return self._platform
+
+    def test_each_narrower_pair_costs_no_more(self) -> None:
+        platform = self.platform()
+        if self.narrower_may_cost_more:
+            pytest.skip(self.narrower_may_cost_more)
+        pairs = [pair for pair in platform.priced_bits if max(pair) <= 16]
+        for matvec in (*SRU, *GATED):
+            costs = {pair: platform.matvec_cost(matvec, *pair, 1.0) for pair in pairs}
+            for narrow, wide in product(pairs, pairs):
+                if narrow[0] <= wide[0] and narrow[1] <= wide[1]:
+                    assert costs[narrow].cycles <= costs[wide].cycles * (1 + 1e-12), (matvec, narrow, wide)
+                    less, more = costs[narrow].energy_pj, costs[wide].energy_pj
+                    assert (less is None) == (more is None)
+                    assert (less or 0.0) <= (more or 0.0) * (1 + 1e-12), (matvec, narrow, wide)
+
+    def test_it_prices_what_it_supports_and_perhaps_one_bit(self) -> None:
+        platform = self.platform()
+        assert set(platform.supported_bits) <= set(platform.priced_bits)
+        assert len(set(platform.priced_bits)) == len(platform.priced_bits)
+        assert all(1 in pair for pair in set(platform.priced_bits) - set(platform.supported_bits))
+        for pair in platform.priced_bits:
+            cost = platform.matvec_cost(SRU["output"], *pair, 1.0)
+            assert cost.cycles > 0 and cost.energy_pj != 0
+
+    def test_every_width_from_2_to_8_is_run_or_refused(self) -> None:
+        platform = self.platform()
+        for pair in product(INTEGER_BITS, INTEGER_BITS):
+            configuration = Configuration.uniform(SRU, 16).with_setting("output", weight_bits=pair[0], act_bits=pair[1])
+            reasons = platform.check(SRU, configuration)
+            if pair in platform.supported_bits:
+                assert reasons == ()
+                assert platform.estimate(SRU, configuration).cycles_per_frame > 0
+                continue
+            (reason,) = reasons
+            assert reason.startswith(f"output: weights x activations {pair[0]}x{pair[1]} bit, nearest on")
+            assert "gap" in reason and "valid: " in reason and "\n" not in reason
+            with pytest.raises(InputError, match="cannot run output at"):
+                platform.estimate(SRU, configuration)
+
+    @pytest.mark.parametrize("row_scales, zero_points", [(True, True), (True, False), (False, True), (False, False)])
+    def test_a_scheme_that_it_does_not_take_is_refused(self, row_scales: bool, zero_points: bool) -> None:
+        chip = replace(self.platform(), row_scales=row_scales, zero_points=zero_points)
+        eight, sixteen = (Configuration.uniform(SRU, bits) for bits in (8, 16))
+        scheme = replace(SRU, stored=StoredScales(32, 8, 8))
+        expected = []
+        if not row_scales:
+            expected.append(
+                f"{len(SRU.names)} of {len(SRU.names)} matvecs have integer weights with a scale for each row; "
+                f"{chip.name} takes one scale a matrix"
+            )
+        if not zero_points:
+            expected.append(
+                f"{len(SRU.names)} of {len(SRU.names)} matvecs have integer activations with a zero point; "
+                f"{chip.name} takes symmetric ones only"
+            )
+        assert list(chip.check(scheme, eight)) == expected
+        assert chip.check(scheme, sixteen) == ()
+        assert chip.check(replace(SRU, stored=StoredScales(step_bits=32)), eight) == ()
+        assert chip.estimate(scheme, eight) == chip.estimate(SRU, eight)
 
 
 def test_bitfusion_at_the_papers_sizes_gains_from_narrower_weights() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import platforms
-from models.workload import Configuration, MatVec, Workload
+from models.workload import Configuration, MatVec, StoredScales, Workload
 from platforms import open_platform
 from platforms.custom import TableChip
 
@@ -45,6 +45,22 @@ def test_a_minimal_chip_knows_cycles_only(tmp_path: Path) -> None:
     assert "nearest on my_chip is 8x8 bit" in found.check(WORKLOAD, Configuration.uniform(WORKLOAD, 4))[0]
 
 
+def test_a_file_says_which_schemes_the_chip_takes(tmp_path: Path) -> None:
+    scheme = Workload("one", WORKLOAD.matvecs, 0, 0, StoredScales(32, 8, 8))
+    table, uniform = '[macs_per_cycle]\n"16x16" = 1\n"8x8" = 4\n', Configuration.uniform(WORKLOAD, 8)
+    assert chip(tmp_path, table).check(scheme, uniform) == ()
+    (reason,) = chip(tmp_path, "row_scales = false\n" + table).check(scheme, uniform)
+    assert reason == "1 of 1 matvecs have integer weights with a scale for each row; my_chip takes one scale a matrix"
+    (reason,) = chip(tmp_path, "row_scales = true\nzero_points = false\n" + table).check(scheme, uniform)
+    assert reason == "1 of 1 matvecs have integer activations with a zero point; my_chip takes symmetric ones only"
+
+
+def test_widths_between_powers_of_two_are_as_good_as_others(tmp_path: Path) -> None:
+    found = chip(tmp_path, '[macs_per_cycle]\n"16x16" = 1\n"3x5" = 8\n')
+    assert found.supported_bits == ((3, 5), (16, 16))
+    assert found.estimate(WORKLOAD, Configuration.uniform(WORKLOAD, 3, 5)).speedup == 8.0
+
+
 def test_nothing_computed_still_takes_a_cycle_a_pass(tmp_path: Path) -> None:
     found = chip(tmp_path, 'delta = true\n[macs_per_cycle]\n"16x16" = 1\n')
     idle = found.estimate(WORKLOAD, Configuration.uniform(WORKLOAD, 16), {"output": 0.0})
@@ -62,6 +78,8 @@ TABLE = '[macs_per_cycle]\n"16x16" = 1\n'
         ("clock_hz = true\n" + TABLE, "clock_hz: True is not a number above 0"),
         ("clock_hz = nan\n" + TABLE, "clock_hz: nan is not a number above 0"),
         ('delta = "yes"\n' + TABLE, "delta: 'yes' is neither true nor false"),
+        ("row_scales = 1\n" + TABLE, "row_scales: 1 is neither true nor false"),
+        ('zero_points = "no"\n' + TABLE, "zero_points: 'no' is neither true nor false"),
         ("name = 3\n" + TABLE, "name: 3 is not a string"),
         ("macs_per_cycle = 3\n", "is not a table of weight x activation bits"),
         ('[macs_per_cycle]\n"8x8" = 4\n', 'needs "16x16", the baseline'),
