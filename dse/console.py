@@ -111,6 +111,13 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def on_or_off(text: str) -> bool:
+    """Parse a switch. Raises argparse.ArgumentTypeError for anything but on and off."""
+    if text not in ("on", "off"):
+        raise argparse.ArgumentTypeError(f"'{text}' is neither on nor off")
+    return text == "on"
+
+
 def integers(text: str) -> tuple[int, ...]:
     """Parse a list of integers: '2,4,8' gives (2, 4, 8). Raises argparse.ArgumentTypeError for anything else."""
     try:

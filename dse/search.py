@@ -14,6 +14,7 @@ from dse.console import (
     from_settings_file,
     integers,
     names,
+    on_or_off,
     one_line_errors,
     require_folder,
 )
@@ -29,6 +30,7 @@ from dse.reports.labels import joined
 from dse.searchers import SEARCHERS
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.devices import DEVICES, GPU
+from models.quantization.scheme import CHOICES, ROW
 from models.workload import InputError
 
 EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops --limit error=+3"
@@ -122,6 +124,22 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATHS",
         help="paths kept at 16 bit: first (one gene: the candidate gate's recurrent path in no, the first half or all "
         "layers; default), layers (a gene per layer), none; further names are matvecs that are always skipped",
+    )
+    scheme = result.add_argument_group("how to quantize")
+    scheme.add_argument(
+        "--rounding",
+        default=network.rounding,
+        help=f"of {', '.join(CHOICES['rounding'])}: so that products change least over calibration speech, or each "
+        "weight by itself, as in the papers; default %(default)s",
+    )
+    scheme.add_argument(
+        "--scales", help=f"one for each of {', '.join(CHOICES['scales'])}; default {ROW} where the platforms take it"
+    )
+    scheme.add_argument(
+        "--zero-points",
+        type=on_or_off,
+        metavar="on|off",
+        help="of integer activations; default on where the platforms take them",
     )
     how = result.add_argument_group("how to search")
     how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")

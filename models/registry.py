@@ -32,11 +32,8 @@ from models.devices import CPU
 from models.workload import InputError, Workload
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from models.engines.engine import Engine
-    from models.quantization.calibration import Calibration
+    from models.engines.network_quantizer import NetworkQuantizer
 
 
 @dataclass(frozen=True)
@@ -128,16 +125,14 @@ def build_network(spec: Spec) -> Any:
     return _load(_parts(spec.name).network)(spec)
 
 
-def build_engine(
-    spec: Spec, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str = CPU
-) -> Engine:
+def build_engine(quantizer: NetworkQuantizer, device: str = CPU) -> Engine:
     """Build the engine of a quantized network with delta gates: compiled on the CPU, else in torch operations.
 
     `device` is a name of torch's. Both engines give the same integers.
     """
-    parts = _parts(spec.name)
+    parts = _parts(quantizer.spec.name)
     if device == CPU:
-        engine: Engine = _load(parts.engine)(spec, weights, calibration)
+        engine: Engine = _load(parts.engine)(quantizer)
     else:
-        engine = _load(parts.gpu_engine)(spec, weights, calibration, device)
+        engine = _load(parts.gpu_engine)(quantizer, device)
     return engine

@@ -14,7 +14,9 @@ import torch
 from dse.evaluator.batches import batches, frames_at_once
 from dse.evaluator.measure import NetworkMeasurer
 from dse.evaluator.task import NetworkTask
-from models.quantization.calibration import Recorder
+from models.calibrate import calibrate
+from models.engines.network_quantizer import NetworkQuantizer
+from models.quantization.scheme import Scheme
 from models.registry import build_engine, build_network, preset
 from models.workload import Configuration
 
@@ -44,12 +46,9 @@ class Case:
             self.offsets = np.arange(utterances + 1) * SECONDS * FRAMES_PER_SECOND
             rng = np.random.default_rng(0)
             self.features = rng.normal(size=(self.offsets[-1], self.spec.features)).astype(np.float32)
-            network, recorder = build_network(self.spec).eval(), Recorder(self.spec.workload().names)
-            few = self.offsets[: CALIBRATION_UTTERANCES + 1]
-            with torch.no_grad():
-                network(torch.tensor(self.features[: few[-1]]), torch.tensor(few), recorder)
-            self.calibration, self.weights = recorder.calibration(), network.arrays()
-            self.engine = build_engine(self.spec, self.weights, self.calibration)
+            self.weights, few = build_network(self.spec).arrays(), self.offsets[: CALIBRATION_UTTERANCES + 1]
+            self.calibration = calibrate(self.spec, self.weights, self.features[: few[-1]], few)
+            self.engine = build_engine(NetworkQuantizer(self.spec, self.weights, self.calibration, Scheme()))
         self.workload = self.spec.workload()
         self.macs = self.workload.macs_per_frame * len(self.features)
 

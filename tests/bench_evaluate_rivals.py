@@ -7,7 +7,9 @@ from torch.nn.utils.rnn import pad_sequence
 
 from models.engines.gated_integers import fold_batch_norm
 from models.networks.sru import ALPHA
-from models.quantization.quantizer import code_range, quantize_matrix
+from models.quantization.quantizer import code_range
+from models.quantization.rounding import quantize_matrix
+from models.quantization.scheme import PAPERS
 
 BATCH = 128  # utterances; all contenders run padded batches of this size, time first
 
@@ -55,7 +57,8 @@ class PlainFakeQuantized:
         return result
 
     def quantized(self, name: str, matrix: np.ndarray) -> Tensor:
-        return torch.from_numpy(quantize_matrix(matrix, self.configuration[name].operand_bits[0]).values)
+        """With the papers' rounding, which costs the same."""
+        return torch.from_numpy(quantize_matrix(matrix, self.configuration[name].operand_bits[0], PAPERS).values)
 
     def quantize(self, name: str, x: Tensor) -> Tensor:
         step = self.step(name)
@@ -64,7 +67,9 @@ class PlainFakeQuantized:
     def step(self, name: str) -> float:
         """At 16 bits the 8-bit quantizer's, 256 times finer: near enough to the grid for what is timed here."""
         bits = self.configuration[name].operand_bits[1]
-        return self.case.calibration.scale(name, min(bits, 8)) / (256 if bits == 16 else 1)
+        grid = 2.0 ** -self.case.engine.quantizer.float_matvecs[name].input_bits
+        step = float(self.case.calibration.quantizer(name, min(bits, 8), False).step) * grid
+        return step / (256 if bits == 16 else 1)
 
     def threshold(self, name: str) -> float:
         return (self.configuration[name].delta + 0.5) * self.step(name)

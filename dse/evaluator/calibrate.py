@@ -1,63 +1,132 @@
-"""Calibration of a checkpoint on a corpus' training utterances, computed once and then cached."""
+"""What is made once of a checkpoint and a corpus' training speech, and then kept: calibration, quantized matrices."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dse.corpora.base import Corpus
 from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.load import SETTINGS, load_split
 from models import sources_digest
 from models.checkpoint import Checkpoint
-from models.quantization.calibration import Calibration, Recorder
+from models.engines.network_quantizer import Keep, Matrices, NetworkQuantizer
+from models.quantization.calibration import Calibration
+from models.quantization.quantizer import QuantizedMatrix
+from models.quantization.scheme import Scheme
 
 # The first utterances of every training speaker: all speakers, about 2 minutes of speech of the embedded corpus.
 CALIBRATION_PER_SPEAKER = 2
+Arrays = Mapping[str, NDArray[Any]]
+Made = TypeVar("Made")
+
+
+def quantizer_of(checkpoint: Checkpoint, corpus: Corpus, scheme: Scheme) -> NetworkQuantizer:
+    """Quantizer of a checkpoint, calibrated on a corpus; what it makes is in the user's cache from then on.
+
+    The cache's keys are the network, the speech it runs on, the engines' sources and the scheme. Errors as in
+    `calibration_of`.
+    """
+    key, calibration = _identity(checkpoint, corpus), calibration_of(checkpoint, corpus)
+
+    def keep(bits: int, make: Callable[[], Matrices]) -> Matrices:
+        name = _digest([key, scheme.to_json(), bits])
+        path = cache_dir() / "matrices" / f"{checkpoint.spec.name}-{bits}-{name}.npz"
+        return _kept(path, make, _to_arrays, _from_arrays)
+
+    kept: Keep = keep
+    return NetworkQuantizer(checkpoint.spec, dict(checkpoint.weights), calibration, scheme, kept)
 
 
 def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
     """Calibration of a checkpoint on a corpus, from the user's cache where possible.
 
-    The cache's key is the network, the speech it runs on and the engines' sources. Errors as in `calibrate`.
+    Raises InputError as the corpus does, or where the network's values are not finite.
     """
+
+    def make() -> Calibration:
+        from models.calibrate import calibrate
+
+        split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
+        return calibrate(checkpoint.spec, dict(checkpoint.weights), split.features, split.offsets)
+
+    name = f"{checkpoint.spec.name}-{_digest(_identity(checkpoint, corpus))}.npz"
+    return _kept(cache_dir() / "calibrations" / name, make, Calibration.to_arrays, Calibration.from_arrays)
+
+
+def _identity(checkpoint: Checkpoint, corpus: Corpus) -> list[Any]:
     weights = hashlib.sha256()
     for name, array in sorted(checkpoint.weights.items()):
         weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
-    sizes, sources = checkpoint.spec.to_json(), sources_digest()
     speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS]
-    identity = [checkpoint.spec.name, sizes, weights.hexdigest(), speech, sources]
-    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    kept = cache_dir() / "calibrations" / f"{checkpoint.spec.name}-{key}.npz"
+    return [checkpoint.spec.name, checkpoint.spec.to_json(), weights.hexdigest(), speech, sources_digest()]
+
+
+def _digest(identity: object) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+
+
+def _kept(
+    path: Path, make: Callable[[], Made], write: Callable[[Made], Arrays], read: Callable[[Arrays], Made]
+) -> Made:
+    """What `path` keeps, made and kept if it is not there or damaged; of several processes one makes it."""
+
+    def stored() -> Made | None:
+        try:
+            with np.load(path) as arrays:
+                return read(dict(arrays))
+        except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile):
+            return None
+
+    found = stored()
+    if found is not None:
+        return found
+    with _alone(path):
+        found = stored()
+        if found is not None:
+            return found
+        made = make()
+        arrays: Any = write(made)
+        with contextlib.suppress(OSError):  # on a full or read-only disk the next process makes it again
+            write_atomically(path, lambda file: np.savez(file, **arrays))
+    return made
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from making the same at the same time, where a lock can be had."""
+    from filelock import FileLock
+
+    lock = FileLock(cache_dir() / "locks" / f"{path.stem}.lock")
+    with contextlib.suppress(OSError, NotImplementedError):
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
     try:
-        with np.load(kept) as stored:
-            return Calibration.from_arrays(dict(stored))
-    except (OSError, EOFError, ValueError, KeyError, RuntimeError, BadZipFile):
-        pass
-    calibration = calibrate(checkpoint, corpus)
-    arrays: Any = calibration.to_arrays()
-    with contextlib.suppress(OSError):  # on a full or read-only disk the next process calibrates again
-        write_atomically(kept, lambda file: np.savez(file, **arrays))
-    return calibration
+        yield
+    finally:
+        lock.release()
 
 
-def calibrate(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
-    """Run the float network on training utterances and record its ranges.
+def _to_arrays(matrices: Matrices) -> dict[str, NDArray[Any]]:
+    arrays: dict[str, NDArray[Any]] = {"matvecs": np.array(list(matrices))}
+    for number, matrix in enumerate(matrices.values()):
+        codes = matrix.codes.astype(np.int8)
+        arrays |= {f"codes.{number}": codes, f"multiples.{number}": matrix.multiples}
+        arrays[f"step.{number}"] = np.array([matrix.step, matrix.bits], np.float32)
+    return arrays
 
-    It runs on one thread: the last bits of float sums depend on the number of threads. Raises InputError as the corpus
-    does, or where the network's values are not finite.
-    """
-    import torch
 
-    torch.set_num_threads(1)
-    split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
-    network = checkpoint.network()
-    recorder = Recorder(checkpoint.spec.workload().names)
-    with torch.no_grad():
-        network(torch.tensor(split.features), torch.tensor(split.offsets), recorder)
-    return recorder.calibration()
+def _from_arrays(arrays: Arrays) -> Matrices:
+    found = {}
+    for number, name in enumerate(arrays["matvecs"].tolist()):
+        codes, (step, bits) = arrays[f"codes.{number}"].astype(np.int16), arrays[f"step.{number}"]
+        found[name] = QuantizedMatrix(codes, step, arrays[f"multiples.{number}"], int(bits))
+    return found

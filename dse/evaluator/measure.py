@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.design.evaluation import UtteranceErrors
 from dse.evaluator.batches import batches, frames_at_once, mean
-from dse.evaluator.calibrate import calibration_of
+from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.proof import require_same
 from dse.phones.decode import Decoder, errors_of
 from dse.phones.senones import phone_state_scores
 from models.checkpoint import Checkpoint, load
 from models.devices import CPU, require_gpu
-from models.quantization.calibration import Calibration
+from models.engines.network_quantizer import NetworkQuantizer
+from models.quantization.scheme import Scheme
 from models.registry import build_engine
 from models.workload import Configuration, InputError
 
@@ -30,24 +32,23 @@ class NetworkMeasurer:
     def __init__(
         self,
         checkpoint: Checkpoint,
-        calibration: Calibration,
+        quantizer: NetworkQuantizer,
         corpus: Corpus,
         split: Split,
         device: str = CPU,
         cache_mib: int = 0,
     ) -> None:
         """Build the engine and decoder. Raises InputError where `device` does not give the CPU's integers."""
-        self.workload = checkpoint.spec.workload()
+        self.workload = replace(checkpoint.spec.workload(), stored=quantizer.scheme.stored)
         self.batch_frames = frames_at_once(self.workload)
         self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
-        self.engine = build_engine(checkpoint.spec, checkpoint.weights, calibration, device)
+        self.engine = build_engine(quantizer, device)
         if device != CPU:
             from models.gpu.batch import FRAMES_PER_BATCH
 
             # a GPU is fast with many utterances a step, bounded by its memory
             self.batch_frames = max(self.batch_frames, FRAMES_PER_BATCH)
-            compiled = build_engine(checkpoint.spec, checkpoint.weights, calibration)
-            require_same(self.engine, compiled, split, self.workload, device)
+            require_same(self.engine, build_engine(quantizer), split, self.workload, device)
         else:
             self.engine.prefixes.limit_bytes = cache_mib * 2**20
         self.corpus, self.split = corpus, split
@@ -79,7 +80,9 @@ class NetworkMeasurer:
         return Measurement(errors, mean(computed, self.workload), time.perf_counter() - start)
 
 
-def open_measurer(path: Path, corpus: Corpus, split: str, device: str = CPU, cache_mib: int = 0) -> NetworkMeasurer:
+def open_measurer(
+    path: Path, corpus: Corpus, split: str, scheme: Scheme, device: str = CPU, cache_mib: int = 0
+) -> NetworkMeasurer:
     """Load the checkpoint at `path`, calibrate it on training data and load `split` of the corpus.
 
     Raises InputError, in one line, for anything missing or damaged.
@@ -88,5 +91,5 @@ def open_measurer(path: Path, corpus: Corpus, split: str, device: str = CPU, cac
     checkpoint = load(path)
     if not checkpoint.decoder:
         raise InputError(f"checkpoint {path} holds no decoder; import it again with --corpus")
-    calibration = calibration_of(checkpoint, corpus)
-    return NetworkMeasurer(checkpoint, calibration, corpus, load_split(corpus, split), device, cache_mib)
+    quantizer = quantizer_of(checkpoint, corpus, scheme)
+    return NetworkMeasurer(checkpoint, quantizer, corpus, load_split(corpus, split), device, cache_mib)

@@ -70,6 +70,10 @@ class Task(Openable, Protocol):
         """Identity, by content, of all that a measurement depends on besides the configuration."""
         ...
 
+    def within(self, row_scales: bool, zero_points: bool) -> Task:
+        """The same task with a quantization scheme that platforms take: scales of rows or not, zero points or not."""
+        ...
+
     def record(self) -> dict[str, Any]:
         """Fields from which the task can be made again, JSON-ready; paths are absolute."""
         ...

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.evaluator.measurement import Measurer, Task
 from models.devices import CPU, require_known
+from models.quantization.scheme import COMPENSATED, MATRIX, ROW, Scheme, scheme_of
 from models.workload import InputError, Workload
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ HOW = ("device", "cache_mib")  # how it is run, which is no part of what it is
 class NetworkTask:
     """Task of a trained network on a corpus; `checkpoint` None is the shipped one.
 
-    `device` is where networks run, `cache_mib` the memory of a process for prefixes that candidates share; neither
-    changes a result. Raises InputError on an unknown device and a negative cache.
+    `rounding`, `scales` and `zero_points` are the quantization scheme, see `models.quantization.scheme`; what is None
+    is the best that the platforms of a search take. `device` is where networks run, `cache_mib` the memory of a process
+    for prefixes that candidates share; neither changes a result. Raises InputError on an unknown device or scheme and a
+    negative cache.
     """
 
     model: str = "sru"
@@ -35,6 +38,9 @@ class NetworkTask:
     corpus: str = "synthetic"
     corpus_path: str | None = None
     skip_bad: bool = False
+    rounding: str = COMPENSATED
+    scales: str | None = None
+    zero_points: bool | None = None
     device: str = CPU
     cache_mib: int = CACHE_MIB
 
@@ -45,9 +51,30 @@ class NetworkTask:
                 object.__setattr__(self, name, os.fspath(value))
             elif not isinstance(value, str) and (value is not None or name not in PATHS):
                 raise InputError(f"{name} is {value!r}, not a text")
+        self.scheme  # noqa: B018  an unknown one is reported at once
         require_known(self.device)
         if type(self.cache_mib) is not int or self.cache_mib < 0:
             raise InputError(f"cache_mib {self.cache_mib} is too small; it is at least 0")
+
+    @property
+    def scheme(self) -> Scheme:
+        """Quantization scheme of what is evaluated."""
+        zero_points = True if self.zero_points is None else self.zero_points
+        return scheme_of(self.rounding, self.scales or ROW, zero_points)
+
+    def within(self, row_scales: bool, zero_points: bool) -> NetworkTask:
+        """The same task with a scheme that platforms take. Raises InputError where another one was asked for."""
+        for what, wanted, taken in (
+            (f"a scale a {ROW}", self.scales == ROW, row_scales),
+            ("zero points", self.zero_points is True, zero_points),
+        ):
+            if wanted and not taken:
+                raise InputError(f"{what}: not every platform of this search takes them; leave the option out")
+        return replace(
+            self,
+            scales=self.scales or (ROW if row_scales else MATRIX),
+            zero_points=zero_points if self.zero_points is None else self.zero_points,
+        )
 
     @property
     def checkpoint_path(self) -> Path:
@@ -68,7 +95,7 @@ class NetworkTask:
         spec, _ = read_card(self.checkpoint_path)
         if spec.name != self.model:
             raise InputError(f"checkpoint {self.checkpoint_path} holds a {spec.name}, not a {self.model}")
-        return spec.workload()
+        return replace(spec.workload(), stored=self.scheme.stored)
 
     @property
     def fingerprint(self) -> dict[str, str]:
@@ -82,6 +109,7 @@ class NetworkTask:
         return told | {
             "checkpoint": content_hash(self.checkpoint_path),
             "validation": corpus.fingerprint("validation"),
+            "quantization": str(self.scheme),
             "calibration": f"train, first {CALIBRATION_PER_SPEAKER} a speaker, {corpus.fingerprint('train')}",
         }
 
@@ -99,7 +127,7 @@ class NetworkTask:
 
         self.workload  # noqa: B018  a wrong model is reported before the corpus is read
         checkpoint, corpus = self.checkpoint_path, self.open_corpus()
-        return open_measurer(checkpoint, corpus, split, self.device, self.cache_mib)
+        return open_measurer(checkpoint, corpus, split, self.scheme, self.device, self.cache_mib)
 
     def record(self) -> dict[str, Any]:
         paths = {name: str(Path(path).absolute()) for name in PATHS if (path := getattr(self, name)) is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dse.design.genes import DEFAULT_DELTA, search_space
@@ -51,6 +51,9 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.cluster is None:  # else it is the cluster's workers that need the device
         require_gpu(task.device)
     platforms = open_platforms(settings.platforms)
+    opened = platforms.values()
+    task = task.within(all(p.row_scales for p in opened), all(p.zero_points for p in opened))
+    settings = replace(settings, task=task)
     objectives = objectives_named(settings.objectives, platforms)
     limits = parse_limits(with_default(settings.limits), platforms)
     searcher_named(settings.searcher)

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from models.engines.counter import Counter
 from models.engines.integer_network import IntegerMatVec
-from models.kernels.matmul import PackedMatrix, pack, padded
+from models.kernels.matmul import BYTE_OFFSET, PackedMatrix, pack, padded
 from models.kernels.matvecs import GATE, Matvecs, run_sequences
-from models.quantization.quantizer import code_range
 from models.workload import BASELINE_BITS
 
 
@@ -75,31 +74,35 @@ class Packer:
     def open(self, matvecs: Sequence[IntegerMatVec]) -> Readers:
         """Pack matvecs that read one vector. Those with equal activation bits and delta share a delta gate."""
         gates: dict[tuple[int, int], int] = {}
-        packed, divisors, products, weight, start, column = [], [], [], 0, 0, 0
-        scales, biases = [], []
+        rules, quantizers, products, weight, start, column = [], [], [], 0, 0, 0
+        weights, starts, scales, biases = [], [], [], []
         for matvec in matvecs:
-            gate = matvec.act_bits, matvec.delta
+            gate, wide = (matvec.act_bits, matvec.delta), matvec.act_bits == BASELINE_BITS
             if gate not in gates:
                 gates[gate] = len(gates)
-                divisors.append(matvec.divisor)
+                rules.append((1 + wide, *matvec.value_range, matvec.delta, BYTE_OFFSET - matvec.zero))
+                quantizers.append((matvec.divisor, matvec.shift))
             matrix = self.packed(matvec)
             columns = padded(matvec.rows)
             fill = (0, columns - matvec.rows)
             scales.append(np.pad(matvec.scale, fill))
             biases.append(np.pad(matvec.bias.astype(np.float32), fill))
             products.append((gates[gate], len(matrix.weights), weight, start, column, columns))
-            weight, start, column = weight + matrix.weights.size, start + matrix.starts.size, column + columns
-            packed.append(matrix)
+            weight, start, column = weight + matrix.weights.size, start + matrix.row_sums.size, column + columns
+            weights.append(matrix.weights.ravel())
+            first = (matvec.zero - BYTE_OFFSET) * matrix.row_sums
+            first[-1, : matvec.rows] += matvec.start
+            starts.append(first.ravel())
         nothing = np.zeros(max(products, key=lambda product: product[-1])[-1], np.int32)
         cols = matvecs[0].cols
         return Readers(
             tuple(matvec.name for matvec in matvecs),
             Matvecs(
-                np.array([(1 + (bits == BASELINE_BITS), *code_range(bits), delta) for bits, delta in gates]),
-                np.array(divisors, np.float32),
+                np.array(rules),
+                np.array(quantizers, np.float32),
                 np.array(products),
-                np.concatenate([matrix.weights.ravel() for matrix in packed]),
-                np.concatenate([*(matrix.starts.ravel() for matrix in packed), nothing]),
+                np.concatenate(weights),
+                np.concatenate([*starts, nothing]),
                 np.concatenate(scales),
                 np.concatenate(biases),
                 cols,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from models.engines.counter import Counter
 from models.engines.integer_network import IntegerNetwork
 from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix, PrefixCache
-from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import to_float
 from models.workload import Configuration, is_float
 
@@ -23,10 +21,10 @@ IntegerRun = tuple[NDArray[np.int16], Counter, dict[int, NDArray[np.int16]]]
 class Engine:
     """Engine of a network in the integers that are deployed; subclasses implement `_run_integers` and `_run_float`."""
 
-    def __init__(self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
-        self.spec, self.weights, self.calibration = spec, weights, calibration
-        self.workload = spec.workload()
-        self.quantizer = NetworkQuantizer(spec, weights, calibration)
+    def __init__(self, quantizer: NetworkQuantizer) -> None:
+        self.quantizer = quantizer
+        self.spec, self.weights, self.calibration = quantizer.spec, quantizer.weights, quantizer.calibration
+        self.workload = self.spec.workload()
         self.prefixes = PrefixCache(self.workload)
 
     def run(

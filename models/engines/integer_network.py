@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.quantization.fixed_point import sigmoid_table, to_grid
-from models.quantization.quantizer import QuantizedMatrix
+from models.quantization.fixed_point import sigmoid_knots, to_grid
+from models.quantization.quantizer import QuantizedMatrix, code_range
 
 Floats = NDArray[np.float32]
 Codes = NDArray[np.int16]
@@ -27,17 +27,21 @@ Codes = NDArray[np.int16]
 class IntegerMatVec:
     """One matvec as deployed. Its steps for a vector x of 16-bit codes on 2^-input_bits:
 
-    q = x / divisor, clipped to act_bits signed bits, then rounded half to even (x itself at 16 bits)
-    held = q where |q - held| > delta, else as it was; zeros before the first step
-    result = grid(grid(float32(matrix.codes . held) * scale) + bias) on 2^-result_bits
+    v = x / divisor - shift, clipped to act_bits signed bits plus zero, then rounded half to even (x itself at 16 bits)
+    held = v where |v - held| > delta, else as it was; zeros before the first step
+    result = grid(grid(float32(matrix.codes . held + start) * scale) + bias) on 2^-result_bits
+    The zero point is zero + shift: x is about divisor * (v + shift), and v = 0 where x is 0. A product may take the
+    signed codes q = v - zero: matrix.codes . v = matrix.codes . q + zero * row sums.
     """
 
     name: str
     matrix: QuantizedMatrix  # codes int16 [rows, cols]
     act_bits: int
-    delta: int  # threshold of the delta gate in steps of q
+    zero: int  # the zero point, rounded half to even: the code of 0 is -zero
+    shift: np.float32  # the rest of it, in quarters
+    delta: int  # threshold of the delta gate in steps of v
     input_bits: int
-    divisor: np.float32  # a step of q in steps of the input's grid
+    divisor: np.float32  # a step of v in steps of the input's grid
     scale: Floats  # [rows] a unit of the sum in steps of the result's grid
     result_bits: NDArray[np.int8]  # [rows]
     bias: Codes  # [rows]
@@ -45,6 +49,18 @@ class IntegerMatVec:
     @property
     def rows(self) -> int:
         return len(self.scale)
+
+    @property
+    def start(self) -> NDArray[np.int32]:
+        """What the sums [rows] start from: shift times the row sums of the codes, rounded half to even."""
+        sums = self.matrix.codes.sum(axis=1, dtype=np.int64)
+        return np.rint(sums * float(self.shift)).astype(np.int32)
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """Smallest and largest v."""
+        low, high = code_range(self.act_bits)
+        return low + self.zero, high + self.zero
 
     @property
     def cols(self) -> int:
@@ -117,7 +133,7 @@ class IntegerNetwork:
     input_bits: int
     layers: tuple[SruLayer, ...] | tuple[GatedLayer, ...]
     output: IntegerMatVec
-    sigmoid: Floats = field(default_factory=sigmoid_table)  # see `fixed_point.sigmoid_table`, for tanh too
+    sigmoid_knots: Codes = field(default_factory=sigmoid_knots)  # see `fixed_point.sigmoid`, for tanh too
 
     @property
     def logit_bits(self) -> int:

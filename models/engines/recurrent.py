@@ -9,11 +9,11 @@ from models.engines.compiled import Packer, Readers, padded_rows
 from models.engines.engine import Engine, IntegerRun
 from models.engines.float_run import run_gated
 from models.engines.integer_network import GatedLayer, IntegerNetwork
+from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix
 from models.engines.recurrent_cells import CELLS, Cell
 from models.kernels.matmul import padded
 from models.kernels.recurrent_layers import Sequences
-from models.quantization.calibration import Calibration
 
 # Enough rows, with both directions, for a step's products to be fast; few enough for the processor's caches.
 UTTERANCES_AT_ONCE = 12
@@ -22,8 +22,8 @@ UTTERANCES_AT_ONCE = 12
 class RecurrentEngine(Engine):
     """Compiled engine of an LSTM, GRU or LiGRU; see `Engine.run`."""
 
-    def __init__(self, spec: object, weights: dict[str, NDArray[np.float32]], calibration: Calibration) -> None:
-        super().__init__(spec, weights, calibration)
+    def __init__(self, quantizer: NetworkQuantizer) -> None:
+        super().__init__(quantizer)
         self._packer = Packer()
         self._rows: dict[str, NDArray[np.int16]] = {}
 
@@ -61,7 +61,7 @@ class RecurrentEngine(Engine):
     def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[Readers]]:
         """Pack the layer's input matvecs, make its cell and pack its recurrent matvecs."""
         recurrent = [self._packer.open(reads) for reads in layer.recurrent]
-        return self._packer.open(layer.inputs), CELLS[network.model](layer, network.sigmoid), recurrent
+        return self._packer.open(layer.inputs), CELLS[network.model](layer, network.sigmoid_knots), recurrent
 
     def _scratch(self, name: str, rows: int, width: int) -> NDArray[np.int16]:
         """Scratch array [rows, width] that is reused from group to group, zero when it is made."""

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from models.engines.compiled import Readers
 from models.engines.integer_network import GatedLayer
 from models.kernels.recurrent_layers import Sequences, gru_layer, ligru_layer, lstm_layer
-from models.quantization.fixed_point import GATE_FRACTION_BITS, PREACTIVATION_FRACTION_BITS
+from models.quantization.fixed_point import GATE_FRACTION_BITS, PREACTIVATION_FRACTION_BITS, sigmoid_table
 
 
 class Cell:
     """Constants of one layer, all powers of two but the candidate's scale: steps of one grid in a step of another."""
 
-    def __init__(self, layer: GatedLayer, table: NDArray[np.float32]) -> None:
-        self.table, self.scale, self.reset_after = table, layer.candidate_scale, layer.reset_after
+    def __init__(self, layer: GatedLayer, knots: NDArray[np.int16]) -> None:
+        self.table, self.scale, self.reset_after = sigmoid_table(knots), layer.candidate_scale, layer.reset_after
         pre, gate, cell, state = PREACTIVATION_FRACTION_BITS, GATE_FRACTION_BITS, layer.cell_bits, layer.state_bits
         self.cell_step = np.float32(2.0 ** (cell - 2 * gate))  # of a product of two gates
         self.cell_to_pre = np.float32(2.0 ** (pre - cell))

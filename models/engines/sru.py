@@ -11,12 +11,12 @@ from models.engines.compiled import Packer, Readers, padded_rows
 from models.engines.engine import Engine, IntegerRun
 from models.engines.float_run import run_sru
 from models.engines.integer_network import IntegerNetwork, SruLayer
+from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix
 from models.kernels.lanes import LANES
 from models.kernels.matmul import padded
 from models.kernels.sru_scan import scan_fixed
-from models.quantization.calibration import Calibration
-from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
+from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, sigmoid_table
 
 GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the processor's caches
 Floats = NDArray[np.float32]
@@ -25,14 +25,15 @@ Floats = NDArray[np.float32]
 class SruEngine(Engine):
     """Compiled engine of an SRU; see `Engine.run`."""
 
-    def __init__(self, spec: object, weights: dict[str, Floats], calibration: Calibration) -> None:
-        super().__init__(spec, weights, calibration)
+    def __init__(self, quantizer: NetworkQuantizer) -> None:
+        super().__init__(quantizer)
         self._packer = Packer()
 
     def _run_integers(
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
         spec = self.spec
+        table = sigmoid_table(network.sigmoid_knots)
         layers = [self._open(layer) for layer in network.layers[prefix.layers :] if isinstance(layer, SruLayer)]
         last = self._packer.open((network.output,))
         codes = np.empty((len(inputs), last.width), np.int16)
@@ -48,7 +49,7 @@ class SruEngine(Engine):
                 q = x if projection is None else projection.run(x, at, lengths, rows_of(frames, projection.width))
                 u = inward.run(q, at, lengths, rows_of(frames + 1, inward.width))
                 out = kept[number][part] if number in kept else rows_of(frames, width)
-                constants = scan.x_scale, scan.v, scan.v_scale, network.sigmoid
+                constants = scan.x_scale, scan.v, scan.v_scale, table
                 scan_fixed(u, x, *constants, bounds, out, spec.hidden, scan.has_highway)
                 x = out
             last.run(x, at, lengths, codes[part])

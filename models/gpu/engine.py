@@ -18,26 +18,25 @@ from torch import Tensor
 
 from models.engines.engine import Engine, IntegerRun
 from models.engines.integer_network import IntegerMatVec, IntegerNetwork
+from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix
 from models.gpu.batch import Batch
 from models.gpu.grid import gate_table
 from models.gpu.matvecs import Device, Products
-from models.quantization.calibration import Calibration
 
 
 class GpuEngine(Engine):
     """Engine on `device`, a name of torch's; subclasses implement `_layer`. Prefixes are not shared between runs."""
 
-    def __init__(
-        self, spec: Any, weights: dict[str, NDArray[np.float32]], calibration: Calibration, device: str
-    ) -> None:
-        super().__init__(spec, weights, calibration)
+    def __init__(self, quantizer: NetworkQuantizer, device: str) -> None:
+        super().__init__(quantizer)
         self.on_device = Device(device)
-        self.table = self.on_device.tensor(gate_table())
 
     def _run_integers(
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
+        self.knots = network.sigmoid_knots
+        self.table = self.on_device.tensor(gate_table(self.knots))
         codes, counter = self.on_device.run(inputs, offsets, partial(self._packed, network=network))
         return codes, counter, {}
 

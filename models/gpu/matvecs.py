@@ -14,7 +14,7 @@ from models.engines.integer_network import IntegerMatVec
 from models.gpu.batch import Batch, batches
 from models.gpu.grid import clip_, grid_
 from models.gpu.products import Matrix, Merged, merged
-from models.quantization.quantizer import code_range
+from models.quantization.calibration import VectorTrace
 from models.workload import BASELINE_BITS
 
 PRODUCT_FRAMES = 2**13  # products of a longer sequence are computed in parts: 16-bit operands need 48 bytes an output
@@ -28,6 +28,7 @@ class Device:
         self.device = torch.device(device)
         self._matrices: dict[tuple[tuple[str, ...], int, bool], Matrix] = {}
         self._sent: list[tuple[tuple[str, ...], int, Tensor]] = []
+        self.trace: VectorTrace | None = None  # is shown what matvecs read
 
     @torch.inference_mode()
     def run(
@@ -54,6 +55,11 @@ class Device:
         """Add counts for each of these matvecs: elements of its input, and those sent, a number on the device."""
         self._sent.append((names, elements, sent))
 
+    def show(self, names: tuple[str, ...], codes: Tensor) -> None:
+        """Show the trace, if there is one, codes float32 [n, cols] that these matvecs read."""
+        if self.trace is not None:
+            self.trace(names, codes.short().cpu().numpy())
+
     def matrix(self, matvecs: Merged) -> Matrix:
         """Packed matrix of merged matvecs, kept for later runs."""
         key = (matvecs.names, matvecs.weight_bits, matvecs.act_bits == BASELINE_BITS)
@@ -71,11 +77,12 @@ class Device:
 class Products:
     """Matvecs that read one vector: quantizers, delta gates, exact products, results on their grids side by side.
 
-    Codes and held codes are [B, n, cols], one of B for each group of merged matvecs, those with equal settings.
+    Values and held values, codes plus zero point, are [B, n, cols], one of B for each group of merged matvecs, those
+    with equal settings.
     """
 
     def __init__(self, owner: Device, matvecs: Sequence[IntegerMatVec]) -> None:
-        self.owner = owner
+        self.owner, self.names = owner, tuple(matvec.name for matvec in matvecs)
         self.merged = merged(matvecs)
         self.matrices = [owner.matrix(each) for each in self.merged]
         self.scales = [owner.tensor(each.scale) for each in self.merged]
@@ -88,8 +95,17 @@ class Products:
             return owner.tensor(np.array(values, np.float32))[:, None, None]
 
         self.divisor = column([float(each.divisor) for each in self.merged])
-        self.low, self.high = (column([code_range(each.act_bits)[k] for each in self.merged]) for k in (0, 1))
+        self.least, self.most = (column([each.value_range[k] for each in self.merged]) for k in (0, 1))
+        self.zero, self.shift = (
+            column([each.zero for each in self.merged]),
+            column([float(each.shift) for each in self.merged]),
+        )
+        self.starts = [
+            owner.tensor(each.start).int() + each.zero * matrix.row_sums if each.zero or each.shift else None
+            for each, matrix in zip(self.merged, self.matrices, strict=True)
+        ]
         self.delta = column([each.delta for each in self.merged])
+        self.shifted = any(each.zero for each in self.merged)
         self.gated = any(each.delta for each in self.merged)
         self.on_grid = all(each.act_bits == BASELINE_BITS for each in self.merged)  # the grid's own codes
         self.held = self.moves = torch.zeros(0)
@@ -98,6 +114,7 @@ class Products:
 
     def sequence(self, x: Tensor, batch: Batch) -> Tensor:
         """Run all frames of a batch: grid codes float32 [n, outputs] of packed codes x [n, cols], which stay as is."""
+        self.owner.show(self.names, x)
         codes = self._quantize(x)
         if self.gated:
             codes = codes.clone() if self.on_grid else codes
@@ -121,6 +138,7 @@ class Products:
 
     def step(self, x: Tensor) -> Tensor:
         """Run one time step of the first n rows: grid codes float32 [n, outputs] of codes x [n, cols]."""
+        self.owner.show(self.names, x)
         codes, held = self._quantize(x), self.held[:, : len(x)]
         if self.gated:
             codes = self._hold(codes, held)
@@ -143,17 +161,18 @@ class Products:
         """Quantize x [n, cols] for each group of merged matvecs: codes float32 [B, n, cols]."""
         if self.on_grid:
             return x.expand(len(self.merged), *x.shape)
-        return (x / self.divisor).clamp_(self.low, self.high).round_()
+        return (x / self.divisor).sub_(self.shift).clamp_(self.least, self.most).round_()
 
     def _hold(self, codes: Tensor, held: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.where((codes - held).abs_() <= self.delta, held, codes, out=out)
 
     def _to_grid(self, codes: Tensor) -> Tensor:
         result = torch.empty(codes.shape[1], self.outputs, device=codes.device)
-        for part, matrix, scratch, scale, columns in zip(
-            codes, self.matrices, self.scratches, self.scales, self.columns, strict=True
+        codes = codes - self.zero if self.shifted else codes
+        for part, start, matrix, scratch, scale, columns in zip(
+            codes, self.starts, self.matrices, self.scratches, self.scales, self.columns, strict=True
         ):
-            sums = matrix.product(part, scratch)
+            sums = matrix.product(part, scratch, start)
             for start, place, count in columns:
                 block = slice(start, start + count)
                 torch.mul(sums[:, block], scale[block], out=result[:, place : place + count])

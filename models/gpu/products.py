@@ -42,6 +42,10 @@ class Merged:
     codes: NDArray[np.int16]  # [rows, cols] of the weights
     weight_bits: int
     act_bits: int
+    zero: int
+    shift: np.float32
+    value_range: tuple[int, int]
+    start: NDArray[np.int32]  # [rows]
     delta: int
     divisor: np.float32  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
     scale: NDArray[np.float32]  # [rows] one unit of a sum in steps of the result's grid
@@ -64,6 +68,10 @@ def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
                 np.concatenate([matvec.matrix.codes for matvec in members]),
                 weight_bits,
                 act_bits,
+                members[0].zero,
+                members[0].shift,
+                members[0].value_range,
+                np.concatenate([matvec.start for matvec in members]),
                 delta,
                 members[0].divisor,
                 np.concatenate([matvec.scale for matvec in members]),
@@ -98,7 +106,8 @@ class Matrix:
         self.codes = torch.from_numpy(codes.reshape(len(codes), -1)).to(device).t()
         self.places = torch.tensor(places, dtype=torch.float64, device=device)[:, None]
         # the low byte's shift is undone by the row sums
-        self.start = torch.from_numpy(weights.sum(axis=1) * (128.0 if wide else 0.0)).to(device)
+        self.row_sums = torch.from_numpy(weights.sum(axis=1, dtype=np.int32)).to(device)
+        self.start = self.row_sums * (128 if wide else 0)
 
     @property
     def size_bytes(self) -> int:
@@ -108,8 +117,8 @@ class Matrix:
         """Allocate scratch for `product` of up to `rows` rows of codes, its padding zero."""
         return torch.zeros((max(rows, LEAST_ROWS), self.scratch_cols), dtype=self.dtype, device=self.codes.device)
 
-    def product(self, codes: Tensor, scratch: Tensor) -> Tensor:
-        """Exact sums [n, rows] of codes float32 [n, cols]: int32, or float32 rounded once from the exact sum."""
+    def product(self, codes: Tensor, scratch: Tensor, start: Tensor | None) -> Tensor:
+        """Exact sums [n, rows] of codes float32 [n, cols] and `start` [rows]: int32, or rounded once to float32."""
         count = len(codes)
         scratch[:count, : self.cols].copy_(codes)
         left = scratch[: max(count, LEAST_ROWS)]  # rows past `count` are padding, and their sums are not read
@@ -121,8 +130,9 @@ class Matrix:
             sums = (left.double() @ self.codes.double()).to(torch.int32)
         sums = sums[:count, : self.blocks * self.rows]
         if self.blocks == 1:
-            return sums
-        return ((sums.unflatten(1, (self.blocks, self.rows)) * self.places).sum(dim=1) + self.start).float()
+            return sums if start is None else sums + start
+        start = self.start if start is None else self.start + start
+        return ((sums.unflatten(1, (self.blocks, self.rows)) * self.places).sum(dim=1) + start).float()
 
 
 def _aligned(size_bytes: int) -> int:

@@ -68,7 +68,7 @@ class Steps:
 
     def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
         """Table of tanh times `scale`, its gate-grid codes multiplied by `unit`, a power of two."""
-        return self.engine.on_device.tensor(tanh_table(scale) * np.float32(unit))
+        return self.engine.on_device.tensor(tanh_table(self.engine.knots, scale) * np.float32(unit))
 
 
 class LstmSteps(Steps):

@@ -2,7 +2,7 @@
 
 A 16-bit operand is two bytes: weights are 256 * high + low with both signed, activations 256 * high + low with the low
 byte unsigned. Bytes are multiplied by bytes and summed in int32, which is exact. Activations are unsigned bytes: signed
-ones plus 128, which `starts` subtracts again by the row sums.
+codes plus BYTE_OFFSET, which the first values of the sums take off again by the row sums, with zero points added.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, multiply_tile
 from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
+BYTE_OFFSET = 128
+
 
 @dataclass(frozen=True, eq=False)
 class PackedMatrix:
     """Bytes of a quantized matrix in the order that `multiply` reads them, in one part or two, most significant first.
 
     weights int8 [parts, panels * quads * VECTORS * LANES * QUAD]: panels of TILE_COLUMNS rows of the matrix, each of
-    quads of its columns; both are padded with zeros. starts int32 [parts, panels * TILE_COLUMNS]: -128 times the row
-    sums.
+    quads of its columns; both are padded with zeros. row_sums int32 [parts, panels * TILE_COLUMNS].
     """
 
     weights: NDArray[np.int8]
-    starts: NDArray[np.int32]
+    row_sums: NDArray[np.int32]
     scale: NDArray[np.float32]  # [panels * TILE_COLUMNS]
     rows: int
     cols: int
@@ -44,7 +45,7 @@ def pack(matrix: QuantizedMatrix) -> PackedMatrix:
     weights = np.ascontiguousarray(panels.transpose(0, 1, 4, 2, 3, 5)).reshape(len(parts), -1)
     scale = np.zeros(len(codes), np.float32)
     scale[:rows] = matrix.scale
-    return PackedMatrix(weights, -128 * parts.sum(axis=2, dtype=np.int32), scale, rows, cols)
+    return PackedMatrix(weights, parts.sum(axis=2, dtype=np.int32), scale, rows, cols)
 
 
 def padded(count: int) -> int:

@@ -26,7 +26,7 @@ from models.quantization.fixed_point import ROUNDER
 
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
 # Columns of `Matvecs.gates` and `Matvecs.products`
-ACT_BYTES, CODE_LOW, CODE_HIGH, THRESHOLD = range(4)
+ACT_BYTES, LEAST, MOST, THRESHOLD, OFFSET = range(5)
 GATE, WEIGHT_BYTES, WEIGHT, START, COLUMN, COLUMNS = range(6)
 
 
@@ -36,11 +36,11 @@ class Matvecs(NamedTuple):
     It quantizes the vector and holds the values sent last.
     """
 
-    gates: NDArray[np.int64]  # [G, 4] of each delta gate: bytes of a code, its range, the threshold
-    divisors: NDArray[np.float32]  # [G] the quantizer's step, in steps of the vector's grid; unused at 16 bits
+    gates: NDArray[np.int64]  # [G, 5] of each delta gate: bytes of a value, its range, the threshold, a byte's offset
+    quantizers: NDArray[np.float32]  # [G, 2] the step, in steps of the vector's grid, and the shift; unused at 16 bits
     products: NDArray[np.int64]  # [M, 6] delta gate, bytes of a weight, first of weights, starts, columns; columns
     weights: NDArray[np.int8]  # those of all packed matrices
-    starts: NDArray[np.int32]  # those of all packed matrices, then zeros: initial sums of activations' low bytes
+    starts: NDArray[np.int32]  # those of all packed matrices, then zeros: first values of the low bytes' sums
     scale: NDArray[np.float32]  # [all columns] one unit of a sum in steps of the result's grid
     bias: NDArray[np.float32]  # [all columns] codes of that grid
     cols: int  # of the vector
@@ -75,17 +75,17 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     place; the held codes' bytes of every step go to codes uint8, from `above` on and, the low ones of two, from `below`
     on. Returns how many numbers were sent.
     """
-    act_bytes, low, high, threshold = matvecs.gates[gate]
-    divisor = splat(matvecs.divisors[gate])
+    act_bytes, low, high, threshold, byte_offset = matvecs.gates[gate]
+    divisor, shift = splat(matvecs.quantizers[gate, 0]), splat(matvecs.quantizers[gate, 1])
     least, most, limit = splat(np.float32(low)), splat(np.float32(high)), splat(np.float32(threshold))
-    rounder, offset = splat(ROUNDER), splat(np.float32(128))
+    rounder, offset = splat(ROUNDER), splat(np.float32(byte_offset))
     sent = np.int64(0)
-    for shift in range(0, steps * count, count):
+    for frame in range(0, steps * count, count):
         moved = splat(np.float32(0))
         for i in range(0, count, LANES):
-            code = load(x, at + shift + i)
+            code = load(x, at + frame + i)
             if act_bytes == 1:
-                code = (min(max(code / divisor, least), most) + rounder) - rounder
+                code = (min(max(code / divisor - shift, least), most) + rounder) - rounder
             before = load(held, hold + i)
             move = code - before
             moves = exceeds(max(move, before - code), limit)
@@ -93,9 +93,9 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
             after = before + moves * move
             store(held, hold + i, after)
             if act_bytes == 1:
-                store(codes, above + shift + i, after + offset)
+                store(codes, above + frame + i, after + offset)
             else:
-                store_bytes(codes, above + shift + i, below + shift + i, after)
+                store_bytes(codes, above + frame + i, below + frame + i, after)
         sent += np.int64(total(moved))
     return sent
 

@@ -1,4 +1,4 @@
-"""Static ranges of the float network on training utterances, which set activation quantizers and fixed-point grids."""
+"""What calibration speech tells of a network: ranges of the float one, statistics of the 16-bit one's integers."""
 
 from __future__ import annotations
 
@@ -9,78 +9,111 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.quantization.fixed_point import fraction_bits
-from models.quantization.quantizer import Histogram
+from models.quantization.fixed_point import CODE_MIN, fraction_bits
+from models.quantization.quantizer import ActivationQuantizer, activation_quantizer
 
 # One bit of head room: a quantized network's values may grow past the float network's before they saturate.
 HEADROOM = 2.0
+Trace = Callable[[str, object], None]  # called with the name of a site and its values
+ROWS_AT_ONCE = 2**12  # of vectors whose products are summed at once; sums in float64 are exact below 2^53
 
-Trace = Callable[[str, "object"], None]
+
+@dataclass(frozen=True, eq=False)
+class Vector:
+    """Statistics of a vector that matvecs read, in codes of its grid, over calibration speech; exact.
+
+    counts int64 [2^16], how often each code from CODE_MIN on occurs; moments int64 [cols, cols], the sum of x x^T.
+    """
+
+    counts: NDArray[np.int64]
+    moments: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Histogram of each matvec's input, and the largest magnitude at each fixed-point site, by name."""
+    """Largest magnitude at each fixed-point site, and what each matvec reads; matvecs that read one vector share it.
 
-    histograms: Mapping[str, Histogram]
+    Without vectors it serves a 16-bit network only.
+    """
+
     peaks: Mapping[str, float]
-    _scales: dict[tuple[str, int], float] = field(default_factory=dict, repr=False)
-
-    def scale(self, matvec: str, bits: int) -> float:
-        """Step of the matvec's `bits`-bit activation quantizer, a float32 value."""
-        if (matvec, bits) not in self._scales:
-            self._scales[matvec, bits] = self.histograms[matvec].scale(bits)
-        return self._scales[matvec, bits]
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Convert to named arrays; matvecs that read one vector share a histogram."""
-        distinct = {id(histogram): histogram for histogram in self.histograms.values()}
-        of = [list(distinct).index(id(histogram)) for histogram in self.histograms.values()]
-        return {
-            "matvecs": np.array(list(self.histograms)),
-            "histogram": np.array(of),
-            "histogram_peaks": np.array([histogram.peak for histogram in distinct.values()]),
-            "counts": np.array([histogram.counts for histogram in distinct.values()]),
-            "sites": np.array(list(self.peaks)),
-            "peaks": np.array(list(self.peaks.values())),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Calibration:
-        """Calibration from the arrays of `to_arrays`. Raises KeyError if an array is missing."""
-        made = [Histogram(float(p), c) for p, c in zip(arrays["histogram_peaks"], arrays["counts"], strict=True)]
-        histograms = {str(n): made[int(k)] for n, k in zip(arrays["matvecs"], arrays["histogram"], strict=True)}
-        return cls(histograms, {str(n): float(p) for n, p in zip(arrays["sites"], arrays["peaks"], strict=True)})
+    vectors: Mapping[str, Vector] = field(default_factory=dict)
+    _quantizers: dict[tuple[str, int, bool], ActivationQuantizer] = field(default_factory=dict, repr=False)
 
     def fraction_bits(self, site: str) -> int:
         """Fraction bits of a fixed-point site's 16-bit grid."""
         return fraction_bits(HEADROOM * self.peaks[site])
 
+    def quantizer(self, matvec: str, bits: int, zero_points: bool) -> ActivationQuantizer:
+        """Quantizer of the vector that a matvec reads, its step in steps of the vector's grid."""
+        key = matvec, bits, zero_points
+        if key not in self._quantizers:
+            self._quantizers[key] = activation_quantizer(self.vectors[matvec].counts, bits, zero_points)
+        return self._quantizers[key]
 
-class Recorder:
-    """Trace that records peaks of all sites, and all values of those named in `matvecs`, for their histograms."""
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Convert to named arrays; each distinct vector stands once."""
+        distinct = list({id(vector): vector for vector in self.vectors.values()}.values())
+        arrays: dict[str, NDArray[Any]] = {
+            "sites": np.array(list(self.peaks)),
+            "peaks": np.array(list(self.peaks.values())),
+            "matvecs": np.array(list(self.vectors)),
+            "vector": np.array([distinct.index(vector) for vector in self.vectors.values()], np.int64),
+        }
+        for number, vector in enumerate(distinct):
+            arrays |= {f"counts.{number}": vector.counts, f"moments.{number}": vector.moments}
+        return arrays
 
-    def __init__(self, matvecs: tuple[str, ...]) -> None:
-        self.values: dict[str, list[NDArray[np.float32]]] = {name: [] for name in matvecs}
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Calibration:
+        """Calibration from the arrays of `to_arrays`. Raises KeyError if an array is missing."""
+        numbers = arrays["vector"].tolist()
+        made = {n: Vector(arrays[f"counts.{n}"], arrays[f"moments.{n}"]) for n in dict.fromkeys(numbers)}
+        peaks = {str(site): float(peak) for site, peak in zip(arrays["sites"], arrays["peaks"], strict=True)}
+        vectors = {str(name): made[n] for name, n in zip(arrays["matvecs"], numbers, strict=True)}
+        return cls(peaks, vectors)
+
+
+class PeakTrace:
+    """Trace of a float network that records the largest magnitude of every site."""
+
+    def __init__(self) -> None:
         self.peaks: dict[str, float] = {}
-        self._shown: tuple[object, NDArray[np.float32], float] = (None, np.empty(0, np.float32), 0.0)
 
     def __call__(self, name: str, value: object) -> None:
-        if value is not self._shown[0]:  # matvecs that read one vector show it one after another
-            array = np.asarray(value, np.float32).copy()
-            self._shown = value, array, float(np.abs(array).max(initial=0.0))
-        _, array, peak = self._shown
+        peak = float(np.abs(np.asarray(value, np.float32)).max(initial=0.0))
         self.peaks[name] = max(self.peaks.get(name, 0.0), peak)
-        if name in self.values:
-            self.values[name].append(array)
 
-    def calibration(self) -> Calibration:
-        """Calibration from the values recorded so far. Raises InputError if a recorded value is not finite."""
-        made: dict[tuple[int, ...], Histogram] = {}
-        histograms = {}
-        for name, arrays in self.values.items():
-            same = tuple(map(id, arrays))
-            if same not in made:
-                made[same] = Histogram.of(np.concatenate([array.ravel() for array in arrays]))
-            histograms[name] = made[same]
-        return Calibration(histograms, dict(self.peaks))
+
+class VectorTrace:
+    """Trace of a 16-bit network that sums up what matvecs read."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[str, ...], list[NDArray[np.int16]]] = {}
+        self._vectors: dict[tuple[str, ...], Vector] = {}
+
+    def __call__(self, matvecs: tuple[str, ...], codes: NDArray[np.int16]) -> None:
+        """Add codes [n, cols] of the vector that these matvecs read; they are copied."""
+        if matvecs not in self._vectors:
+            cols = codes.shape[1]
+            self._vectors[matvecs] = Vector(np.zeros(2**16, np.int64), np.zeros((cols, cols), np.int64))
+        waiting = self._waiting.setdefault(matvecs, [])
+        waiting.append(codes.copy())
+        if sum(map(len, waiting)) >= ROWS_AT_ONCE:
+            self._sum(matvecs)
+
+    def _sum(self, matvecs: tuple[str, ...]) -> None:
+        vector, waiting = self._vectors[matvecs], self._waiting.pop(matvecs, [])
+        if not waiting:
+            return
+        codes = np.concatenate(waiting)
+        vector.counts[:] += np.bincount(codes.ravel().astype(np.int64) - CODE_MIN, minlength=2**16)
+        for first in range(0, len(codes), 2**22):  # products are up to 2^30: 2^22 of them stay exact in float64
+            part = codes[first : first + 2**22].astype(np.float64)
+            vector.moments[:] += (part.T @ part).astype(np.int64)
+
+    def vectors(self) -> dict[str, Vector]:
+        """Statistics of all vectors, by the matvecs that read them."""
+        for matvecs in list(self._waiting):
+            self._sum(matvecs)
+        return {name: vector for matvecs, vector in self._vectors.items() for name in matvecs}

@@ -1,9 +1,7 @@
 """The engines of every small network."""
 
 import pytest
-from networks import DEVICES, SPECS, on_torch, trained
-
-from models.registry import build_engine
+from networks import DEVICES, SPECS, engine_of, on_torch, trained
 
 
 @pytest.fixture(scope="module", params=[(name, device) for name in SPECS for device in DEVICES], ids="-".join)
@@ -12,4 +10,4 @@ def engines(request):
     name, device = request.param
     spec = SPECS[name]
     weights, calibration = trained(spec)
-    return spec, build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, device)
+    return spec, engine_of(spec, weights, calibration), on_torch(spec, weights, calibration, device)

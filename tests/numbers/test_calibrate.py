@@ -2,14 +2,19 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from networks import SHIPPED_MODELS, SPECS
 
 from dse.evaluator import calibrate
 from dse.evaluator.task import NetworkTask
+from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.calibration import Calibration
+from models.quantization.scheme import PAPERS, Scheme
 from models.registry import build_network
 from models.workload import Configuration
 
@@ -21,9 +26,9 @@ def test_shapes_are_the_networks_own(kind):
 
 
 def same(one: Calibration, other: Calibration) -> bool:
-    assert list(one.histograms) == list(other.histograms) and one.peaks == other.peaks
-    pairs = [(one.histograms[name], other.histograms[name]) for name in one.histograms]
-    return all(a.peak == b.peak and (a.counts == b.counts).all() for a, b in pairs)
+    assert list(one.vectors) == list(other.vectors) and one.peaks == other.peaks
+    pairs = [(one.vectors[name], other.vectors[name]) for name in one.vectors]
+    return all((a.counts == b.counts).all() and (a.moments == b.moments).all() for a, b in pairs)
 
 
 @pytest.mark.parametrize("model", SHIPPED_MODELS)
@@ -33,10 +38,10 @@ def test_kept_ones_are_those_that_were_made(model, tmp_path, monkeypatch):
     calibration = task.open().engine.calibration
     (kept,) = (tmp_path / "calibrations").iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr(calibrate, "calibrate", lambda *arguments: pytest.fail("it is kept"))
+        patch.setattr("models.calibrate.calibrate", lambda *arguments: pytest.fail("it is kept"))
         again = task.open().engine.calibration
     assert same(calibration, again)
-    assert len({id(h) for h in again.histograms.values()}) < len(again.histograms) or model == "sru"
+    assert len({id(vector) for vector in again.vectors.values()}) < len(again.vectors) or model == "sru"
     for damage in (b"", b"PK\x03\x04", kept.read_bytes()[:5000]):
         kept.write_bytes(damage)
         assert same(task.open().engine.calibration, calibration)
@@ -47,6 +52,42 @@ def test_where_nothing_can_be_kept_it_is_made_each_time(tmp_path, monkeypatch):
     (tmp_path / "calibrations").write_text("a file where the folder would be")
     monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
     assert NetworkTask("sru").open().engine.calibration.peaks
+
+
+def test_of_several_that_want_the_same_one_makes_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.2)
+        return {"x": np.arange(3)}
+
+    def get(_):
+        return calibrate._kept(tmp_path / "things" / "a.npz", make, dict, dict)
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(get, range(4)))
+    assert len(made) == 1 and all((each["x"] == np.arange(3)).all() for each in found)
+
+
+@pytest.mark.parametrize("scheme", [Scheme(), PAPERS], ids=str)
+def test_matrices_are_kept_by_scheme_and_width(scheme, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
+    task = NetworkTask("ligru", rounding=scheme.rounding, scales=scheme.scales, zero_points=scheme.zero_points)
+    quantizer = task.open().engine.quantizer
+    assert quantizer.scheme == scheme
+    made = {bits: quantizer.quantized("l1.candidate", bits) for bits in (2, 16)}
+    (kept,) = (tmp_path / "matrices").iterdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(NetworkQuantizer, "_quantize", lambda *arguments: pytest.fail("it is kept"))
+        again = task.open().engine.quantizer.quantized("l1.candidate", 2)
+    for one, other in ((made[2], again), (made[2], quantizer.quantized("l1.candidate", 2))):
+        assert (one.codes == other.codes).all() and one.codes.dtype == other.codes.dtype == np.int16
+        assert (one.scale == other.scale).all() and one.bits == other.bits == 2
+    kept.write_bytes(kept.read_bytes()[:200])
+    assert (task.open().engine.quantizer.quantized("l1.candidate", 2).codes == again.codes).all()
+    assert len(kept.read_bytes()) > 200
 
 
 def test_a_measurement_on_the_cpu_needs_no_torch():

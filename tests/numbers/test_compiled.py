@@ -12,9 +12,9 @@ SCRIPT = """
 import numpy as np
 from models.kernels.matvecs import Matvecs, send
 codes, none = np.zeros(32, np.int16), np.zeros(0, np.float32)
-gates, products = np.array([[1, -128, 127, 0]]), np.zeros((1, 6), np.int64)
+gates, products = np.array([[1, -128, 127, 0, 128]]), np.zeros((1, 6), np.int64)
 weights, starts = np.zeros(0, np.int8), np.zeros(0, np.int32)
-matvecs = Matvecs(gates, np.array([2], np.float32), products, weights, starts, none, none, 32, 32)
+matvecs = Matvecs(gates, np.array([[2, 0]], np.float32), products, weights, starts, none, none, 32, 32)
 send(matvecs, 0, np.full(32, 3, np.int16), 0, 1, 32, codes, 0, np.zeros(64, np.uint8), 0, 32)
 print(codes[0])
 """

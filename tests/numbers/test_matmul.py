@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.kernels.int8_tile import QUAD, TILE_ROWS
-from models.kernels.matmul import multiply, pack, padded
+from models.kernels.matmul import BYTE_OFFSET, multiply, pack, padded
 from models.quantization.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix
 
 
 def random_matrix(rng: np.random.Generator, rows: int, cols: int, bits: int) -> QuantizedMatrix:
     reach = WEIGHT_CODE_MAX if bits == 16 else 2 ** (bits - 1) - 1
     codes = rng.integers(-reach, reach + 1, (rows, cols)).astype(np.int16)
-    return QuantizedMatrix(codes, np.ones(rows, np.float32), bits)
+    return QuantizedMatrix(codes, np.float32(1), np.ones(rows, np.int8), bits)
 
 
 def multiplied(codes: np.ndarray, matrix: QuantizedMatrix, dtype: type = np.int32) -> np.ndarray:
@@ -30,7 +30,7 @@ def multiplied(codes: np.ndarray, matrix: QuantizedMatrix, dtype: type = np.int3
     unsigned = np.random.default_rng(0).integers(0, 256, (room, width)).astype(np.uint8)  # filled up with anything
     unsigned[:n, :cols] = codes + 128
     sums = np.empty((len(packed.weights), room, columns), dtype)
-    for weights, starts, out in zip(packed.weights, packed.starts, sums, strict=True):
+    for weights, starts, out in zip(packed.weights, -BYTE_OFFSET * packed.row_sums, sums, strict=True):
         flat = out.ravel()
         multiply(unsigned.ravel(), 0, width, n, weights, 0, -(-cols // QUAD), starts, 0, columns, flat, 0)
         out[:] = flat.reshape(out.shape)
@@ -42,7 +42,7 @@ def multiplied(codes: np.ndarray, matrix: QuantizedMatrix, dtype: type = np.int3
     n=st.integers(1, 40),
     rows=st.integers(1, 70),
     cols=st.integers(1, 300),
-    bits=st.sampled_from([2, 4, 8, 16]),
+    bits=st.sampled_from([2, 3, 4, 5, 6, 7, 8, 16]),
     extreme=st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
@@ -66,6 +66,9 @@ PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbu
 SCRIPT = """
 import numpy as np
 from test_matmul import multiplied, random_matrix
+from test_rounding import HASHES, codes_hash
+from models.quantization.scheme import Scheme
+assert all(codes_hash(bits, Scheme(scales=scales)) == found for (scales, bits), found in HASHES.items())
 rng = np.random.default_rng(0)
 for n, rows, cols in ((3, 5, 7), (17, 70, 130)):
     matrix = random_matrix(rng, rows, cols, 8)

@@ -1,6 +1,7 @@
 """Matvecs that read one vector against plain Python: quantizer, delta gate and its invariants, exact sums, grids."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from models.engines.compiled import Packer, padded_rows
 from models.engines.integer_network import IntegerMatVec
 from models.kernels.matmul import padded
 from models.kernels.matvecs import make_scratch, run_step
-from models.quantization.quantizer import code_range, quantize_matrix
+from models.quantization.quantizer import code_range
+from models.quantization.rounding import quantize_matrix
+from models.quantization.scheme import PAPERS
 
 BITS = 6  # fraction bits of what is read
 
@@ -18,15 +21,21 @@ BITS = 6  # fraction bits of what is read
 def opened(seed, rows, cols, chosen):
     """The matvecs m0, m1, ... of random matrices with the settings `chosen`, which read one vector; and opened."""
     rng = np.random.default_rng(seed)
-    steps = {bits: float(np.float32(rng.uniform(0.02, 3))) for bits in (2, 4, 8)} | {16: 2.0**-BITS}
+    steps = {bits: float(np.float32(rng.uniform(0.02, 3))) for bits in (2, 3, 4, 8)} | {16: 2.0**-BITS}
+    zeros = {bits: rng.integers(-code_range(bits)[1], -code_range(bits)[0] + 1) for bits in (2, 3, 4, 8)} | {16: 0}
+    shifts = {bits: np.float32(rng.integers(-2, 3) / 4) for bits in (2, 3, 4, 8)} | {16: np.float32(0)}
     matvecs = []
     for k, (weight_bits, act_bits, delta) in enumerate(chosen):
-        matrix = quantize_matrix(rng.normal(size=(rows, cols)).astype(np.float32), weight_bits)
+        matrix = quantize_matrix(rng.normal(size=(rows, cols)).astype(np.float32), weight_bits, PAPERS)
+        if weight_bits < 16:
+            matrix = replace(matrix, multiples=rng.choice([-127, -3, 1, 90], rows).astype(np.int8))
         result_bits = rng.integers(0, 9, rows).astype(np.int8)
         scale = matrix.scale * np.float32(steps[act_bits]) * (2.0**result_bits).astype(np.float32)
         divisor = np.float32(steps[act_bits] * 2.0**BITS)
         bias = rng.integers(-2000, 2000, rows).astype(np.int16)
-        matvecs.append(IntegerMatVec(f"m{k}", matrix, act_bits, delta, BITS, divisor, scale, result_bits, bias))
+        zero, shift = int(zeros[act_bits]), shifts[act_bits]
+        settings_ = act_bits, zero, shift, delta, BITS, divisor
+        matvecs.append(IntegerMatVec(f"m{k}", matrix, *settings_, scale, result_bits, bias))
     return matvecs, Packer().open(matvecs)
 
 
@@ -36,18 +45,22 @@ def plain(matvec, x):
     for row in x:
         codes = row.astype(np.int64)
         if matvec.act_bits < 16:
-            quotient = row.astype(np.float32) / matvec.divisor
-            codes = np.rint(np.clip(quotient, *code_range(matvec.act_bits))).astype(np.int64)
+            quotient = row.astype(np.float32) / matvec.divisor - matvec.shift
+            low, high = code_range(matvec.act_bits)
+            codes = np.rint(np.clip(quotient, low + matvec.zero, high + matvec.zero)).astype(np.int64)
         moved = np.abs(codes - held) > matvec.delta
         held, sent = np.where(moved, codes, held), sent + int(moved.sum())
         assert np.abs(held - codes).max() <= matvec.delta
-        sums = (held @ matvec.matrix.codes.T.astype(np.int64)).astype(np.float32)
+        wide = matvec.matrix.codes.T.astype(np.int64)
+        sums = (held @ wide + np.rint(float(matvec.shift) * wide.sum(axis=0)).astype(np.int64)).astype(np.float32)
         results.append(np.rint(np.clip(sums * matvec.scale, -(2**15), 2**15 - 1)))
     return np.clip(np.array(results) + matvec.bias, -(2**15), 2**15 - 1), sent
 
 
 settings_of = st.lists(
-    st.tuples(st.sampled_from([2, 4, 8, 16]), st.sampled_from([2, 4, 8, 16]), st.sampled_from([0, 1, 2, 50, 3000])),
+    st.tuples(
+        st.sampled_from([2, 3, 4, 8, 16]), st.sampled_from([2, 3, 4, 8, 16]), st.sampled_from([0, 1, 2, 50, 3000])
+    ),
     min_size=1,
     max_size=4,
 )

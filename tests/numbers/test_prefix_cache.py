@@ -130,7 +130,7 @@ def neighbours(workload, count, seed):
 @pytest.mark.parametrize("outputs", [2, 50])
 def test_engines_give_the_same_bits(engines, outputs):
     spec, engine, _ = engines
-    alone = build_engine(spec, engine.weights, engine.calibration)
+    alone = build_engine(engine.quantizer)
     features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)
     engine.prefixes.limit_bytes = outputs * len(features) * padded(spec.width) * 2
     for configuration in neighbours(spec.workload(), 40, seed=outputs):

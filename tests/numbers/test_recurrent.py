@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from networks import engine_of
 from plain_gated import f32, simulate
 
+from models.calibrate import calibrate
 from models.networks.gru import Gru
 from models.networks.ligru import Ligru
 from models.networks.lstm import Lstm
-from models.quantization.calibration import Recorder
-from models.registry import build_engine, build_network
+from models.registry import build_network
 from models.workload import Configuration
 
 SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
@@ -45,9 +46,9 @@ def run(network, features, offsets, trace=None):
 def case(request):
     network = randomised(SPECS[request.param])
     features = np.random.default_rng(0).normal(size=(OFFSETS[-1], 5)).astype(f32)
-    recorder = Recorder(network.spec.workload().names)
-    logits = run(network, features, OFFSETS, recorder)
-    return network, features, logits, build_engine(network.spec, network.arrays(), recorder.calibration())
+    logits = run(network, features, OFFSETS)
+    calibration = calibrate(network.spec, network.arrays(), features, OFFSETS)
+    return network, features, logits, engine_of(network.spec, network.arrays(), calibration)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
@@ -180,9 +181,8 @@ def test_a_ligru_with_large_candidates_keeps_its_function():
                 getattr(network.norm_mean, f"l{layer}")[:] = 0
         network.output /= factor
     features = np.random.default_rng(0).normal(size=(OFFSETS[-1], 5)).astype(f32)
-    recorder = Recorder(spec.workload().names)
-    logits = run(network, features, OFFSETS, recorder)
-    assert recorder.peaks["l0.rectified"] > 64
-    engine = build_engine(spec, network.arrays(), recorder.calibration())
+    logits, calibration = run(network, features, OFFSETS), calibrate(spec, network.arrays(), features, OFFSETS)
+    assert calibration.peaks["l0.rectified"] > 64
+    engine = engine_of(spec, network.arrays(), calibration)
     result, _ = engine.run(features, OFFSETS, Configuration.uniform(spec.workload(), 16))
     assert np.abs(result - logits).mean() < 0.01 * np.abs(logits).mean()

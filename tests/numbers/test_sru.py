@@ -5,13 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from networks import engine_of
 
+from models.calibrate import calibrate
 from models.kernels.sru_scan import scan_float
 from models.networks.sru import ALPHA, PRESETS, Sru
-from models.quantization.calibration import Recorder
-from models.quantization.fixed_point import sigmoid_table, to_float, to_grid
-from models.quantization.quantizer import code_range, quantize_matrix
-from models.registry import build_engine, build_network
+from models.quantization.fixed_point import sigmoid, sigmoid_knots, to_float, to_grid
+from models.quantization.quantizer import code_range
+from models.registry import build_network
 from models.workload import Configuration, computed_fraction, size_bits
 
 SMALL = Sru(features=5, layers=3, hidden=6, projection=8, outputs=9)
@@ -25,10 +26,10 @@ def small():
     for value in network.parameters():
         value.data *= 1.2
     features = np.random.default_rng(0).normal(size=(OFFSETS[-1], SMALL.features)).astype(np.float32)
-    recorder = Recorder(SMALL.workload().names)
     with torch.no_grad():
-        logits = network(torch.from_numpy(features), torch.from_numpy(OFFSETS), recorder).numpy()
-    return network, features, logits, build_engine(SMALL, network.arrays(), recorder.calibration())
+        logits = network(torch.from_numpy(features), torch.from_numpy(OFFSETS)).numpy()
+    calibration = calibrate(SMALL, network.arrays(), features, OFFSETS)
+    return network, features, logits, engine_of(SMALL, network.arrays(), calibration)
 
 
 def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
@@ -111,29 +112,32 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
     def grid(x):
         return np.clip(np.rint(x), -(2**15), 2**15 - 1).astype(f32)
 
-    def linear(name, codes, bits, matrix):
+    def linear(name, codes, bits):
         weight_bits, act_bits = configuration[name].operand_bits
-        quantized = quantize_matrix(matrix, weight_bits)
-        step = f32(2.0**-bits)
+        quantized = engine.quantizer.quantized(name, weight_bits)
+        step, shift = f32(2.0**-bits), f32(0)
         if act_bits < 16:
-            step = f32(cal.scale(name, act_bits))
-            codes = np.clip(np.rint(to_float(codes, bits) / step), *code_range(act_bits))
+            found = cal.quantizer(name, act_bits, True)
+            step, zero, (low, high) = step * found.step, round(found.zero), code_range(act_bits)
+            shift = f32(found.zero - zero)
+            codes = np.clip(np.rint(to_float(codes, bits) / step - shift), low + zero, high + zero)
         held = codes.astype(np.int64).copy()
         last = np.zeros(codes.shape[1], np.int64)
         for t in range(len(held)):
             last = np.where(np.abs(held[t] - last) > configuration[name].delta, held[t], last)
             held[t] = last
-        return (held @ quantized.codes.T.astype(np.int64)).astype(f32) * (quantized.scale * step)
+        wide = quantized.codes.T.astype(np.int64)
+        start = np.rint(float(shift) * wide.sum(axis=0)).astype(np.int64)
+        return (held @ wide + start).astype(f32) * (quantized.scale * step)
 
-    table = sigmoid_table()
     bits = cal.fraction_bits("features")
     x = to_grid((features - weights["input_mean"]) / weights["input_std"], bits)
     for layer in range(spec.layers):
         q, q_bits = x, bits
         if spec.projected(layer):
             q_bits = cal.fraction_bits(f"l{layer}.projected")
-            q = to_grid(linear(f"l{layer}.projection", x, bits, weights[f"projections.l{layer}"]), q_bits)
-        u = linear(f"l{layer}.input", q, q_bits, weights[f"weights.l{layer}"])
+            q = to_grid(linear(f"l{layer}.projection", x, bits), q_bits)
+        u = linear(f"l{layer}.input", q, q_bits)
         own = cal.fraction_bits(f"l{layer}.state")
         v = weights[f"v.l{layer}"]
         v_bits = 15
@@ -152,7 +156,7 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
                 for k in (0, 1):
                     pre = grid(grid(row[1 + k] * f32(2.0**10)) + b[k, part])
                     pre = grid(pre + grid(v[k, part] * c * f32(2.0 ** (10 - v_bits - own))))
-                    gates.append(table[np.clip(pre, -(2**14), 2**14).astype(int) + 2**14])
+                    gates.append(sigmoid(sigmoid_knots(), pre).astype(f32))
                 if spec.parts(layer) == 4:
                     through = grid(row[3] * f32(2.0**own))
                 else:
@@ -162,7 +166,7 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
                 out[t, part] = grid(through + grid(gates[1] * grid(c - through) * f32(2.0**-14)))
         x, bits = out, own
     bits_out = cal.fraction_bits("logits")
-    products = to_grid(linear("output", x, bits, weights["output"]), bits_out).astype(f32)
+    products = to_grid(linear("output", x, bits), bits_out).astype(f32)
     return to_float(grid(products + to_grid(weights["output_bias"], bits_out).astype(f32)), bits_out)
 
 

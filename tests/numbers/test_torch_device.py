@@ -74,9 +74,9 @@ def test_a_measurer_on_a_device_measures_the_same():
     task = NetworkTask("lstm")
     here = task.open()
     few = here.split.take(range(8))
-    corpus, checkpoint, calibration = here.corpus, load(task.checkpoint_path), here.engine.calibration
-    one = NetworkMeasurer(checkpoint, calibration, corpus, few)
-    other = NetworkMeasurer(checkpoint, calibration, corpus, few, device="cpu:0")
+    corpus, checkpoint, quantizer = here.corpus, load(task.checkpoint_path), here.engine.quantizer
+    one = NetworkMeasurer(checkpoint, quantizer, corpus, few)
+    other = NetworkMeasurer(checkpoint, quantizer, corpus, few, device="cpu:0")
     assert type(other.engine).__name__ == "GpuRecurrentEngine"
     other.batch_frames = 700  # several batches: even the last bit of a fraction does not depend on where they end
     configuration = Configuration.uniform(here.workload, 4, 8, 1)

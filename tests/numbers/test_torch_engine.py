@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import LENGTHS, features_of, offsets_of, on_torch
+from networks import LENGTHS, engine_of, features_of, offsets_of, on_torch
 
 from models.gpu import batch as gpu_batch
 from models.gpu import matvecs as gpu_matvecs
 from models.gpu import products as gpu_products
-from models.registry import build_engine
 from models.workload import Configuration, Setting
 
 BITS = [2, 4, 8, 16]
@@ -82,7 +81,7 @@ def test_grids_and_gates_that_saturate_give_the_compiled_integers(engines, seed)
     loud = ("recurrent", "v.", "bias")
     weights = {k: v * np.float32(60) if k.startswith(loud) else v for k, v in compiled.weights.items()}
     device = on_device.on_device.device.type
-    pair = build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, device)
+    pair = engine_of(spec, weights, calibration), on_torch(spec, weights, calibration, device)
     for bits in (4, 16):
         assert_same((spec, *pair), LENGTHS, Configuration.uniform(spec.workload(), bits, delta=1))
 

@@ -11,7 +11,9 @@ from models.engines.integer_network import IntegerMatVec
 from models.gpu import batch as gpu_batch
 from models.gpu import matvecs as gpu_matvecs
 from models.gpu import products as gpu_products
-from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range, quantize_matrix
+from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range
+from models.quantization.rounding import quantize_matrix
+from models.quantization.scheme import PAPERS
 
 BITS = [2, 4, 8, 16]
 
@@ -20,11 +22,13 @@ BITS = [2, 4, 8, 16]
 def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
     """Every grid code over steps with ties: where the quotient is rounded first, half to even decides otherwise."""
     every = np.arange(-(2**15), 2**15).astype(np.int16)[:, None]
-    matrix, one = quantize_matrix(np.ones((1, 1), np.float32), 8), np.ones(1, np.float32)
+    matrix, one = quantize_matrix(np.ones((1, 1), np.float32), 8, PAPERS), np.ones(1, np.float32)
     codes = torch.from_numpy(every.astype(np.float32)).to(device)
     for divisor in (*range(2, 200), *np.random.default_rng(0).uniform(1, 5000, 50).astype(np.float32)):
         grid = np.zeros(1, np.int8)
-        matvec = IntegerMatVec("output", matrix, 8, 0, 0, np.float32(divisor), one, grid, grid.astype(np.int16))
+        matvec = IntegerMatVec(
+            "output", matrix, 8, 0, np.float32(0), 0, 0, np.float32(divisor), one, grid, grid.astype(np.int16)
+        )
         products = gpu_matvecs.Products(gpu_matvecs.Device(device), (matvec,))
         quotient = every.astype(np.float32) / np.float32(divisor)
         assert (products._quantize(codes)[0].cpu().numpy() == np.rint(np.clip(quotient, -128, 127))).all()
@@ -48,12 +52,18 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
     codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
     ones, places = np.ones(rows, np.float32), np.arange(rows)
     codes16 = weights.astype(np.int16)
-    merged = gpu_products.Merged(("x",), codes16, weight_bits, act_bits, 0, np.float32(1), ones, places)
+    nothing, start = np.float32(0), rng.integers(-(10**5), 10**5, rows).astype(np.int32)
+    merged = gpu_products.Merged(
+        ("x",), codes16, weight_bits, act_bits, 0, nothing, (low, high), start, 0, np.float32(1), ones, places
+    )
     on_device = gpu_products.Matrix(merged, torch.device(device))
     scratch = on_device.scratch(n)
     for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below
-        sums = on_device.product(torch.from_numpy(part.astype(np.float32)).to(device), scratch).float().cpu().numpy()
-        assert (sums == (part.astype(np.int64) @ weights.T.astype(np.int64)).astype(np.float32)).all()
+        values, expected = torch.from_numpy(part.astype(np.float32)).to(device), part.astype(np.int64) @ weights.T
+        for first in (None, start):
+            given = None if first is None else torch.from_numpy(first).to(device)
+            sums = on_device.product(values, scratch, given).float().cpu().numpy()
+            assert (sums == (expected + (0 if first is None else first)).astype(np.float32)).all()
 
 
 def test_packing_puts_every_frame_in_its_place():

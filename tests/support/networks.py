@@ -5,13 +5,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from models.calibrate import calibrate
 from models.checkpoint import SHIPPED
 from models.devices import CPU
+from models.engines.network_quantizer import NetworkQuantizer
 from models.networks.gru import Gru
 from models.networks.ligru import Ligru
 from models.networks.lstm import Lstm
 from models.networks.sru import Sru
-from models.quantization.calibration import Calibration, Recorder
+from models.quantization.calibration import Calibration
+from models.quantization.scheme import Scheme
 from models.registry import MODELS, build_engine, build_network, preset
 
 SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
@@ -32,6 +35,7 @@ SPECS |= {
 }
 SHIPPED_MODELS = [model for model in MODELS if (SHIPPED / f"{model}-edge.safetensors").exists()]
 DEVICES = [CPU, *(["cuda"] if torch.cuda.is_available() else [])]  # that the torch engine is tried on
+DEFAULT = Scheme()
 LENGTHS = [7, 1, 12, 13, 1, 4]
 
 
@@ -54,12 +58,15 @@ def trained(spec) -> tuple[dict[str, np.ndarray], Calibration]:
             value.copy_(torch.randn_like(value) * 0.3)
         elif "input_" not in key:
             value.mul_(1.3)
-    recorder = Recorder(spec.workload().names)
-    with torch.no_grad():
-        network(torch.from_numpy(features_of(spec, LENGTHS)), torch.from_numpy(offsets_of(LENGTHS)), recorder)
-    return network.arrays(), recorder.calibration()
+    return network.arrays(), calibrate(spec, network.arrays(), features_of(spec, LENGTHS), offsets_of(LENGTHS))
 
 
-def on_torch(spec, weights, calibration, device):
+def engine_of(spec, weights, calibration, scheme=DEFAULT):
+    """The compiled engine."""
+    return build_engine(NetworkQuantizer(spec, weights, calibration, scheme))
+
+
+def on_torch(spec, weights, calibration, device=CPU, scheme=DEFAULT):
     """The GPU engine on any device of torch, the CPU too: `cpu:0` is a torch device of its own name."""
-    return build_engine(spec, weights, calibration, f"{CPU}:0" if device == CPU else device)
+    quantizer = NetworkQuantizer(spec, weights, calibration, scheme)
+    return build_engine(quantizer, f"{CPU}:0" if device == CPU else device)

@@ -30,17 +30,22 @@ class Stream:
         m = self.matvec
         q = np.asarray(x, f32)
         if m.act_bits < 16:
-            q = np.rint(np.clip(q / m.divisor, -(2 ** (m.act_bits - 1)), 2 ** (m.act_bits - 1) - 1))
+            half = 2 ** (m.act_bits - 1)
+            q = np.rint(np.clip(q / m.divisor - m.shift, m.zero - half, m.zero + half - 1))
         q = q.astype(np.int64)
         moves = np.abs(q - self.held) > m.delta
         self.held, self.sent = np.where(moves, q, self.held), self.sent + int(moves.sum())
-        return grid(grid((self.weights @ self.held).astype(f32) * m.scale) + m.bias)
+        start = np.rint(self.weights.sum(axis=1) * float(m.shift)).astype(np.int64)
+        return grid(grid((self.weights @ self.held + start).astype(f32) * m.scale) + m.bias)
 
 
 def sigmoid(network, pre):
-    """Gate codes 0..2^14 of preactivation codes."""
-    reach = 2**14
-    return network.sigmoid[np.clip(pre, -reach, reach).astype(int) + reach]
+    """Gate codes 0..2^14 of preactivation codes: lines between knots 128 codes apart, 1 - sigmoid below 0."""
+    size = np.minimum(np.abs(pre).astype(int), 2**13)
+    knots = network.sigmoid_knots.astype(int)
+    last = np.minimum(size // 128, 63)
+    value = knots[last] + np.rint((knots[last + 1] - knots[last]) * (size - 128 * last) / 128)
+    return np.where(pre < 0, 2**GATE - value, value).astype(f32)
 
 
 def tanh(network, pre):
@@ -51,8 +56,8 @@ def blend(gate, candidate, state):
     return grid(candidate + grid(gate * grid(state - candidate) * f32(2.0**-GATE)))
 
 
-def run_sru(network, layer: SruLayer, x, sent):
-    project, inward = layer.projection and Stream(layer.projection), Stream(layer.input)
+def run_sru(network, layer: SruLayer, x, sent, stream_of):
+    project, inward = layer.projection and stream_of(layer.projection), stream_of(layer.input)
     u = [inward(row if project is None else project(row)) for row in x]
     for stream in (project, inward):
         if stream is not None:
@@ -107,11 +112,11 @@ def ligru_step(network, layer: GatedLayer, pre, streams, h, c):
 STEPS = {"lstm": lstm_step, "gru": gru_step, "ligru": ligru_step}
 
 
-def run_gated(network, layer: GatedLayer, x, sent):
-    inward = [Stream(matvec) for matvec in layer.inputs]
+def run_gated(network, layer: GatedLayer, x, sent, stream_of):
+    inward = [stream_of(matvec) for matvec in layer.inputs]
     pre = [[stream(row) for stream in inward] for row in x]
     out = np.zeros((len(x), 2 * network.hidden), f32)
-    recurrent = [[[Stream(m) for m in reads] for reads in layer.recurrent] for _ in range(2)]
+    recurrent = [[[stream_of(m) for m in reads] for reads in layer.recurrent] for _ in range(2)]
     for direction, streams in enumerate(recurrent):
         h, c = np.zeros(network.hidden, f32), np.zeros(network.hidden, f32)
         for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
@@ -122,16 +127,16 @@ def run_gated(network, layer: GatedLayer, x, sent):
     return out
 
 
-def run(network: IntegerNetwork, features, offsets):
-    """Logits float32 [N, outputs], and how many elements each matvec's delta gate sent."""
+def run(network: IntegerNetwork, features, offsets, stream_of=Stream):
+    """Logits float32 [N, outputs], and how many elements each matvec's delta gate sent. `stream_of` makes Streams."""
     codes = network.input_codes(features)
     sent = {matvec.name: 0 for matvec in network.matvecs}
     logits = []
     for start, end in itertools.pairwise(offsets):
         x = codes[start:end]
         for layer in network.layers:
-            x = (run_sru if isinstance(layer, SruLayer) else run_gated)(network, layer, x, sent)
-        last = Stream(network.output)
+            x = (run_sru if isinstance(layer, SruLayer) else run_gated)(network, layer, x, sent, stream_of)
+        last = stream_of(network.output)
         logits += [last(row) for row in x]
         sent["output"] += last.sent
     return np.array(logits, f32).reshape(len(codes), -1) * f32(2.0**-network.logit_bits), sent

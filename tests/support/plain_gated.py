@@ -3,8 +3,8 @@
 import numpy as np
 
 from models.engines.gated_integers import fold_batch_norm
-from models.quantization.fixed_point import sigmoid_table, to_float, to_grid
-from models.quantization.quantizer import code_range, quantize_matrix
+from models.quantization.fixed_point import sigmoid, sigmoid_knots, to_float, to_grid
+from models.quantization.quantizer import code_range
 
 f32 = np.float32
 
@@ -15,19 +15,27 @@ class PlainGate:
     def __init__(self, engine, name, bits, configuration):
         self.setting, self.bits = configuration[name], bits
         self.weight_bits, self.act_bits = self.setting.operand_bits
-        self.matrix = quantize_matrix(engine.quantizer.float_matvecs[name].matrix, self.weight_bits)
-        self.step = f32(2.0**-bits if self.act_bits == 16 else engine.calibration.scale(name, self.act_bits))
+        self.matrix = engine.quantizer.quantized(name, self.weight_bits)
+        self.step, self.zero = f32(2.0**-bits), 0.0
+        if self.act_bits < 16:
+            found = engine.calibration.quantizer(name, self.act_bits, engine.quantizer.scheme.zero_points)
+            self.step, self.zero = found.step * self.step, found.zero
+        self.whole = round(self.zero)
+        sums = self.matrix.codes.sum(axis=1, dtype=np.int64)
+        self.start = np.rint((self.zero - self.whole) * sums).astype(np.int64)
         self.held = np.zeros(self.matrix.codes.shape[1], np.int64)
         self.sent = self.seen = 0
 
     def __call__(self, codes, out_bits):
         if self.act_bits < 16:
-            codes = np.clip(np.rint(to_float(codes, self.bits) / self.step), *code_range(self.act_bits))
+            low, high = code_range(self.act_bits)
+            codes = np.rint(to_float(codes, self.bits) / self.step - f32(self.zero - self.whole))
+            codes = np.clip(codes, low + self.whole, high + self.whole)
         codes = codes.astype(np.int64)
         moved = np.abs(codes - self.held) > self.setting.delta
         self.held = np.where(moved, codes, self.held)
         self.sent, self.seen = self.sent + moved.sum(), self.seen + moved.size
-        sums = (self.held @ self.matrix.codes.T.astype(np.int64)).astype(f32)
+        sums = (self.held @ self.matrix.codes.T.astype(np.int64) + self.start).astype(f32)
         return grid(sums * (self.matrix.scale * self.step * f32(2.0**out_bits)))
 
 
@@ -36,7 +44,7 @@ def grid(x):
 
 
 def gate(total):
-    return sigmoid_table()[np.clip(total, -(2**14), 2**14).astype(int) + 2**14]
+    return sigmoid(sigmoid_knots(), total).astype(f32)
 
 
 def tanh(total):

@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import LENGTHS, features_of, offsets_of, on_torch, trained
-from numpy_network import run
+from networks import DEFAULT, LENGTHS, engine_of, features_of, offsets_of, on_torch, trained
+from numpy_network import Stream, run
 
 from models.engines.engine import Engine
-from models.registry import Spec, build_engine, build_network, preset, presets, spec_from_json
+from models.quantization.scheme import PAPERS, Scheme
+from models.registry import Spec, build_network, preset, presets, spec_from_json
 from models.workload import Configuration, InputError, Setting, Workload
 
 UNIFORM = [(16, 16, 0), (8, 8, 0), (8, 8, 2), (4, 8, 0), (2, 4, 1), (16, 4, 0), (8, 16, 300), (3, 5, 2)]
 MIXED = [Setting(8, 8, 2), Setting(4, 16, 40), Setting(2, 2, 0, skip=True), Setting(16, 4), Setting(5, 8, 1)]
 KINDS = [*(f"W{weight_bits}A{act_bits}d{delta}" for weight_bits, act_bits, delta in UNIFORM), "mixed", "skipping"]
+SCHEMES = [PAPERS, Scheme(scales="matrix"), Scheme(zero_points=False), Scheme("nearest", "row", "weights")]
 FAR = 10**6  # a threshold that no code passes
 
 
@@ -46,14 +48,14 @@ class Deployed:
 
 
 @cache
-def deployed(spec: Spec) -> Deployed:
+def deployed(spec: Spec, scheme: Scheme = DEFAULT) -> Deployed:
     weights, calibration = trained(spec)
     network = build_network(spec).eval()
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     features, offsets = features_of(spec, LENGTHS), offsets_of(LENGTHS)
     with torch.no_grad():
         logits = network(torch.from_numpy(features), torch.from_numpy(offsets)).numpy()
-    engines = build_engine(spec, weights, calibration), on_torch(spec, weights, calibration, "cpu")
+    engines = (make(spec, weights, calibration, scheme=scheme) for make in (engine_of, on_torch))
     return Deployed(network, features, offsets, logits, *engines)
 
 
@@ -145,6 +147,42 @@ class ModelConformance:
         result, on_torch_computed = on.on_torch.run(on.features, on.offsets, configuration)
         assert result.dtype == np.float32 and result.tobytes() == logits.tobytes()
         assert on_torch_computed == computed
+
+    @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+    def test_every_scheme_gives_one_and_the_same_integers(self, scheme: Scheme) -> None:
+        on, workload = deployed(self.spec(), scheme), self.spec().workload()
+        for kind in ("W4A8d0", "W2A4d1", "mixed"):
+            configuration = configurations(workload)[kind]
+            logits, computed = on.compiled.run(on.features, on.offsets, configuration)
+            network = on.compiled.quantizer.network(configuration)
+            expected, sent = run(network, on.features, on.offsets)
+            assert logits.tobytes() == expected.tobytes()
+            assert computed == {m.name: sent[m.name] / (len(on.features) * m.cols * m.passes) for m in workload}
+            result, fractions = on.on_torch.run(on.features, on.offsets, configuration)
+            assert result.tobytes() == logits.tobytes() and fractions == computed
+            one_scale = all((matvec.matrix.multiples == 1).all() for matvec in network.matvecs)
+            assert one_scale == (scheme.scales == "matrix")
+            symmetric = not any(matvec.zero or matvec.shift for matvec in network.matvecs)
+            assert symmetric == (not scheme.zero_points)
+
+    def test_calibration_sums_up_what_every_matvec_reads(self) -> None:
+        """By the codes that plain NumPy shows each of them, at 16 bit."""
+        read: dict[str, list[np.ndarray]] = {}
+
+        class Reading(Stream):
+            def __call__(self, x: np.ndarray) -> np.ndarray:
+                read.setdefault(self.matvec.name, []).append(np.asarray(x, np.int64))
+                return super().__call__(x)
+
+        on, workload = deployed(self.spec()), self.spec().workload()
+        network = on.compiled.quantizer.network(Configuration.uniform(workload, 16))
+        run(network, on.features, on.offsets, Reading)
+        vectors = on.compiled.calibration.vectors
+        assert set(vectors) == set(workload.names)
+        for name, vector in vectors.items():
+            x = np.array(read[name])
+            assert (vector.moments == x.T @ x).all()
+            assert (vector.counts == np.bincount(x.ravel() + 2**15, minlength=2**16)).all()
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_computed_fractions_are_shares(self, kind: str) -> None:
