@@ -9,12 +9,20 @@ from collections.abc import Sequence
 from tabulate import tabulate
 
 from dse.console import Parser, one_line_errors
+from dse.console import names as split_names
+from dse.study.storage import DEFAULT_STORAGE
+from models.workload import InputError
 
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
-    print({"models": models, "platforms": platforms, "accounting": accounting}[options.what](options.names))
+    if options.study and options.what != "models":
+        raise InputError(f"--study is for the report on models, not {options.what}")
+    if options.what == "models":
+        print(models(options.names, options.study, options.storage))
+    else:
+        print({"platforms": platforms, "accounting": accounting}[options.what](options.names))
     return 0
 
 
@@ -22,17 +30,39 @@ def parser() -> argparse.ArgumentParser:
     result = Parser(prog="python -m dse.report", description=__doc__)
     result.add_argument("what", choices=("models", "platforms", "accounting"))
     result.add_argument("names", nargs="*", default=[], help="only these; default all")
+    result.add_argument(
+        "--study",
+        type=split_names,
+        default=(),
+        metavar="NAMES",
+        help="with models: searches in which the best mixed configuration is looked for",
+    )
+    result.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="of the studies; default %(default)s")
     return result
 
 
-def models(names: Sequence[str]) -> str:
+def models(names: Sequence[str], studies: Sequence[str] = (), storage: str = DEFAULT_STORAGE) -> str:
     """Table of error, size and operations of uniform configurations per model, and a check of the papers' findings."""
     from dse.reports.model_findings import findings, measure_model, rows
+    from dse.study.result import load_study
     from models.checkpoint import is_shipped
     from models.registry import MODELS
 
-    reports = {name: measure_model(name) for name in names or [name for name in MODELS if is_shipped(name, "edge")]}
-    headers = ("model", "configuration", "skip", "PER %", "Δ", "size MiB", "×16 bit", "% off float", "eliminated %")
+    loaded = [load_study(study, storage) for study in studies]
+    chosen = names or [name for name in MODELS if is_shipped(name, "edge")]
+    reports = {name: measure_model(name, loaded) for name in chosen}
+    headers = (
+        "model",
+        "configuration",
+        "skip",
+        "rounding",
+        "PER %",
+        "Δ",
+        "size MiB",
+        "×16 bit",
+        "% off float",
+        "eliminated %",
+    )
     lines = [
         tabulate(
             [row for report in reports.values() for row in rows(report)],

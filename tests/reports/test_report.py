@@ -1,17 +1,23 @@
 """The report command: accounting and platforms in full, findings on made-up measurements."""
 
+from dataclasses import replace
+
 import pytest
 
+from dse.design.evaluation import Evaluation
 from dse.report import main
 from dse.reports.model_findings import ModelReport, Point, findings, rows
+from models.quantization.scheme import COMPENSATED
+from models.workload import Configuration
 
 
 def report(model: str, error: dict[str, float], eliminated: float, skip_error: float, size: float) -> ModelReport:
     points = {}
     for label, percent in error.items():
-        points[label, "none"] = Point(label, "none", percent, size, 2.0, eliminated * (1 + len(points)))
+        eliminated_here = eliminated * (1 + len(points))
+        points[label, "none", COMPENSATED] = Point(label, "none", COMPENSATED, percent, size, 2.0, eliminated_here)
     for label in ("8", "4", "2"):
-        points[label, "all"] = Point(label, "all", skip_error, size, 2.0, eliminated)
+        points[label, "all", COMPENSATED] = Point(label, "all", COMPENSATED, skip_error, size, 2.0, eliminated)
     return ModelReport(model, size * 8, points)
 
 
@@ -28,7 +34,19 @@ def test_findings_follow_the_numbers():
     assert "LiGRU has the most eliminated operations: does not hold" in next(
         line for line in lines if "most elim" in line
     )
-    assert rows(reports["sru"])[4][:5] == ("sru", "2", "none", "30.00", "+16.00")
+    assert rows(reports["sru"])[4][:6] == ("sru", "2", "none", "compensated", "30.00", "+16.00")
+    assert rows(reports["sru"])[1][3] == "–"
+
+
+def test_a_mixed_configuration_may_do_what_a_uniform_one_does_not():
+    error = {"float": 14.0, "16": 14.0, "8": 14.1, "4": 14.3, "2": 30.0}
+    reports = {m: report(m, error, 10.0, 14.2, 0.2) for m in ("lstm", "gru", "ligru", "sru")}
+    small = Evaluation((), Configuration(()), "ok", metrics={"error_percent": 13.99, "size_mib": 0.19})
+    (line,) = (line for line in findings(reports) if "over 85 %" in line)
+    assert "does not hold" in line
+    reports = {m: replace(r, mixed=small) for m, r in reports.items()}
+    (line,) = (line for line in findings(reports) if "over 85 %" in line)
+    assert "points: holds here" in line and "best mixed gru -0.01 points, 88.1 % off" in line
 
 
 def test_accounting_names_the_papers_constants(capsys):

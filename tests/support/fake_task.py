@@ -58,7 +58,7 @@ class FakeTask(NetworkTask):
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        return {"checkpoint": "fake-weights", "corpus": f"fake-{self.corpus}"}
+        return {"checkpoint": "fake-weights", "corpus": f"fake-{self.corpus}", "quantization": str(self.scheme)}
 
     def open(self, split: str = "validation") -> FakeMeasurer:
         if self.corpus == "missing":
