@@ -23,6 +23,7 @@ def dry_run(plan: Plan) -> str:
         (
             f"study {plan.study}: {plan.task.model} {plan.task.preset} on {plan.task.corpus}",
             f"objectives {joined(o.name for o in plan.objectives)}; limits {joined(plan.limits) or 'none'}",
+            f"quantization: {plan.identity['content'].get('quantization', 'as the task has it')}",
             "",
             tabulate(genes, ("gene", "choices", "matvecs")),
             f"{len(genes)} genes, {plan.space.size:,} genomes",
