@@ -42,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def models(names: Sequence[str], studies: Sequence[str] = (), storage: str = DEFAULT_STORAGE) -> str:
-    """Table of error, size and operations of uniform configurations per model, and a check of the papers' findings."""
-    from dse.reports.model_findings import findings, measure_model, rows
+    """Tables of error, size and operations of uniform configurations per model, and a check of the papers' findings."""
+    from dse.reports.model_findings import HEADERS, SHORT, errors_table, findings, measure_model, rows
     from dse.study.result import load_study
     from models.checkpoint import is_shipped
     from models.registry import MODELS
@@ -51,26 +51,12 @@ def models(names: Sequence[str], studies: Sequence[str] = (), storage: str = DEF
     loaded = [load_study(study, storage) for study in studies]
     chosen = names or [name for name in MODELS if is_shipped(name, "edge")]
     reports = {name: measure_model(name, loaded) for name in chosen}
-    headers = (
-        "model",
-        "configuration",
-        "skip",
-        "rounding",
-        "PER %",
-        "Δ",
-        "size MiB",
-        "×16 bit",
-        "% off float",
-        "eliminated %",
+    tables = (
+        (errors_table(reports), ("PER %", "rounding", *SHORT)),
+        ([row for report in reports.values() for row in rows(report)], HEADERS),
     )
-    lines = [
-        tabulate(
-            [row for report in reports.values() for row in rows(report)],
-            headers,
-            tablefmt="github",
-            disable_numparse=True,
-        )
-    ]
+    short, full = (tabulate(table, headers, tablefmt="github", disable_numparse=True) for table, headers in tables)
+    lines = [short, "", full]
     if not names:
         lines += ["", *findings(reports)]
     return "\n".join(lines)

@@ -148,7 +148,24 @@ def rows(report: ModelReport) -> list[tuple[str, ...]]:
     return found
 
 
+HEADERS = (
+    "model", "configuration", "skip", "rounding", "PER %", "Δ", "size MiB", "×16 bit", "% off float", "eliminated %",
+)  # fmt: skip
 Reports = dict[str, ModelReport]
+SHORT = ("float", "16", "8", "W4A8", "4", "W2A8", "W2A4", "W4A2", "2")
+
+
+def errors_table(reports: Reports) -> list[tuple[str, ...]]:
+    """A row of PERs for each model and rounding: the configurations of SHORT, nothing skipped, delta 0."""
+    return [
+        (model, rounding, *(f"{_unrounded(report, label, rounding).error_percent:.2f}" for label in SHORT))
+        for model, report in reports.items()
+        for rounding in (NEAREST, COMPENSATED)
+    ]
+
+
+def _unrounded(report: ModelReport, label: str, rounding: str) -> Point:
+    return report.at(label, rounding=COMPENSATED if label in ("float", "16") else rounding)
 
 
 def findings(reports: Reports) -> list[str]:

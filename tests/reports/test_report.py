@@ -6,8 +6,8 @@ import pytest
 
 from dse.design.evaluation import Evaluation
 from dse.report import main
-from dse.reports.model_findings import ModelReport, Point, findings, rows
-from models.quantization.scheme import COMPENSATED
+from dse.reports.model_findings import HEADERS, SHORT, ModelReport, Point, errors_table, findings, rows
+from models.quantization.scheme import COMPENSATED, NEAREST
 from models.workload import Configuration
 
 
@@ -36,6 +36,20 @@ def test_findings_follow_the_numbers():
     )
     assert rows(reports["sru"])[4][:6] == ("sru", "2", "none", "compensated", "30.00", "+16.00")
     assert rows(reports["sru"])[1][3] == "–"
+    assert all(len(row) == len(HEADERS) for row in rows(reports["sru"]))
+
+
+def test_the_short_table_has_both_roundings_side_by_side():
+    percents = dict(zip(SHORT, (14.0, 14.1, 14.2, 14.4, 14.6, 20.0, 21.0, 22.0, 30.0), strict=True))
+    made = report("gru", percents, 10.0, 14.2, 0.2)
+    nearest = {
+        (label, skip, NEAREST): replace(point, rounding=NEAREST, error_percent=point.error_percent + 1)
+        for (label, skip, _), point in made.points.items()
+        if label not in ("float", "16")
+    }
+    table = errors_table({"gru": replace(made, points=made.points | nearest)})
+    assert table[0] == ("gru", "nearest", "14.00", "14.10", *(f"{percents[label] + 1:.2f}" for label in SHORT[2:]))
+    assert table[1] == ("gru", "compensated", *(f"{percent:.2f}" for percent in percents.values()))
 
 
 def test_a_mixed_configuration_may_do_what_a_uniform_one_does_not():
