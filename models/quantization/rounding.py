@@ -14,7 +14,7 @@ from models.quantization.quantizer import (
     fixed_point_matrix,
     require_integer,
 )
-from models.quantization.scheme import COMPENSATED, MATRIX, WEIGHTS, Scheme
+from models.quantization.scheme import COMPENSATED, MATRIX, NEAREST, OUTPUT, WEIGHTS, Scheme
 from models.workload import BASELINE_BITS, InputError
 
 DAMPING = 0.01  # of the moments' mean diagonal, added to all of it; Source: GPTQ
@@ -155,5 +155,5 @@ def _compensated(
     return found
 
 
-CLIPPINGS = {WEIGHTS: _clip_by_weights, "output": _clip_by_output}
-ROUNDINGS = {COMPENSATED: _compensated, "nearest": _nearest}
+CLIPPINGS = {WEIGHTS: _clip_by_weights, OUTPUT: _clip_by_output}
+ROUNDINGS = {COMPENSATED: _compensated, NEAREST: _nearest}
