@@ -14,6 +14,7 @@ BASELINE_BITS = 16  # 16-bit binary fixed point: the baseline, and the precision
 FLOAT_BITS = 32  # unquantized; what "float" means in tables
 BITS = (*INTEGER_BITS, BASELINE_BITS, FLOAT_BITS)
 BITS_PER_MIB = 8 * 2**20
+BitPair = tuple[int, int]  # (weight bits, activation bits)
 
 
 class InputError(ValueError):

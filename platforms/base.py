@@ -12,8 +12,8 @@ from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
 
-from models.workload import BASELINE_BITS, BITS, Configuration, InputError, MatVec, Workload, size_mib
-from platforms.refusals import BitPair, scheme_refusals, unsupported_bits
+from models.workload import BASELINE_BITS, BITS, BitPair, Configuration, InputError, MatVec, Workload, size_mib
+from platforms.refusals import scheme_refusals, unsupported_bits
 
 # read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
 # checked before it is quoted. assumed: no source, a placeholder. set: given when the platform is opened.

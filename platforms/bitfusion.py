@@ -19,8 +19,8 @@ from typing import Literal
 
 import numpy as np
 
-from models.workload import BASELINE_BITS, InputError, MatVec
-from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, BitPair, Constant, Cost, Platform, constant
+from models.workload import BASELINE_BITS, BitPair, InputError, MatVec
+from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Constant, Cost, Platform, constant
 from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling, composed_bits
 
 SIMULATOR = "github.com/hsharma35/bitfusion at 04ec1c8, bf_e_conf.ini"

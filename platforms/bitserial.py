@@ -14,8 +14,8 @@ from math import ceil
 
 import numpy as np
 
-from models.workload import BASELINE_BITS, MatVec
-from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, BitPair, Cost, Platform, constant
+from models.workload import BASELINE_BITS, BitPair, MatVec
+from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Cost, Platform, constant
 
 STRIPES = "Judd et al., Stripes (MICRO 2016)"
 LOOM = "Sharify et al., Loom (DAC 2018), abstract"

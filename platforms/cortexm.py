@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
-from models.workload import BASELINE_BITS, FLOAT_BITS, MatVec, Workload
-from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
+from models.workload import BASELINE_BITS, FLOAT_BITS, BitPair, MatVec, Workload
+from platforms.base import ANY_BITS, Cost, Platform, constant
 
 TINY = "MLPerf Tiny v1.1/v1.2, anomaly-detection autoencoder (264,192 MAC, all fully connected)"
 SIMD = "SMLAD multiplies two 16-bit pairs; int8 must be widened first (SXTB16)"

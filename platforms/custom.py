@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from models.workload import BASELINE_BITS, BITS, InputError, MatVec, MissingError, Workload
-from platforms.base import BitPair, Cost, Platform, constant
+from models.workload import BASELINE_BITS, BITS, BitPair, InputError, MatVec, MissingError, Workload
+from platforms.base import Cost, Platform, constant
 
 BASELINE = (BASELINE_BITS, BASELINE_BITS)
 FILE = "the chip's description file"

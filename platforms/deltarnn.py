@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil
 
-from models.workload import MatVec
-from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
+from models.workload import BitPair, MatVec
+from platforms.base import ANY_BITS, Cost, Platform, constant
 
 EDGEDRNN = "Gao et al., EdgeDRNN (JETCAS 2020; AICAS 2020)"
 DELTARNN = "Gao et al., DeltaRNN (FPGA 2018)"

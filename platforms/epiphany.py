@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import ceil
 
-from models.workload import BITS, BITS_PER_MIB, Configuration, MatVec, Workload, size_bits
-from platforms.base import BitPair, Cost, Platform, constant
+from models.workload import BITS, BITS_PER_MIB, BitPair, Configuration, MatVec, Workload, size_bits
+from platforms.base import Cost, Platform, constant
 
 HAL = "Epiphany HAL chip table: E16G301"
 DATASHEET = "E16G301 data sheet and Parallella manual"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from models.workload import INTEGER_BITS, StoredScales
-
-BitPair = tuple[int, int]  # (weight bits, activation bits)
+from models.workload import INTEGER_BITS, BitPair, StoredScales
 
 
 def unsupported_bits(platform: str, supported: Sequence[BitPair], matvec: str, bits: BitPair) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from platforms.base import BitPair, constant
+from models.workload import BitPair
+from platforms.base import constant
 from platforms.custom import TableChip
 
 RTL = "SiLagoNN RTL (DPU_pkg.vhd, conf_mul_Beh.vhd, hw_setting.vhd): 16 cells x 2 MAC x (16 / bits)"

@@ -12,8 +12,8 @@ from itertools import product
 from math import ceil
 from typing import Literal
 
-from models.workload import InputError, MatVec
-from platforms.base import ANY_BITS, BitPair, Cost, Platform, constant
+from models.workload import BitPair, InputError, MatVec
+from platforms.base import ANY_BITS, Cost, Platform, constant
 
 DATAFLOWS = ("ws", "os", "is")
 
