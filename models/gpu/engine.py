@@ -35,18 +35,17 @@ class GpuEngine(Engine):
     def _run_integers(
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
-        self.knots = network.sigmoid_knots
-        self.table = self.on_device.tensor(gate_table(self.knots))
+        self.table = self.on_device.tensor(gate_table(network.sigmoid_knots))
         codes, counter = self.on_device.run(inputs, offsets, partial(self._packed, network=network))
         return codes, counter, {}
 
     def _packed(self, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
         """Logit codes float32 [n, outputs] of a batch's packed input codes."""
         for layer in network.layers:
-            x = self._layer(layer, x, batch, network.model)
+            x = self._layer(layer, x, batch, network)
         return self.products((network.output,)).sequence(x, batch)
 
-    def _layer(self, layer: Any, x: Tensor, batch: Batch, model: str) -> Tensor:
+    def _layer(self, layer: Any, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
         """Output codes float32 [n, 2 H] of the layer for packed input codes x [n, inputs]."""
         raise NotImplementedError
 

@@ -62,7 +62,7 @@ class Device:
 
     def matrix(self, matvecs: Merged) -> Matrix:
         """Packed matrix of merged matvecs, kept for later runs."""
-        key = (matvecs.names, matvecs.weight_bits, matvecs.act_bits == BASELINE_BITS)
+        key = (matvecs.names, matvecs.first.matrix.bits, matvecs.first.act_bits == BASELINE_BITS)
         if key not in self._matrices:
             if sum(matrix.size_bytes for matrix in self._matrices.values()) > MATRICES_BYTES:
                 self._matrices.clear()
@@ -85,7 +85,7 @@ class Products:
         self.owner, self.names = owner, tuple(matvec.name for matvec in matvecs)
         self.merged = merged(matvecs)
         self.matrices = [owner.matrix(each) for each in self.merged]
-        self.scales = [owner.tensor(each.scale) for each in self.merged]
+        self.scales = [owner.tensor(np.concatenate([m.scale for m in each.matvecs])) for each in self.merged]
         self.columns = [blocks(each.places) for each in self.merged]
         self.outputs = sum(matvec.rows for matvec in matvecs)
         bias = np.concatenate([matvec.bias for matvec in matvecs])
@@ -94,20 +94,13 @@ class Products:
         def column(values: Sequence[float]) -> Tensor:
             return owner.tensor(np.array(values, np.float32))[:, None, None]
 
-        self.divisor = column([float(each.divisor) for each in self.merged])
-        self.least, self.most = (column([each.value_range[k] for each in self.merged]) for k in (0, 1))
-        self.zero, self.shift = (
-            column([each.zero for each in self.merged]),
-            column([float(each.shift) for each in self.merged]),
-        )
-        self.starts = [
-            owner.tensor(each.start).int() + each.zero * matrix.row_sums if each.zero or each.shift else None
-            for each, matrix in zip(self.merged, self.matrices, strict=True)
-        ]
-        self.delta = column([each.delta for each in self.merged])
-        self.shifted = any(each.zero for each in self.merged)
-        self.gated = any(each.delta for each in self.merged)
-        self.on_grid = all(each.act_bits == BASELINE_BITS for each in self.merged)  # the grid's own codes
+        each = [group.first for group in self.merged]
+        self.divisor, self.shift = (column([float(m.divisor) for m in each]), column([float(m.shift) for m in each]))
+        self.least, self.most = (column([m.value_range[k] for m in each]) for k in (0, 1))
+        self.zero, self.delta = column([m.zero for m in each]), column([m.delta for m in each])
+        self.starts = [self._start(*pair) for pair in zip(self.merged, self.matrices, strict=True)]
+        self.shifted, self.gated = any(m.zero for m in each), any(m.delta for m in each)
+        self.on_grid = all(m.act_bits == BASELINE_BITS for m in each)  # the grid's own codes
         self.held = self.moves = torch.zeros(0)
         self.elements = 0
         self.scratches: list[Tensor] = []
@@ -150,6 +143,13 @@ class Products:
         """Add the counts of all steps since `start` to the device's."""
         self._add_counts(self.elements, self.moves.sum(dim=(1, 2)))
 
+    def _start(self, group: Merged, matrix: Matrix) -> Tensor | None:
+        """First values int32 [rows] of the sums of signed codes, where a zero point asks for them."""
+        if not (group.first.zero or group.first.shift):
+            return None
+        start = np.concatenate([matvec.start for matvec in group.matvecs])
+        return torch.from_numpy(start).to(self.owner.device) + group.first.zero * matrix.row_sums
+
     def _add_counts(self, elements: int, sent: Tensor) -> None:
         for each, count in zip(self.merged, sent, strict=True):
             self.owner.add_counts(each.names, elements, count)
@@ -173,8 +173,8 @@ class Products:
             codes, self.starts, self.matrices, self.scratches, self.scales, self.columns, strict=True
         ):
             sums = matrix.product(part, scratch, start)
-            for start, place, count in columns:
-                block = slice(start, start + count)
+            for first, place, count in columns:
+                block = slice(first, first + count)
                 torch.mul(sums[:, block], scale[block], out=result[:, place : place + count])
         grid_(result)
         return result if self.bias is None else clip_(result.add_(self.bias))

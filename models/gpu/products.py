@@ -36,20 +36,22 @@ def has_exact_int8(device: str | torch.device = "cpu") -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """Matvecs that read one vector with the same settings: one delta gate, one product, stacked by rows."""
+    """Matvecs that read one vector with the same settings: one delta gate, one product, stacked by rows.
 
-    names: tuple[str, ...]
-    codes: NDArray[np.int16]  # [rows, cols] of the weights
-    weight_bits: int
-    act_bits: int
-    zero: int
-    shift: np.float32
-    value_range: tuple[int, int]
-    start: NDArray[np.int32]  # [rows]
-    delta: int
-    divisor: np.float32  # the activation quantizer's step, in steps of the input's grid; 1 at 16 bits
-    scale: NDArray[np.float32]  # [rows] one unit of a sum in steps of the result's grid
-    places: NDArray[np.int64]  # [rows] column of each result when all matvecs of the vector stand side by side
+    places int64 [rows]: column of each result when all matvecs of the vector stand side by side.
+    """
+
+    matvecs: tuple[IntegerMatVec, ...]
+    places: NDArray[np.int64]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(matvec.name for matvec in self.matvecs)
+
+    @property
+    def first(self) -> IntegerMatVec:
+        """First of them: all have its widths, quantizer and delta."""
+        return self.matvecs[0]
 
 
 def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
@@ -59,26 +61,10 @@ def merged(matvecs: Sequence[IntegerMatVec]) -> list[Merged]:
     alike: dict[tuple[int, int, int], list[int]] = {}
     for number, matvec in enumerate(matvecs):
         alike.setdefault((matvec.matrix.bits, matvec.act_bits, matvec.delta), []).append(number)
-    result = []
-    for (weight_bits, act_bits, delta), numbers in alike.items():
-        members = [matvecs[number] for number in numbers]
-        result.append(
-            Merged(
-                tuple(matvec.name for matvec in members),
-                np.concatenate([matvec.matrix.codes for matvec in members]),
-                weight_bits,
-                act_bits,
-                members[0].zero,
-                members[0].shift,
-                members[0].value_range,
-                np.concatenate([matvec.start for matvec in members]),
-                delta,
-                members[0].divisor,
-                np.concatenate([matvec.scale for matvec in members]),
-                np.concatenate([places[number] for number in numbers]),
-            )
-        )
-    return result
+    return [
+        Merged(tuple(matvecs[k] for k in numbers), np.concatenate([places[k] for k in numbers]))
+        for numbers in alike.values()
+    ]
 
 
 class Matrix:
@@ -90,10 +76,10 @@ class Matrix:
     """
 
     def __init__(self, merged: Merged, device: torch.device) -> None:
-        weights = merged.codes.astype(np.int32)
-        parts = weight_bytes(weights, merged.weight_bits)
+        weights = np.concatenate([matvec.matrix.codes for matvec in merged.matvecs]).astype(np.int32)
+        parts = weight_bytes(weights, merged.first.matrix.bits)
         self.rows, self.cols = weights.shape
-        wide = merged.act_bits == BASELINE_BITS
+        wide = merged.first.act_bits == BASELINE_BITS
         act_bytes, self.dtype = (2, torch.int16) if wide else (1, torch.int8)
         self.scratch_cols = _aligned(self.cols * act_bytes) // act_bytes
         self.blocks = act_bytes * len(parts)

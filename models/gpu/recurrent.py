@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.engines.float_run import run_gated
-from models.engines.integer_network import GatedLayer
+from models.engines.integer_network import GatedLayer, IntegerNetwork
 from models.gpu.batch import Batch
 from models.gpu.engine import GpuEngine
 from models.gpu.grid import clip_, grid_, look_up, tanh_table
@@ -18,9 +18,9 @@ from models.quantization.fixed_point import CODE_MAX, GATE_FRACTION_BITS, PREACT
 class GpuRecurrentEngine(GpuEngine):
     """Engine of an LSTM, GRU or LiGRU on any device of torch; see `Engine.run`."""
 
-    def _layer(self, layer: GatedLayer, x: Tensor, batch: Batch, model: str) -> Tensor:
+    def _layer(self, layer: GatedLayer, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
         pre = self.products(layer.inputs).sequence(x, batch)
-        return recur(CELLS[model](self, layer, 2 * batch.sizes[0]), pre, batch)
+        return recur(CELLS[network.model](self, layer, network.sigmoid_knots, 2 * batch.sizes[0]), pre, batch)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         return run_gated(self.spec, self.weights, features, offsets)
@@ -42,8 +42,8 @@ def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
 class Steps:
     """Recurrence of one layer's rows, step by step. See `models.kernels.recurrent_layers`."""
 
-    def __init__(self, engine: GpuRecurrentEngine, layer: GatedLayer, rows: int) -> None:
-        self.engine, self.layer, self.table = engine, layer, engine.table
+    def __init__(self, engine: GpuRecurrentEngine, layer: GatedLayer, knots: NDArray[np.int16], rows: int) -> None:
+        self.engine, self.layer, self.knots, self.table = engine, layer, knots, engine.table
         self.hidden, self.scale = engine.spec.hidden, float(layer.candidate_scale)
         self.h = torch.zeros(rows, self.hidden, device=engine.on_device.device)
         self.recur = [engine.products(reads).start(rows) for reads in layer.recurrent]
@@ -68,7 +68,7 @@ class Steps:
 
     def tanh(self, unit: float, scale: float = 1.0) -> Tensor:
         """Table of tanh times `scale`, its gate-grid codes multiplied by `unit`, a power of two."""
-        return self.engine.on_device.tensor(tanh_table(self.engine.knots, scale) * np.float32(unit))
+        return self.engine.on_device.tensor(tanh_table(self.knots, scale) * np.float32(unit))
 
 
 class LstmSteps(Steps):

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.engines.float_run import run_sru
-from models.engines.integer_network import SruLayer
+from models.engines.integer_network import IntegerNetwork, SruLayer
 from models.gpu.batch import Batch
 from models.gpu.engine import GpuEngine
 from models.gpu.grid import clip_, grid_, look_up
@@ -18,7 +18,7 @@ from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
 class GpuSruEngine(GpuEngine):
     """Engine of an SRU on any device of torch; see `Engine.run`."""
 
-    def _layer(self, layer: SruLayer, x: Tensor, batch: Batch, model: str) -> Tensor:
+    def _layer(self, layer: SruLayer, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
         spec, n = self.spec, len(x)
         q = x if layer.projection is None else self.products((layer.projection,)).sequence(x, batch)
         u = self.products((layer.input,)).sequence(q, batch).view(n, 3 + layer.has_highway, 2, spec.hidden)

@@ -11,24 +11,26 @@ from models.engines.integer_network import IntegerMatVec
 from models.gpu import batch as gpu_batch
 from models.gpu import matvecs as gpu_matvecs
 from models.gpu import products as gpu_products
-from models.quantization.quantizer import WEIGHT_CODE_MAX, code_range
-from models.quantization.rounding import quantize_matrix
-from models.quantization.scheme import PAPERS
+from models.quantization.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix, code_range
 
 BITS = [2, 4, 8, 16]
+
+
+def matvec_of(codes, weight_bits, act_bits, zero=0, shift=0.0, divisor=1.0):
+    """A matvec of these codes [rows, cols] on grids without fraction bits."""
+    ones, nothing = np.ones(len(codes), np.int8), np.zeros(len(codes), np.int8)
+    matrix = QuantizedMatrix(codes.astype(np.int16), np.float32(1), ones, weight_bits)
+    settings = act_bits, zero, np.float32(shift), 0, 0, np.float32(divisor)
+    return IntegerMatVec("x", matrix, *settings, ones.astype(np.float32), nothing, nothing.astype(np.int16))
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_codes_are_divided_and_not_multiplied_by_a_reciprocal(device):
     """Every grid code over steps with ties: where the quotient is rounded first, half to even decides otherwise."""
     every = np.arange(-(2**15), 2**15).astype(np.int16)[:, None]
-    matrix, one = quantize_matrix(np.ones((1, 1), np.float32), 8, PAPERS), np.ones(1, np.float32)
     codes = torch.from_numpy(every.astype(np.float32)).to(device)
     for divisor in (*range(2, 200), *np.random.default_rng(0).uniform(1, 5000, 50).astype(np.float32)):
-        grid = np.zeros(1, np.int8)
-        matvec = IntegerMatVec(
-            "output", matrix, 8, 0, np.float32(0), 0, 0, np.float32(divisor), one, grid, grid.astype(np.int16)
-        )
+        matvec = matvec_of(np.ones((1, 1)), 8, 8, divisor=divisor)
         products = gpu_matvecs.Products(gpu_matvecs.Device(device), (matvec,))
         quotient = every.astype(np.float32) / np.float32(divisor)
         assert (products._quantize(codes)[0].cpu().numpy() == np.rint(np.clip(quotient, -128, 127))).all()
@@ -50,13 +52,9 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
     weights = rng.choice([-reach, reach], (rows, cols)) if extreme else rng.integers(-reach, reach + 1, (rows, cols))
     low, high = code_range(act_bits)
     codes = np.full((n, cols), low) if extreme else rng.integers(low, high + 1, (n, cols))
-    ones, places = np.ones(rows, np.float32), np.arange(rows)
-    codes16 = weights.astype(np.int16)
-    nothing, start = np.float32(0), rng.integers(-(10**5), 10**5, rows).astype(np.int32)
-    merged = gpu_products.Merged(
-        ("x",), codes16, weight_bits, act_bits, 0, nothing, (low, high), start, 0, np.float32(1), ones, places
-    )
-    on_device = gpu_products.Matrix(merged, torch.device(device))
+    start = rng.integers(-(10**5), 10**5, rows).astype(np.int32)
+    group = gpu_products.Merged((matvec_of(weights, weight_bits, act_bits),), np.arange(rows))
+    on_device = gpu_products.Matrix(group, torch.device(device))
     scratch = on_device.scratch(n)
     for part in (codes, codes[: n // 2 + 1], codes[:1]):  # with what was there before below
         values, expected = torch.from_numpy(part.astype(np.float32)).to(device), part.astype(np.int64) @ weights.T
@@ -64,6 +62,15 @@ def test_products_are_exact(device, n, cols, rows, bits, extreme, seed):
             given = None if first is None else torch.from_numpy(first).to(device)
             sums = on_device.product(values, scratch, given).float().cpu().numpy()
             assert (sums == (expected + (0 if first is None else first)).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_first_values_of_sums_are_exact(device):
+    """Half of this row's sum has more digits than a float32."""
+    matvec = matvec_of(np.full((1, 1102), WEIGHT_CODE_MAX), 16, 2, zero=2, shift=0.5)
+    products = gpu_matvecs.Products(gpu_matvecs.Device(device), (matvec,))
+    assert matvec.start[0] > 2**24 and matvec.start[0] % 2 == 1
+    assert products.starts[0].tolist() == [int(matvec.start[0]) + 2 * 1102 * WEIGHT_CODE_MAX]
 
 
 def test_packing_puts_every_frame_in_its_place():
