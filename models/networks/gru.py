@@ -62,15 +62,10 @@ class Gru(Recurrent):
         """State (h,) after one step, h [rows, hidden]; pre [rows, 3 hidden] is W x + b."""
         (h,) = state
         hidden, recurrent = self.hidden, tensors["recurrent"]
-        *gate_names, candidate = self.recurrent_names(layer)
-        for name in gate_names:
-            show(name, h)
         z, r = (pre[:, : 2 * hidden] + h @ recurrent[: 2 * hidden].t()).sigmoid().split(hidden, dim=1)
         if self.reset_after:
-            show(candidate, h)
             back = r * (h @ recurrent[2 * hidden :].t() + tensors["recurrent_bias"])
         else:
-            show(candidate, r * h)
             back = (r * h) @ recurrent[2 * hidden :].t()
         g = (pre[:, 2 * hidden :] + back).tanh() * self.candidate_scale * mask
         return (z * h + (1 - z) * g,)

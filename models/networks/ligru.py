@@ -41,8 +41,6 @@ class Ligru(Recurrent):
     ) -> tuple[Tensor, ...]:
         """State (h,) after one step, h [rows, hidden]; pre [rows, 2 hidden] is W x + b."""
         (h,) = state
-        for name in self.recurrent_names(layer):
-            show(name, h)
         back = h @ tensors["recurrent"].t()
         total = pre + back
         for part in (pre, back, total):

@@ -43,8 +43,6 @@ class Lstm(Recurrent):
     ) -> tuple[Tensor, ...]:
         """State (h, c) after one step, each [rows, hidden]; pre [rows, 4 hidden] is W x + b."""
         h, c = state
-        for name in self.recurrent_names(layer):
-            show(name, h)
         total = pre + h @ tensors["recurrent"].t()
         f, i, o = total[:, : 3 * self.hidden].sigmoid().split(self.hidden, dim=1)
         g = total[:, 3 * self.hidden :].tanh() * self.candidate_scale * mask

@@ -99,8 +99,7 @@ class Recurrent:
         """State after one step of the float network, h [rows, hidden] first; every model implements it.
 
         pre [rows, gates * hidden] is W x + b; `tensors` are the layer's: `recurrent`, and others that a model needs.
-        `mask` multiplies the candidate; `show(name, tensor)` receives the input of every recurrent matvec and every
-        fixed-point site.
+        `mask` multiplies the candidate; `show(name, tensor)` receives every fixed-point site but the state.
         """
         raise NotImplementedError
 

@@ -52,18 +52,15 @@ class RecurrentNetwork(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(spec.outputs))
 
     def forward(self, features: Tensor, offsets: Tensor, trace: Trace | None = None) -> Tensor:
-        """Run the network; `trace(name, tensor)` receives the input of every matvec and every fixed-point site."""
+        """Run the network; `trace(name, tensor)` receives every fixed-point site."""
         show = trace or (lambda name, value: None)
         spec = self.spec
         x = (features - self.input_mean) / self.input_std
         show("features", x)
         rows = StepRows(offsets)
         for layer in range(spec.layers):
-            for name in spec.input_names(layer):
-                show(name, x)
             pre = self._normalise(x @ self.input[f"l{layer}"].t(), f"l{layer}")
             x = self._recur(pre, layer, rows, show)
-        show("output", x)
         logits = x @ self.output.t() + self.output_bias
         show("logits", logits)
         return logits

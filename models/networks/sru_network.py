@@ -72,7 +72,7 @@ class SruNetwork(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(spec.outputs))
 
     def forward(self, features: Tensor, offsets: Tensor, trace: Trace | None = None) -> Tensor:
-        """Run the network; `trace(name, tensor)` receives the input of every matvec and every fixed-point site."""
+        """Run the network; `trace(name, tensor)` receives every fixed-point site."""
         show = trace or (lambda name, value: None)
         spec = self.spec
         x = (features - self.input_mean) / self.input_std
@@ -81,10 +81,8 @@ class SruNetwork(nn.Module):
             name = f"l{layer}"
             q = self._drop(x, offsets) if layer else x
             if name in self.projections:
-                show(f"{name}.projection", q)
                 q = q @ self.projections[name].t()
                 show(f"{name}.projected", q)
-            show(f"{name}.input", q)
             u = q @ self.weights[name].t()
             width = spec.width
             highway = u[:, 3 * width :] if spec.parts(layer) == 4 else self.alpha * x
@@ -92,7 +90,6 @@ class SruNetwork(nn.Module):
             for value in (u[:, :width], highway, c, x):
                 show(f"{name}.state", value)
         x = self._drop(x, offsets)
-        show("output", x)
         logits = x @ self.output.t() + self.output_bias
         show("logits", logits)
         return logits
