@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from dse.console import Parser, one_line_errors
-from dse.console import names as split_names
+from dse.console import Parser, names, one_line_errors
 from dse.study.storage import DEFAULT_STORAGE
 from models.workload import InputError
 
@@ -32,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("names", nargs="*", default=[], help="only these; default all")
     result.add_argument(
         "--study",
-        type=split_names,
+        type=names,
         default=(),
         metavar="NAMES",
         help="with models: searches in which the best mixed configuration is looked for",

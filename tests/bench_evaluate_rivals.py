@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from models.engines.gated_integers import fold_batch_norm
+from models.engines.network_quantizer import NetworkQuantizer
 from models.networks.sru import ALPHA
 from models.quantization.quantizer import code_range
 from models.quantization.rounding import quantize_matrix
@@ -32,6 +33,7 @@ class PlainFakeQuantized:
 
     def __init__(self, case, configuration=None) -> None:
         self.case, self.spec, self.configuration = case, case.spec, configuration or case.configuration
+        self.papers = NetworkQuantizer(case.spec, case.weights, case.calibration, PAPERS)
         self.sent = 0.0
 
     def run(self) -> np.ndarray:
@@ -68,7 +70,7 @@ class PlainFakeQuantized:
         """At 16 bits the 8-bit quantizer's, 256 times finer: near enough to the grid for what is timed here."""
         bits = self.configuration[name].operand_bits[1]
         grid = 2.0 ** -self.case.engine.quantizer.float_matvecs[name].input_bits
-        step = float(self.case.calibration.quantizer(name, min(bits, 8), False).step) * grid
+        step = float(self.papers.width(min(bits, 8)).activations[name].step) * grid
         return step / (256 if bits == 16 else 1)
 
     def threshold(self, name: str) -> float:

@@ -1,4 +1,4 @@
-"""What is made once of a checkpoint and a corpus' training speech, and then kept: calibration, quantized matrices."""
+"""What is made once of a checkpoint and a corpus' training speech, and then kept: calibration, quantized widths."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.load import SETTINGS, load_split
 from models import sources_digest
 from models.checkpoint import Checkpoint
-from models.engines.network_quantizer import Keep, Matrices, NetworkQuantizer
+from models.engines.network_quantizer import NetworkQuantizer
+from models.engines.width import Width
 from models.quantization.calibration import Calibration
-from models.quantization.quantizer import QuantizedMatrix
 from models.quantization.scheme import Scheme
 
 # The first utterances of every training speaker: all speakers, about 2 minutes of speech of the embedded corpus.
@@ -32,34 +32,24 @@ Made = TypeVar("Made")
 def quantizer_of(checkpoint: Checkpoint, corpus: Corpus, scheme: Scheme) -> NetworkQuantizer:
     """Quantizer of a checkpoint, calibrated on a corpus; what it makes is in the user's cache from then on.
 
-    The cache's keys are the network, the speech it runs on, the engines' sources and the scheme. Errors as in
-    `calibration_of`.
-    """
-    key, calibration = _identity(checkpoint, corpus), calibration_of(checkpoint, corpus)
-
-    def keep(bits: int, make: Callable[[], Matrices]) -> Matrices:
-        name = _digest([key, scheme.to_json(), bits])
-        path = cache_dir() / "matrices" / f"{checkpoint.spec.name}-{bits}-{name}.npz"
-        return _kept(path, make, _to_arrays, _from_arrays)
-
-    kept: Keep = keep
-    return NetworkQuantizer(checkpoint.spec, dict(checkpoint.weights), calibration, scheme, kept)
-
-
-def calibration_of(checkpoint: Checkpoint, corpus: Corpus) -> Calibration:
-    """Calibration of a checkpoint on a corpus, from the user's cache where possible.
-
+    The cache's keys are the network, the speech it runs on, the engines' sources and the scheme.
     Raises InputError as the corpus does, or where the network's values are not finite.
     """
+    spec, weights, identity = checkpoint.spec, dict(checkpoint.weights), _identity(checkpoint, corpus)
 
-    def make() -> Calibration:
+    def calibrated() -> Calibration:
         from models.calibrate import calibrate
 
         split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
-        return calibrate(checkpoint.spec, dict(checkpoint.weights), split.features, split.offsets)
+        return calibrate(spec, weights, split.features, split.offsets)
 
-    name = f"{checkpoint.spec.name}-{_digest(_identity(checkpoint, corpus))}.npz"
-    return _kept(cache_dir() / "calibrations" / name, make, Calibration.to_arrays, Calibration.from_arrays)
+    def keep(bits: int, make: Callable[[], Width]) -> Width:
+        path = cache_dir() / "widths" / f"{spec.name}-{bits}-{_digest([identity, str(scheme), bits])}.npz"
+        return _kept(path, make, Width.to_arrays, Width.from_arrays)
+
+    path = cache_dir() / "calibrations" / f"{spec.name}-{_digest(identity)}.npz"
+    calibration = _kept(path, calibrated, Calibration.to_arrays, Calibration.from_arrays)
+    return NetworkQuantizer(spec, weights, calibration, scheme, keep)
 
 
 def _identity(checkpoint: Checkpoint, corpus: Corpus) -> list[Any]:
@@ -113,20 +103,3 @@ def _alone(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _to_arrays(matrices: Matrices) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {"matvecs": np.array(list(matrices))}
-    for number, matrix in enumerate(matrices.values()):
-        codes = matrix.codes.astype(np.int8)
-        arrays |= {f"codes.{number}": codes, f"multiples.{number}": matrix.multiples}
-        arrays[f"step.{number}"] = np.array([matrix.step, matrix.bits], np.float32)
-    return arrays
-
-
-def _from_arrays(arrays: Arrays) -> Matrices:
-    found = {}
-    for number, name in enumerate(arrays["matvecs"].tolist()):
-        codes, (step, bits) = arrays[f"codes.{number}"].astype(np.int16), arrays[f"step.{number}"]
-        found[name] = QuantizedMatrix(codes, step, arrays[f"multiples.{number}"], int(bits))
-    return found

@@ -53,8 +53,7 @@ class IntegerMatVec:
     @property
     def start(self) -> NDArray[np.int32]:
         """What the sums [rows] start from: shift times the row sums of the codes, rounded half to even."""
-        sums = self.matrix.codes.sum(axis=1, dtype=np.int64)
-        return np.rint(sums * float(self.shift)).astype(np.int32)
+        return np.rint(self.matrix.row_sums * float(self.shift)).astype(np.int32)
 
     @property
     def value_range(self) -> tuple[int, int]:

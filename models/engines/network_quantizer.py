@@ -13,11 +13,12 @@ import numpy as np
 from models.engines import gated_integers, sru_integers
 from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, IntegerMatVec, IntegerNetwork
+from models.engines.width import Width
 from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
-from models.quantization.calibration import Calibration
+from models.quantization.calibration import Calibration, Vector
 from models.quantization.fixed_point import to_grid
-from models.quantization.quantizer import ActivationQuantizer, QuantizedMatrix
+from models.quantization.quantizer import ActivationQuantizer, QuantizedMatrix, activation_quantizer
 from models.quantization.rounding import Factors, quantize_matrix
 from models.quantization.scheme import Scheme
 from models.workload import BASELINE_BITS, Configuration
@@ -25,15 +26,13 @@ from models.workload import BASELINE_BITS, Configuration
 # class of sizes -> module with `float_matvecs(spec, weights, calibration)`, the matvecs before any configuration, and
 # `layer(spec, weights, calibration, number, matvec)`, one layer in integers, whose matvecs `matvec(name)` quantizes.
 FAMILIES = {Sru: sru_integers, Recurrent: gated_integers}
-
-
-Matrices = dict[str, QuantizedMatrix]  # of all matvecs, by name
-# Gives the matrices of a width, by a function that makes them; a caller may keep them from one run to the next.
-Keep = Callable[[int, Callable[[], Matrices]], Matrices]
+GRID = ActivationQuantizer(np.float32(1))  # at 16 bits an activation is the grid's own code
+# Gives the width of so many bits, by a function that makes it; a caller may keep it from one run to the next.
+Keep = Callable[[int, Callable[[], Width]], Width]
 
 
 class NetworkQuantizer:
-    """Quantizer of a trained network for any configuration. All matrices are quantized once per width, on all cores.
+    """Quantizer of a trained network for any configuration. Every width is made once, on all cores.
 
     Raises TypeError for sizes of no class in FAMILIES.
     """
@@ -52,8 +51,8 @@ class NetworkQuantizer:
         if not families:
             raise TypeError(f"no description in integers of a {type(spec).__name__}")
         self._family: Any = families[0]
-        self._quantized: dict[int, Matrices] = {}
-        self._factors: dict[int, Factors] = {}
+        self._widths: dict[int, Width] = {}
+        self._factors: dict[Vector, Factors] = {}
 
     @cached_property
     def float_matvecs(self) -> dict[str, FloatMatVec]:
@@ -64,35 +63,39 @@ class NetworkQuantizer:
         inner = self._family.float_matvecs(self.spec, self.weights, self.calibration)
         return {matvec.name: matvec for matvec in (*inner, output)}
 
-    def quantized(self, name: str, bits: int) -> QuantizedMatrix:
-        """Matrix of a matvec, quantized to `bits` bits."""
-        if bits not in self._quantized:
-            make = partial(self._quantize_all, bits)
-            self._quantized[bits] = make() if bits == BASELINE_BITS else self._keep(bits, make)
-        return self._quantized[bits][name]
+    def width(self, bits: int) -> Width:
+        """Matrices and activation quantizers of `bits` bits."""
+        if bits not in self._widths:
+            make = partial(self._make_width, bits)
+            self._widths[bits] = make() if bits == BASELINE_BITS else self._keep(bits, make)
+        return self._widths[bits]
 
-    def _quantize_all(self, bits: int) -> Matrices:
-        names = list(self.float_matvecs)
+    def _make_width(self, bits: int) -> Width:
+        """Quantize all matrices and distinct vectors: those that read one vector share its factors and quantizer."""
+        vectors, integer = self.calibration.vectors, bits != BASELINE_BITS
+        distinct = list(dict.fromkeys(vectors.values())) if integer else []
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            if bits != BASELINE_BITS and self.scheme.needs_moments:  # those that read one vector share its factors
-                vectors = {id(vector): vector for vector in self.calibration.vectors.values()}
-                todo = [key for key in vectors if key not in self._factors]
-                made = threads.map(lambda key: Factors.of(vectors[key].moments), todo)
+            if self.scheme.needs_moments:
+                todo = [vector for vector in distinct if vector not in self._factors]
+                made = threads.map(lambda vector: Factors.of(vector.moments), todo)
                 self._factors |= dict(zip(todo, made, strict=True))
-            return dict(zip(names, threads.map(lambda name: self._quantize(name, bits), names), strict=True))
+            matrices = threads.map(lambda matvec: self._quantize(matvec, bits), self.float_matvecs.values())
+            zero_points = self.scheme.zero_points
+            found = threads.map(lambda vector: activation_quantizer(vector.counts, bits, zero_points), distinct)
+            quantizers = dict(zip(distinct, found, strict=True))
+            activations = {name: quantizers[vector] for name, vector in vectors.items()} if integer else {}
+            return Width(dict(zip(self.float_matvecs, matrices, strict=True)), activations)
 
-    def _quantize(self, name: str, bits: int) -> QuantizedMatrix:
-        factors = self._factors.get(id(self.calibration.vectors.get(name)))
-        return quantize_matrix(self.float_matvecs[name].matrix, bits, self.scheme, factors)
+    def _quantize(self, matvec: FloatMatVec, bits: int) -> QuantizedMatrix:
+        vector = self.calibration.vectors.get(matvec.name)
+        return quantize_matrix(matvec.matrix, bits, self.scheme, None if vector is None else self._factors.get(vector))
 
     def matvec(self, name: str, configuration: Configuration) -> IntegerMatVec:
         """Matvec in integers at its setting of the configuration."""
         before = self.float_matvecs[name]
         weight_bits, act_bits, delta = configuration[name].effect
-        matrix = self.quantized(name, weight_bits)
-        quantizer = ActivationQuantizer(np.float32(1))  # at 16 bits an activation is the grid's own code
-        if act_bits != BASELINE_BITS:
-            quantizer = self.calibration.quantizer(name, act_bits, self.scheme.zero_points)
+        matrix = self.width(weight_bits).matrices[name]
+        quantizer = self.width(act_bits).activations.get(name, GRID)
         return IntegerMatVec(
             name,
             matrix,

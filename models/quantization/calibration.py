@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.quantization.fixed_point import CODE_MIN, fraction_bits
-from models.quantization.quantizer import ActivationQuantizer, activation_quantizer
 
 # One bit of head room: a quantized network's values may grow past the float network's before they saturate.
 HEADROOM = 2.0
 Trace = Callable[[str, object], None]  # called with the name of a site and its values
-ROWS_AT_ONCE = 2**12  # of vectors whose products are summed at once; sums in float64 are exact below 2^53
+ROWS_AT_ONCE = 2**12  # of vectors whose products, up to 2^30, are summed at once: in float64 exact below 2^53
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,22 +37,14 @@ class Calibration:
 
     peaks: Mapping[str, float]
     vectors: Mapping[str, Vector] = field(default_factory=dict)
-    _quantizers: dict[tuple[str, int, bool], ActivationQuantizer] = field(default_factory=dict, repr=False)
 
     def fraction_bits(self, site: str) -> int:
         """Fraction bits of a fixed-point site's 16-bit grid."""
         return fraction_bits(HEADROOM * self.peaks[site])
 
-    def quantizer(self, matvec: str, bits: int, zero_points: bool) -> ActivationQuantizer:
-        """Quantizer of the vector that a matvec reads, its step in steps of the vector's grid."""
-        key = matvec, bits, zero_points
-        if key not in self._quantizers:
-            self._quantizers[key] = activation_quantizer(self.vectors[matvec].counts, bits, zero_points)
-        return self._quantizers[key]
-
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Convert to named arrays; each distinct vector stands once."""
-        distinct = list({id(vector): vector for vector in self.vectors.values()}.values())
+        distinct = list(dict.fromkeys(self.vectors.values()))
         arrays: dict[str, NDArray[Any]] = {
             "sites": np.array(list(self.peaks)),
             "peaks": np.array(list(self.peaks.values())),
@@ -82,7 +73,7 @@ class PeakTrace:
 
     def __call__(self, name: str, value: object) -> None:
         peak = float(np.abs(np.asarray(value, np.float32)).max(initial=0.0))
-        self.peaks[name] = max(self.peaks.get(name, 0.0), peak)
+        self.peaks[name] = float(np.maximum(self.peaks.get(name, 0.0), peak))  # which keeps what is not a number
 
 
 class VectorTrace:
@@ -93,23 +84,20 @@ class VectorTrace:
         self._vectors: dict[tuple[str, ...], Vector] = {}
 
     def __call__(self, matvecs: tuple[str, ...], codes: NDArray[np.int16]) -> None:
-        """Add codes [n, cols] of the vector that these matvecs read; they are copied."""
+        """Add codes [n, cols] of the vector that these matvecs read; the array is kept until it is summed."""
         if matvecs not in self._vectors:
             cols = codes.shape[1]
             self._vectors[matvecs] = Vector(np.zeros(2**16, np.int64), np.zeros((cols, cols), np.int64))
         waiting = self._waiting.setdefault(matvecs, [])
-        waiting.append(codes.copy())
+        waiting.append(codes)
         if sum(map(len, waiting)) >= ROWS_AT_ONCE:
             self._sum(matvecs)
 
     def _sum(self, matvecs: tuple[str, ...]) -> None:
-        vector, waiting = self._vectors[matvecs], self._waiting.pop(matvecs, [])
-        if not waiting:
-            return
-        codes = np.concatenate(waiting)
+        vector, codes = self._vectors[matvecs], np.concatenate(self._waiting.pop(matvecs))
         vector.counts[:] += np.bincount(codes.ravel().astype(np.int64) - CODE_MIN, minlength=2**16)
-        for first in range(0, len(codes), 2**22):  # products are up to 2^30: 2^22 of them stay exact in float64
-            part = codes[first : first + 2**22].astype(np.float64)
+        for first in range(0, len(codes), ROWS_AT_ONCE):
+            part = codes[first : first + ROWS_AT_ONCE].astype(np.float64)
             vector.moments[:] += (part.T @ part).astype(np.int64)
 
     def vectors(self) -> dict[str, Vector]:

@@ -10,6 +10,7 @@ without the candidate 1.00 and charges clipping symmetrically.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,12 @@ class QuantizedMatrix:
     def scale(self) -> NDArray[np.float32]:
         """Scale of each row [rows]."""
         return self.multiples.astype(np.float32) * self.step
+
+    @cached_property
+    def row_sums(self) -> NDArray[np.int64]:
+        """Sum of each row's codes [rows]."""
+        sums: NDArray[np.int64] = self.codes.sum(axis=1, dtype=np.int64)
+        return sums
 
     @property
     def values(self) -> NDArray[np.float32]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from models.workload import InputError, StoredScales
 
@@ -50,9 +49,6 @@ class Scheme:
         return StoredScales(
             STEP_BITS, ROW_SCALE_BITS if self.scales == ROW else 0, ZERO_POINT_BITS if self.zero_points else 0
         )
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     def __str__(self) -> str:
         return ", ".join(self._words())

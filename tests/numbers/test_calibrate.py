@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import SHIPPED_MODELS, SPECS
+from networks import LENGTHS, SHIPPED_MODELS, SPECS, features_of, offsets_of, trained
 
 from dse.evaluator import calibrate
 from dse.evaluator.task import NetworkTask
+from models.calibrate import calibrate as calibrate_network
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.calibration import Calibration
 from models.quantization.scheme import PAPERS, Scheme
 from models.registry import build_network
-from models.workload import Configuration
+from models.workload import Configuration, InputError
 
 
 @pytest.mark.parametrize("kind", SPECS)
@@ -48,6 +49,16 @@ def test_kept_ones_are_those_that_were_made(model, tmp_path, monkeypatch):
         assert len(kept.read_bytes()) > 5000  # made anew
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("kind", ["sru", "lstm", "gru", "ligru"])
+def test_a_network_whose_values_are_not_finite_is_refused(kind, bad):
+    spec = SPECS[kind]
+    weights, _ = trained(spec)
+    weights["output_bias"][0] = bad
+    with pytest.raises(InputError, match="needs a finite peak"):
+        calibrate_network(spec, weights, features_of(spec, LENGTHS), offsets_of(LENGTHS))
+
+
 def test_where_nothing_can_be_kept_it_is_made_each_time(tmp_path, monkeypatch):
     (tmp_path / "calibrations").write_text("a file where the folder would be")
     monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
@@ -77,16 +88,20 @@ def test_matrices_are_kept_by_scheme_and_width(scheme, tmp_path, monkeypatch):
     task = NetworkTask("ligru", rounding=scheme.rounding, scales=scheme.scales, zero_points=scheme.zero_points)
     quantizer = task.open().engine.quantizer
     assert quantizer.scheme == scheme
-    made = {bits: quantizer.quantized("l1.candidate", bits) for bits in (2, 16)}
-    (kept,) = (tmp_path / "matrices").iterdir()
+    made = {bits: quantizer.width(bits).matrices["l1.candidate"] for bits in (2, 16)}
+    (kept,) = (tmp_path / "widths").iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr(NetworkQuantizer, "_quantize", lambda *arguments: pytest.fail("it is kept"))
-        again = task.open().engine.quantizer.quantized("l1.candidate", 2)
-    for one, other in ((made[2], again), (made[2], quantizer.quantized("l1.candidate", 2))):
+        patch.setattr(NetworkQuantizer, "_make_width", lambda *arguments: pytest.fail("it is kept"))
+        again = task.open().engine.quantizer.width(2)
+    for one, other in (
+        (made[2], again.matrices["l1.candidate"]),
+        (made[2], quantizer.width(2).matrices["l1.candidate"]),
+    ):
         assert (one.codes == other.codes).all() and one.codes.dtype == other.codes.dtype == np.int16
         assert (one.scale == other.scale).all() and one.bits == other.bits == 2
+    assert again.activations == quantizer.width(2).activations and len(again.activations) == len(again.matrices)
     kept.write_bytes(kept.read_bytes()[:200])
-    assert (task.open().engine.quantizer.quantized("l1.candidate", 2).codes == again.codes).all()
+    assert (task.open().engine.quantizer.width(2).matrices["l1.candidate"].codes == made[2].codes).all()
     assert len(kept.read_bytes()) > 200
 
 
@@ -96,7 +111,8 @@ def test_a_measurement_on_the_cpu_needs_no_torch():
     script = """
 import sys
 from dse.evaluator.task import NetworkTask
-from models.workload import Configuration
+from models.calibrate import calibrate as calibrate_network
+from models.workload import Configuration, InputError
 measurer = NetworkTask("ligru").open()
 measurer.measure(Configuration.uniform(measurer.workload, 8))
 print("torch" in sys.modules)

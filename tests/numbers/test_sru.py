@@ -114,10 +114,10 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
 
     def linear(name, codes, bits):
         weight_bits, act_bits = configuration[name].operand_bits
-        quantized = engine.quantizer.quantized(name, weight_bits)
+        quantized = engine.quantizer.width(weight_bits).matrices[name]
         step, shift = f32(2.0**-bits), f32(0)
         if act_bits < 16:
-            found = cal.quantizer(name, act_bits, True)
+            found = engine.quantizer.width(act_bits).activations[name]
             step, zero, (low, high) = step * found.step, round(found.zero), code_range(act_bits)
             shift = f32(found.zero - zero)
             codes = np.clip(np.rint(to_float(codes, bits) / step - shift), low + zero, high + zero)

@@ -15,10 +15,10 @@ class PlainGate:
     def __init__(self, engine, name, bits, configuration):
         self.setting, self.bits = configuration[name], bits
         self.weight_bits, self.act_bits = self.setting.operand_bits
-        self.matrix = engine.quantizer.quantized(name, self.weight_bits)
+        self.matrix = engine.quantizer.width(self.weight_bits).matrices[name]
         self.step, self.zero = f32(2.0**-bits), 0.0
         if self.act_bits < 16:
-            found = engine.calibration.quantizer(name, self.act_bits, engine.quantizer.scheme.zero_points)
+            found = engine.quantizer.width(self.act_bits).activations[name]
             self.step, self.zero = found.step * self.step, found.zero
         self.whole = round(self.zero)
         sums = self.matrix.codes.sum(axis=1, dtype=np.int64)
