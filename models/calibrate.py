@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -36,5 +37,7 @@ def calibrate(
     # The engine in torch operations shows what every matvec reads, whatever the model, and on any device of torch.
     engine: Any = build_engine(NetworkQuantizer(spec, weights, ranges, PAPERS), f"{CPU}:0")
     engine.on_device.trace = vectors
+    torch.set_num_threads(os.cpu_count() or 1)
     engine.run(features, offsets, Configuration.uniform(spec.workload(), BASELINE_BITS))
+    torch.set_num_threads(1)
     return Calibration(peaks.peaks, vectors.vectors())
