@@ -74,6 +74,7 @@ class Cluster:
         Raises InputError where a worker cannot open, or the connection is lost.
         """
         from distributed import KilledWorker, as_completed
+        from distributed.comm import CommClosedError
 
         submitted = {self._submit(job): job for job in jobs}
         for future in as_completed(submitted, loop=self._client.loop):
@@ -82,7 +83,7 @@ class Cluster:
                 yield future.result()
             except KilledWorker:
                 yield failed(job.configuration, "its dask workers died (killed, or out of memory)", job.genome)
-            except CancelledError as error:
+            except (CancelledError, CommClosedError) as error:  # lost before the result was fetched, or meanwhile
                 raise InputError(LOST) from error
             except ImportError as error:
                 raise InputError(f"a dask worker lacks a package: {error}") from error

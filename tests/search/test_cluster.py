@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from fake_task import FakeTask
 
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings
+from models.workload import InputError
 
 distributed = pytest.importorskip("distributed")
+CommClosedError = pytest.importorskip("distributed.comm").CommClosedError
 
 
 def settings(tmp_path, **changes):
@@ -62,6 +65,16 @@ def test_failures_and_other_contents_are_told(scheduler, cli, monkeypatch):
     monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: next(changing)))
     status, _, err = cli(*argv)
     assert (status, err) == (2, "error: the checkpoint of a dask worker is not that of the search: theirs, not ours\n")
+
+
+@pytest.mark.parametrize("error", [CommClosedError("Stream is closed"), CancelledError("lost")])
+def test_a_connection_lost_while_a_result_is_fetched_is_told_as_that(scheduler, tmp_path, monkeypatch, error):
+    def lost(_):
+        raise error
+
+    monkeypatch.setattr(distributed.Future, "result", lost)
+    with pytest.raises(InputError, match="the connection to the dask scheduler is lost; the same command goes on"):
+        run_search(settings(tmp_path, cluster=scheduler))
 
 
 def test_nobody_there_is_one_line(cli, monkeypatch):
