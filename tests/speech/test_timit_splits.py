@@ -1,6 +1,7 @@
 """TIMIT's splits: the standard one, and one of a sample."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,8 @@ from timit_tree import write_ldc
 
 from dse.corpora.base import SPLITS
 from dse.corpora.timit.corpus import TimitCorpus
-from dse.corpora.timit.protocol import TEST_SPEAKERS, VALIDATION_SPEAKERS, leave_speakers_out
+from dse.corpora.timit.protocol import NOT_COMPARABLE, TEST_SPEAKERS, VALIDATION_SPEAKERS, hold_out, split_speakers
+from models.workload import InputError
 
 
 @pytest.fixture(autouse=True)
@@ -51,27 +53,76 @@ def test_an_incomplete_standard_split_says_so(tmp_path: Path) -> None:
     corpus = TimitCorpus(str(write_ldc(tmp_path, speakers)))
     assert [corpus.speakers(split) for split in SPLITS] == [("FAAA0",), ("FAKS0",), ("MDAB0",)]
     assert "incomplete: train 1 of 462, validation 1 of 50, test 1 of 24" in corpus.notes[1]
+    assert NOT_COMPARABLE in corpus.notes[1]
     assert "MQQQ0" not in {u.speaker for split in SPLITS for u in corpus.utterances(split)}
 
 
-@given(st.integers(3, 200))
-def test_leaving_speakers_out(count: int) -> None:
-    speakers = [f"S{index:03}" for index in range(count)]
-    split = leave_speakers_out(speakers)
-    parts = [split.speakers[name] for name in SPLITS]
-    assert sorted(speaker for part in parts for speaker in part) == speakers
-    assert min(map(len, parts)) >= 1
-    assert len(parts[0]) == count - max(2, count // 4)
+TRAIN = [f"{'FMM'[index % 3]}X{chr(65 + index // 26)}{chr(65 + index % 26)}0" for index in range(462)]
+OTHERS = [f"{'FMM'[index % 3]}Y{chr(65 + index // 26)}{chr(65 + index % 26)}0" for index in range(94)]
+PARTS = {"train": TRAIN, "validation": sorted(VALIDATION_SPEAKERS), "test": sorted(TEST_SPEAKERS), "other": OTHERS}
+
+
+@given(
+    st.dictionaries(st.sampled_from(list(PARTS)), st.integers(0, 94)),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
+def test_speakers_of_test_never_train(counts: dict[str, int], folders: bool, random: Random) -> None:
+    """Whatever else is missing, and whatever the folders are called; other speakers of TEST are known by those only."""
+    chosen = {name: random.sample(PARTS[name], min(count, len(PARTS[name]))) for name, count in counts.items()}
+    if not folders:
+        chosen.pop("other", None)
+    part = {speaker: ("train" if name == "train" else "test") * folders for name in chosen for speaker in chosen[name]}
+    try:
+        split = split_speakers(part, {speaker: f"DR{random.randint(1, 8)}" for speaker in part})
+    except InputError as error:
+        assert len(chosen.get("train", ())) <= 2 and "speakers of TEST never train" in str(error)
+        return
+    train, validation, test = (set(split.speakers[name]) for name in SPLITS)
+    assert train and validation and test
+    assert train <= set(TRAIN) and not train & validation and not (train | validation) & test
+    assert validation <= set(TRAIN) or validation == set(chosen["validation"])
+    core = set(chosen.get("test", ()))
+    assert test == core if core else test <= set(TRAIN) or test == set(chosen["other"])
+    whole = {name: len(chosen.get(name, ())) for name in SPLITS} == {"train": 462, "validation": 50, "test": 24}
+    assert whole == (NOT_COMPARABLE not in split.rule)
+    assert split.rule.startswith("standard split" if all(chosen.get(name) for name in SPLITS) else "own split")
+
+
+def test_core_test_speakers_alone_keep_to_the_test(tmp_path: Path) -> None:
+    """A copy with TRAIN and the 24 core test speakers."""
+    speakers = dict.fromkeys(TRAIN[:16], "TRAIN/DR1") | dict.fromkeys(TEST_SPEAKERS, "TEST/DR1")
+    for speaker, folder in speakers.items():
+        (tmp_path / folder / speaker).mkdir(parents=True)
+        (tmp_path / folder / speaker / "SX1.WAV").touch()
+    corpus = TimitCorpus(str(tmp_path))
+    assert corpus.speakers("test") == tuple(sorted(TEST_SPEAKERS))
+    assert len(corpus.speakers("train")) == 14 and len(corpus.speakers("validation")) == 2
+    assert "train 14, validation 2 held out of training, test 24 of TEST" in corpus.notes[1]
+
+
+@given(st.integers(1, 200), st.sampled_from(["FM", "FMM", "S", "M"]), st.booleans(), st.sampled_from([1, 2]))
+def test_holding_speakers_out(count: int, sexes: str, regions: bool, splits: int) -> None:
+    speakers = [f"{sexes[index % len(sexes)]}{index:03}" for index in range(count + splits)]
+    names = ["validation", "test"][-splits:]
+    held = hold_out({speaker: f"DR{index % 8 + 1}" * regions for index, speaker in enumerate(speakers)}, names)
+    assert list(held) == names and min(map(len, held.values())) >= 1
+    assert len(set().union(*held.values())) == sum(map(len, held.values())) == max(splits, len(speakers) * splits // 8)
+    for chosen in held.values():
+        for sex in set(sexes):
+            share = sum(speaker[0] == sex for speaker in speakers) / len(speakers)
+            assert abs(sum(speaker[0] == sex for speaker in chosen) - share * len(chosen)) <= 1
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(4, [2, 1, 1]), (12, [9, 1, 2]), (16, [12, 2, 2])])
 def test_sizes_of_sample_splits(count: int, sizes: list[int]) -> None:
-    split = leave_speakers_out([f"{'FM'[index % 2]}{index:03}" for index in range(count)])
+    speakers = [f"{'FM'[index % 2]}{index:03}" for index in range(count)]
+    split = split_speakers(dict.fromkeys(speakers, ""), dict.fromkeys(speakers, ""))
     assert [len(split.speakers[name]) for name in SPLITS] == sizes
     assert {name[0] for part in ("validation", "test") for name in split.speakers[part]} == {"F", "M"}
 
 
 def test_two_speakers_are_too_few(tmp_path: Path) -> None:
     write_ldc(tmp_path, {"FAAA0": "TRAIN/DR1", "MBBB0": "TRAIN/DR1"})
-    with pytest.raises(ValueError, match="2 speakers cannot be split"):
+    with pytest.raises(ValueError, match=r"2 speakers outside of TEST cannot be split: .*at least 3 others"):
         TimitCorpus(str(tmp_path))
