@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dse.console import Parser, one_line_errors, require_folder
-from dse.corpora import CORPORA, open_corpus
+from dse.corpora import CORPORA, introduction, open_corpus
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
 from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES
 from dse.corpora.load import load_split
@@ -54,11 +54,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def report_damage(corpus: Corpus) -> int:
     """Print the notes, each damaged utterance and how many were repaired; returns the number of damaged ones."""
-    print(f"corpus: {corpus.name}")
+    print("\n".join(introduction(corpus) or (f"corpus: {corpus.name}",)))
     if not isinstance(corpus, FileCorpus):
         return 0
-    for note in corpus.notes:
-        print(f"  {note}")
     damaged = repaired = 0
     for split in (*SPLITS, None):
         for problem in corpus.problems(split):

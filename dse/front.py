@@ -37,10 +37,13 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     if options.objectives is not None:
         study = study.under(*options.objectives)
     if options.test:
+        from dse.exploration.progress import tell
         from dse.reports.final import task_of, with_test_error
 
         given = {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
-        study = with_test_error(study, task_of(study, task, device=options.device, **given))
+        tested = task_of(study, task, device=options.device, **given)
+        tell(tested.remarks)
+        study = with_test_error(study, tested)
     chosen = [objective.name for objective in study.objectives]
     if chosen != study.identity["objectives"]:
         folder /= "-".join((*chosen, *study.repriced))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.console import Parser, one_line_errors, require_file
-from dse.corpora import corpus_record, open_corpus
+from dse.corpora import introduction, open_corpus, training_record
 from dse.corpora.base import Corpus
 from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import Tensors, to_spec_and_weights
@@ -187,7 +187,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     decoder = tune(first_decoder(train), scores, *references(validation))
     percent = decoder.error(scores, *references(validation)).percent
     card = checkpoint.card | {
-        "corpus": corpus_record(corpus),
+        "corpus": training_record(corpus),
         "features": "standardised by the training split's mean and deviation",
         "decoder": "bigram and priors of the training split, tuned on the validation split",
         "float_error_percent": {"validation": percent},
@@ -227,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_file(out)
     checkpoint = import_kaldi(**options)
     if corpus is not None:
-        checkpoint = with_corpus(checkpoint, open_corpus(corpus, corpus_path, skip_bad))
+        opened = open_corpus(corpus, corpus_path, skip_bad)
+        print("\n".join(introduction(opened)))
+        checkpoint = with_corpus(checkpoint, opened)
     elif corpus_path is not None or skip_bad:
         raise InputError("--corpus-path and --skip-bad need --corpus")
     save(out, checkpoint)

@@ -49,3 +49,16 @@ def corpus_record(corpus: Corpus) -> dict[str, Any]:
         "skipped": {split: len(corpus.problems(split)) for split in SPLITS},
         "repaired": {split: len(corpus.repaired(split)) for split in SPLITS},
     }
+
+
+def training_record(corpus: Corpus) -> dict[str, Any]:
+    """Record of a corpus for the card of what is trained on it: `corpus_record`, fingerprints, training speakers."""
+    fingerprints = {split: corpus.fingerprint(split) for split in SPLITS}
+    return corpus_record(corpus) | fingerprints | {"speakers": {"train": list(corpus.speakers("train"))}}
+
+
+def introduction(corpus: Corpus) -> tuple[str, ...]:
+    """Lines that say what a corpus holds and how it is split, for people; none of a corpus that is generated."""
+    if not isinstance(corpus, FileCorpus):
+        return ()
+    return (f"corpus: {corpus.name}", *(f"  {note}" for note in corpus.notes))

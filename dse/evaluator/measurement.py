@@ -70,6 +70,11 @@ class Task(Openable, Protocol):
         """Identity, by content, of all that a measurement depends on besides the configuration."""
         ...
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Lines to tell before the first measurement, of the corpus and of what its figures are not worth."""
+        ...
+
     def within(self, row_scales: bool, zero_points: bool) -> Task:
         """The same task with a quantization scheme that platforms take: scales of rows or not, zero points or not."""
         ...

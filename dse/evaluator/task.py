@@ -113,6 +113,13 @@ class NetworkTask:
             "calibration": f"train, first {CALIBRATION_PER_SPEAKER} a speaker, {corpus.fingerprint('train')}",
         }
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        from dse.evaluator.remarks import remarks
+        from models.checkpoint import read_card
+
+        return remarks(self.model, read_card(self.checkpoint_path)[1], self.open_corpus())
+
     def open_corpus(self) -> Corpus:
         from dse.corpora import open_corpus
 
@@ -132,10 +139,6 @@ class NetworkTask:
     def record(self) -> dict[str, Any]:
         paths = {name: str(Path(path).absolute()) for name in PATHS if (path := getattr(self, name)) is not None}
         return {name: value for name, value in (asdict(self) | paths).items() if name not in HOW}
-
-
-PATHS = ("checkpoint", "corpus_path")
-HOW = ("device", "cache_mib")  # how the task is run, which is no part of its identity
 
 
 def recorded_task(record: Mapping[str, Any], kind: Callable[..., Task] = NetworkTask, **changes: Any) -> Task:

@@ -1,8 +1,9 @@
-"""The live line of a running search."""
+"""The live line of a running search, and remarks above it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -12,6 +13,12 @@ from dse.design.objective import Objective, values
 from dse.design.pareto import front
 
 BAR = "{desc}: {percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_per_minute}/min{postfix}]"
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Print remarks on a search where its progress is shown, so that they mix with no result."""
+    for line in lines:
+        tqdm.write(line, file=sys.stderr)
 
 
 class Progress(tqdm):

@@ -19,7 +19,7 @@ from dse.design.space import Genome
 from dse.evaluator.evaluate import judge
 from dse.evaluator.pricing import broken_rules
 from dse.exploration.plan import Plan, make_plan
-from dse.exploration.progress import Progress
+from dse.exploration.progress import Progress, tell
 from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
@@ -44,10 +44,11 @@ def run_search(settings: SearchSettings) -> Study:
 
 
 def run_plan(plan: Plan) -> Study:
-    """`run_search` on settings worked out before."""
+    """`run_search` on settings worked out before. The task's remarks go to stderr before anything is evaluated."""
     from dse.study.store import open_study
 
     settings = plan.settings
+    tell(plan.task.remarks)
     store = open_study(settings.storage, plan.study, plan.identity, plan.objectives)
     store.set_task(plan.task.record())
     if store.workload is None:

@@ -37,6 +37,7 @@ def dry_run(plan: Plan) -> str:
             f"16-bit baseline: {size:.3f} MiB ({size * BITS_PER_MIB / 8:,.0f} bytes), "
             f"{workload.macs_per_frame:,} MACs per frame",
             *(["", baseline_prices(plan)] if plan.platforms else []),
+            *(["", *remarks] if (remarks := plan.task.remarks) else []),
         )
     )
 

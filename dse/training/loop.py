@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dse.corpora import corpus_record, open_corpus
+from dse.corpora import introduction, open_corpus, training_record
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
@@ -39,6 +39,8 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     state = TrainState(out.with_suffix(".state.safetensors"), settings)
     spec = preset(settings.model, settings.preset)
     corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
+    for line in introduction(corpus):
+        print(line)
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     targets, outputs = frame_targets_of(corpus, data)
     spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
@@ -68,7 +70,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     card = {
         "command": "python -m dse.train " + _arguments(settings),
         "date": date.today().isoformat(),
-        "corpus": corpus_record(corpus) | {s: corpus.fingerprint(s) for s in ("train", "validation", "test")},
+        "corpus": training_record(corpus),
         "float_error_percent": {
             split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
         },

@@ -43,6 +43,9 @@ class TinyCorpus:
     def fingerprint(self, split: str) -> str:
         return f"tiny-{split}"
 
+    def speakers(self, split: str) -> tuple[str, ...]:
+        return (f"{split}-speaker",)
+
 
 @pytest.fixture
 def tiny(monkeypatch):

@@ -60,6 +60,10 @@ class FakeTask(NetworkTask):
     def fingerprint(self) -> dict[str, str]:
         return {"checkpoint": "fake-weights", "corpus": f"fake-{self.corpus}", "quantization": str(self.scheme)}
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        return ()
+
     def open(self, split: str = "validation") -> FakeMeasurer:
         if self.corpus == "missing":
             raise InputError("no corpus in /nowhere; it is expected there")
