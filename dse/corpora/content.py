@@ -11,7 +11,7 @@ from pathlib import Path
 from dse.corpora.cache import cache_dir, write_atomically
 from models.workload import InputError
 
-FORMAT = 1  # raise it when the content read from the same files changes
+FORMAT = 2  # raise it when the content read from the same files changes
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timit_tree import PHONES, SAMPLES, labels, riff, sphere, tone
 
-from dse.corpora.timit.audio import read_audio, read_segments
+from dse.corpora.timit.audio import EDGE_SAMPLES, GAP_SAMPLES, read_audio, read_segments
 from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+from models.workload import InputError
 
 
 @pytest.mark.parametrize("make", [sphere, riff, lambda s: sphere(s, order="10"), lambda s: sphere(s) + b"padding"])
@@ -31,7 +32,7 @@ def test_audio_is_what_was_written(tmp_path: Path, make: Callable[[np.ndarray], 
         (labels(PHONES[:-1]), [*PHONES[:-1], ("h#", 6000)]),
         (labels().replace("0 1000", "700 1000", 1), list(PHONES)),
         ("200 3000 iy\n3100 5800 t\n", [("iy", 3100), ("t", 6000)]),
-        ("800 3000 iy\n4000 5000 t\n", [("h#", 800), ("iy", 3000), ("pau", 4000), ("t", 5000), ("h#", 6000)]),
+        ("800 3000 iy\n3000 5000 t\n", [("h#", 800), ("iy", 3000), ("t", 5000), ("h#", 6000)]),
     ],
 )
 def test_segments_cover_the_audio(tmp_path: Path, text: str, expected: list[tuple[str, int]]) -> None:
@@ -39,6 +40,36 @@ def test_segments_cover_the_audio(tmp_path: Path, text: str, expected: list[tupl
     segments = read_segments(tmp_path / "a.phn", SAMPLES)
     assert [(s.phone, s.end_sample) for s in segments] == expected
     assert [s.start_sample for s in segments] == [0, *(end for _, end in expected[:-1])]
+
+
+@pytest.mark.parametrize("samples", [SAMPLES, 10 * SAMPLES])
+@pytest.mark.parametrize("first", range(len(PHONES)))
+@pytest.mark.parametrize("last", range(len(PHONES)))
+def test_labels_that_lack_lines_are_named_or_lack_little(tmp_path: Path, samples: int, first: int, last: int) -> None:
+    """Whatever lines are missing at the start, at the end, or (where first > last) between."""
+    scale = samples // SAMPLES
+    lines = labels(tuple((phone, end * scale) for phone, end in PHONES)).splitlines(keepends=True)
+    left = lines[first : last + 1] if first <= last else lines[: last + 1] + lines[first:]
+    (tmp_path / "a.phn").write_text("".join(left))
+    ends = [0, *(int(line.split()[1]) for line in lines)]
+    lost = [(0, ends[first]), (ends[last + 1], samples)] if first <= last else [(ends[last + 1], ends[first])]
+    try:
+        segments = read_segments(tmp_path / "a.phn", samples)
+    except InputError as error:
+        message = str(error)
+        assert "have no label" in message or "truncated" in message or "nothing but silence" in message
+        assert any(end > start for start, end in lost)
+        return
+    between = first > last
+    assert all(end - start < (GAP_SAMPLES if between else EDGE_SAMPLES) for start, end in lost)
+    assert segments[0].start_sample == 0 and segments[-1].end_sample == samples
+
+
+def test_a_first_silence_alone_is_truncated_in_audio_of_any_length(tmp_path: Path) -> None:
+    (tmp_path / "a.phn").write_text("0 1000 h#\n")
+    for samples in (1000, 1500, SAMPLES, 100_000):
+        with pytest.raises(InputError, match=f"nothing but silence is labelled, up to 1000 of {samples} samples"):
+            read_segments(tmp_path / "a.phn", samples)
 
 
 @settings(max_examples=40, deadline=None)

@@ -39,6 +39,12 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "negative": ("PHN", lambda p: p.write_text(labels().replace("0 1000 h#", "-5 1000 h#")), "line 1 is not"),
     "overlap": ("PHN", lambda p: p.write_text(labels().replace("2200 3600", "2100 3600")), "line 3: 'iy'.*overlaps"),
     "empty phone": ("PHN", lambda p: p.write_text(labels().replace("2200 3600", "3600 3600")), "line 3: 'iy' ends at"),
+    "gap": (
+        "PHN",
+        lambda p: p.write_text(labels().replace("2200 3600 iy\n", "")),
+        "line 3: 'tcl' starts at 3600; the 1400",
+    ),
+    "truncated labels": ("PHN", lambda p: p.write_text(labels()[:23]), "truncated: the labels end with 'sh' at 2200"),
     "out of range": ("PHN", lambda p: p.write_text(labels().replace("5000 6000", "5000 7000")), "out of range"),
 }
 

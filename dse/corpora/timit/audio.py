@@ -19,7 +19,13 @@ from dse.phones.sets import PHONES_61
 from models.workload import InputError
 
 LEAST_SAMPLES = WINDOW_SAMPLES + 2 * SHIFT_SAMPLES  # three frames, what the decoder needs for one phone
-SILENCE, PAUSE = "h#", "pau"
+SILENCE = "h#"
+SILENT = (SILENCE, "pau", "epi")
+# What may be without a label. In 160 files of TIMIT no gap lies between two labels, all labels start at 0 and end in
+# h#, 119 samples before the end at most, but for one file with 2802.
+GAP_SAMPLES = WINDOW_SAMPLES  # between two labels, 25 ms
+EDGE_SAMPLES = 1600  # before the first label, and after the last one unless that is h#: 0.1 s
+TAIL_SAMPLES = 8000  # after a last h#: 0.5 s
 _CONVERT = "convert it to PCM, for example with `sph2pipe -f wav -p IN OUT`"
 _LOST_BYTES = 16  # that many at most are missing where line ends were converted
 
@@ -98,9 +104,10 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
     """Read the phones of a .PHN file as segments that cover 0 to `samples` without a gap.
 
     TIMIT's last label may stop before the last sample, or a few samples after it. The last silence is prolonged or cut
-    accordingly. Gaps shorter than a window (25 ms) go to the phone before them (at the start, after them); longer ones
-    become h# at either end, and pau between phones.
-    Raises InputError for unknown phones, labels that are empty, overlap or lie out of the audio.
+    accordingly. Gaps shorter than a window (25 ms) go to the phone before them; what little is missing at either end
+    becomes h#.
+    Raises InputError for unknown phones, labels that are empty, overlap or lie out of the audio, longer gaps, and audio
+    that goes on without labels or with nothing but silence.
     """
     segments: list[Segment] = []
     lines = [(number, line.split()) for number, line in enumerate(path.read_text("latin-1").splitlines(), 1)]
@@ -121,25 +128,40 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
         if start >= samples or end > samples + SHIFT_SAMPLES:
             raise InputError(f"{where}: '{phone}' from {start} to {end} is out of range, there are {samples} samples")
         if start > previous:
-            start = _fill_gap(segments, previous, start, phone)
+            start = _fill_gap(segments, previous, start, phone, where)
         segments.append(Segment(start, min(end, samples), phone))
     if not segments:
         raise InputError("no phone in the file")
-    last = segments[-1]
-    if samples - last.end_sample < WINDOW_SAMPLES or last.phone == SILENCE:
-        segments[-1] = Segment(last.start_sample, samples, last.phone)
-    else:
-        segments.append(Segment(last.end_sample, samples, SILENCE))
+    if all(segment.phone in SILENT for segment in segments):
+        raise InputError(f"nothing but silence is labelled, up to {segments[-1].end_sample} of {samples} samples")
+    _fill_tail(segments, samples)
     return tuple(segments)
 
 
-def _fill_gap(segments: list[Segment], previous: int, start: int, phone: str) -> int:
+def _fill_gap(segments: list[Segment], previous: int, start: int, phone: str, where: str) -> int:
     """Cover the samples between `previous` and `start` of `phone`; returns where its segment starts."""
-    short = start - previous < WINDOW_SAMPLES
-    if not segments and (short or phone == SILENCE):
-        return previous
-    if short:
+    missing = start - previous
+    if missing >= (GAP_SAMPLES if segments else EDGE_SAMPLES):
+        raise InputError(f"{where}: '{phone}' starts at {start}; the {missing} samples before it have no label")
+    if segments:
         segments[-1] = Segment(segments[-1].start_sample, start, segments[-1].phone)
+    elif missing < GAP_SAMPLES or phone == SILENCE:
+        return previous
     else:
-        segments.append(Segment(previous, start, PAUSE if segments else SILENCE))
+        segments.append(Segment(previous, start, SILENCE))
     return start
+
+
+def _fill_tail(segments: list[Segment], samples: int) -> None:
+    """Cover the samples after the last label."""
+    last = segments[-1]
+    missing = samples - last.end_sample
+    if missing >= (TAIL_SAMPLES if last.phone == SILENCE else EDGE_SAMPLES):
+        raise InputError(
+            f"truncated: the labels end with '{last.phone}' at {last.end_sample} of {samples} samples, so the last "
+            f"{missing} have none"
+        )
+    if missing < GAP_SAMPLES or last.phone == SILENCE:
+        segments[-1] = Segment(last.start_sample, samples, last.phone)
+    else:
+        segments.append(Segment(last.end_sample, samples, SILENCE))
