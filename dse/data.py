@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     check.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="of the picture (default: here)")
     options = parser.parse_args(argv)
     require_folder(options.out)
-    corpus = open_corpus(options.corpus, options.corpus_path, skip_bad=True)
+    corpus = open_corpus(options.corpus, options.corpus_path, skip_bad=True, reread=True)
     damaged = report_damage(corpus)
     if damaged:
         print(

@@ -2,8 +2,8 @@
 
 To add a corpus:
 1. `dse/corpora/x.py`, or a package of its own as `timit/`: a class with the members of `dse.corpora.base.Corpus`. One
-   read from files also has those of `FileCorpus` and takes `(path, skip_bad)`; one that holds features instead of audio
-   has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`.
+   read from files also has those of `FileCorpus` and takes `(path, skip_bad, reread)`; one that holds features instead
+   of audio has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`.
 2. A line in CORPORA; in GENERATED too if it is made and not read: it then takes `(path)` and refuses any.
 3. A class in `tests/speech/test_corpus_conformance.py` that writes a small one. It holds the corpus to what every
    corpus must keep; the suite fails without it.
@@ -25,17 +25,18 @@ CORPORA: dict[str, str] = {
 GENERATED = ("synthetic",)
 
 
-def open_corpus(name: str, path: str | None = None, skip_bad: bool = False) -> Corpus:
+def open_corpus(name: str, path: str | None = None, skip_bad: bool = False, reread: bool = False) -> Corpus:
     """Open the corpus of that name; `path` is the folder of one that is not generated.
 
     `skip_bad` leaves out damaged utterances, which otherwise raise InputError when a split is read; a generated corpus
-    has none. Raises InputError for an unknown name; MissingError where the corpus is not at `path`.
+    has none. `reread` reads what is in the files even where a verdict on them is cached.
+    Raises InputError for an unknown name; MissingError where the corpus is not at `path`.
     """
     if name not in CORPORA:
         raise InputError(f"no corpus '{name}'; there are {', '.join(CORPORA)}")
     module, attribute = CORPORA[name].split(":")
     make = getattr(import_module(module), attribute)
-    corpus: Corpus = make(path) if name in GENERATED else make(path, skip_bad)
+    corpus: Corpus = make(path) if name in GENERATED else make(path, skip_bad, reread)
     return corpus
 
 

@@ -16,10 +16,19 @@ FORMAT = 2  # raise it when the content read from the same files changes
 
 @dataclass(frozen=True)
 class Problem:
-    """Damaged utterance and the reason it cannot be used; `what` starts with the file."""
+    """Damaged utterance and the reason it cannot be used; `what` starts with the file.
+
+    `passing` where the system could not read it (permissions, a lost disk), which says nothing of the file.
+    """
 
     name: str
     what: str
+    passing: bool = False
+
+    @classmethod
+    def of(cls, name: str, what: str, error: Exception) -> Problem:
+        """Problem of an utterance whose reading ended in `error`."""
+        return cls(name, what, isinstance(error, OSError))
 
 
 @dataclass(frozen=True)
@@ -44,16 +53,47 @@ class Content:
             )
 
 
-def examined(label: str, files: Iterable[Path], examine: Callable[[], Content]) -> Content:
-    """Return `examine()`, or its cached result if names, sizes and times of the files are unchanged since then."""
-    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    key = hashlib.sha256(json.dumps([FORMAT, label, stats]).encode()).hexdigest()[:16]
+def examined(
+    label: str,
+    files: Iterable[Path],
+    examine: Callable[[], Content],
+    problem_of: Callable[[str], Problem | None],
+    reread: bool = False,
+) -> Content:
+    """Return `examine()`, or its cached result if the files look unchanged since then.
+
+    Unchanged are names, sizes and times. What was damaged is read again all the same, by `problem_of` an utterance's
+    name, and everything is where the verdict is another or `reread` asks for it. What the system could not read is
+    never cached.
+    """
+    key = hashlib.sha256(json.dumps([FORMAT, label, [_looks(path) for path in files]]).encode()).hexdigest()[:16]
     stored = cache_dir() / "corpora" / f"{label.replace(' ', '-')}-{key}.json"
+    found = None if reread else _stored(stored)
+    if found is not None and all(problem_of(problem.name) == problem for problem in found.problems):
+        return found
+    content = examine()
+    if any(problem.passing for problem in content.problems):
+        stored.unlink(missing_ok=True)
+    else:
+        write_atomically(stored, lambda file: file.write(json.dumps(asdict(content)).encode()))
+    return content
+
+
+def _looks(path: Path) -> tuple[str, ...]:
+    """What tells that a file was changed without reading it; its name alone where the system shows no more."""
     try:
-        fields = json.loads(stored.read_text())
+        stat = path.stat()
+    except OSError:
+        return (str(path),)
+    # The time of the last change of its entry cannot be set back, as that of its content is by copies that keep it.
+    return str(path), str(stat.st_size), str(stat.st_mtime_ns), str(stat.st_ctime_ns)
+
+
+def _stored(path: Path) -> Content | None:
+    """Read a cached result; None where it is absent or damaged."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
         problems = tuple(Problem(**problem) for problem in fields.pop("problems"))
         return Content(**{**fields, "problems": problems, "repaired": tuple(fields["repaired"])})
     except (OSError, ValueError, TypeError, KeyError):
-        content = examine()
-        write_atomically(stored, lambda file: file.write(json.dumps(asdict(content)).encode()))
-        return content
+        return None

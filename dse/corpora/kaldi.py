@@ -26,31 +26,13 @@ from tqdm import tqdm
 
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split
 from dse.corpora.content import Content, Problem, examined
-from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
+from dse.corpora.kaldi_files import Ark, read_ark
+from dse.corpora.kaldi_folder import NEEDED, KaldiFolder, read_folder
 from dse.corpora.split import Split
 from dse.phones.senones import SenoneMap, phone_61, read_senone_map
 from models.workload import InputError, MissingError
 
 PHONE_MAP = "phone_map.txt"
-FOLDERS = {"train": ("train",), "validation": ("validation", "dev"), "test": ("test",)}
-NEEDED = "feats.scp, ali.scp or ali.txt, utt2spk and text"
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """Tables of one split, by utterance (`means` by speaker)."""
-
-    features: dict[str, Ark]
-    alignments: dict[str, Ark] | dict[str, list[str]]
-    speakers: dict[str, str]
-    texts: dict[str, list[str]]
-    means: dict[str, Ark]
-    tables: tuple[Path, ...]
-
-    def files(self) -> list[Path]:
-        """Paths of the tables, and of the .ark files that they name and that exist."""
-        arks = [a.path for t in (self.features, self.alignments, self.means) for a in t.values() if isinstance(a, Ark)]
-        return [*self.tables, *sorted({path for path in arks if path.is_file()})]
 
 
 @dataclass(frozen=True)
@@ -73,14 +55,14 @@ class KaldiCorpus:
     name = "kaldi"
     sample_rate_hz = SAMPLE_RATE_HZ
 
-    def __init__(self, path: str | None = None, skip_bad: bool = False) -> None:
+    def __init__(self, path: str | None = None, skip_bad: bool = False, reread: bool = False) -> None:
         layout = f"{PHONE_MAP} and the folders train, validation (or dev) and test, each with {NEEDED}"
         if path is None or not Path(path).is_dir():
             where = "no folder given (--corpus-path)" if path is None else f"no folder '{path}'"
             raise MissingError(f"the kaldi corpus: {where}; it needs one with {layout}")
-        self.skip_bad = skip_bad
+        self.skip_bad, self.reread = skip_bad, reread
         self.senones: SenoneMap = read_senone_map(Path(path) / PHONE_MAP)
-        self._folders = {split: _read_folder(Path(path), split) for split in SPLITS}
+        self._folders = {split: read_folder(Path(path), split) for split in SPLITS}
         for one, other in combinations(SPLITS, 2):
             if both := sorted(set(self.speakers(one)) & set(self.speakers(other))):
                 raise InputError(f"kaldi: speaker {both[0]} is in {one} and in {other}; splits must share no speaker")
@@ -150,32 +132,41 @@ class KaldiCorpus:
     def _content(self, split: str) -> Content:
         check_split(split)
         folder = self._folders[split]
-        return examined(f"kaldi {split}", folder.files(), lambda: self._examine(split, folder))
 
-    def _examine(self, split: str, folder: _Folder) -> Content:
+        def problem_of(name: str) -> Problem | None:
+            read = self._attempt(folder, name) if name in folder.features else None
+            return read if isinstance(read, Problem) else None
+
+        label = f"kaldi {split}"
+        return examined(label, folder.files(), lambda: self._examine(label, folder), problem_of, self.reread)
+
+    def _examine(self, label: str, folder: KaldiFolder) -> Content:
         problems: list[Problem] = []
 
         def sound() -> Iterator[_Utterance]:
-            columns = None
-            for name in tqdm(sorted(folder.features), f"reading kaldi {split}", unit="", disable=None):
-                try:
-                    utterance = self._read(folder, name)
-                    columns = columns or utterance.features.shape[1]
-                    if utterance.features.shape[1] != columns:
-                        raise InputError(f"{utterance.features.shape[1]} features a frame, others have {columns}")
-                except (ValueError, OSError) as error:
-                    problems.append(Problem(name, f"{name}: {error}"))
-                    continue
-                yield utterance
+            for name in tqdm(sorted(folder.features), f"reading {label}", unit="", disable=None):
+                read = self._attempt(folder, name)
+                if isinstance(read, Problem):
+                    problems.append(read)
+                else:
+                    yield read
 
         return Content(_digest(sound()), len(folder.features), tuple(problems))
 
-    def _read(self, folder: _Folder, name: str) -> _Utterance:
+    def _attempt(self, folder: KaldiFolder, name: str) -> _Utterance | Problem:
+        try:
+            return self._read(folder, name)
+        except (ValueError, OSError) as error:
+            return Problem.of(name, f"{name}: {error}", error)
+
+    def _read(self, folder: KaldiFolder, name: str) -> _Utterance:
         for table, what in ((folder.speakers, "utt2spk"), (folder.texts, "text"), (folder.alignments, "alignment")):
             if name not in table:
                 raise InputError(f"not in {what}")
         speaker = folder.speakers[name]
         features = np.asarray(read_ark(folder.features[name], dimensions=2), np.float32)
+        if features.shape[1] != folder.width:
+            raise InputError(f"{features.shape[1]} features a frame, others have {folder.width}")
         if folder.means:
             if speaker not in folder.means:
                 raise InputError(f"speaker {speaker} is not in cmvn.scp")
@@ -210,26 +201,3 @@ def _digest(utterances: Iterable[_Utterance]) -> str:
         digest.update(f"{u.name} {u.speaker} {u.features.shape} {u.phones.tolist()}\n".encode())
         digest.update(u.features.astype("<f4").tobytes() + u.senones.astype("<i4").tobytes())
     return digest.hexdigest()
-
-
-def _read_folder(root: Path, split: str) -> _Folder:
-    for name in FOLDERS[split]:
-        if (folder := root / name).is_dir():
-            break
-    else:
-        raise MissingError(f"kaldi: no folder '{root / FOLDERS[split][0]}'; it needs {NEEDED}")
-    files = {name: folder / name for name in ("feats.scp", "ali.scp", "ali.txt", "utt2spk", "text", "cmvn.scp")}
-    present = {name: path for name, path in files.items() if path.is_file()}
-    missing = [name for name in ("feats.scp", "utt2spk", "text") if name not in present]
-    missing += [] if present.keys() & {"ali.scp", "ali.txt"} else ["ali.scp"]
-    if missing:
-        raise MissingError(f"kaldi: no {' and no '.join(missing)} in '{folder}'; it needs {NEEDED}")
-    speakers = {utterance: words[0] for utterance, words in read_table(present["utt2spk"]).items() if words}
-    return _Folder(
-        features=read_scp(present["feats.scp"]),
-        alignments=read_scp(present["ali.scp"]) if "ali.scp" in present else read_table(present["ali.txt"]),
-        speakers=speakers,
-        texts=read_table(present["text"]),
-        means=read_scp(present["cmvn.scp"]) if "cmvn.scp" in present else {},
-        tables=tuple(present.values()),
-    )

@@ -26,6 +26,10 @@ class TestTimit(CorpusConformance):
         for path in folder.rglob(f"{speaker}/SX20.WAV"):
             path.write_bytes(riff(tone(99)))
 
+    def speech(self, folder: Path) -> Path:
+        speaker = TimitCorpus(str(folder)).speakers("train")[0]
+        return next(folder.rglob(f"{speaker}/SX20.WAV"))
+
 
 class TestTimitFromNltk(TestTimit):
     def write(self, folder: Path) -> None:
@@ -35,6 +39,10 @@ class TestTimitFromNltk(TestTimit):
         speaker = TimitCorpus(str(folder)).speakers("train")[0].lower()
         for path in folder.rglob(f"*-{speaker}/sx20.wav"):
             path.write_bytes(riff(tone(99)))
+
+    def speech(self, folder: Path) -> Path:
+        speaker = TimitCorpus(str(folder)).speakers("train")[0].lower()
+        return next(folder.rglob(f"*-{speaker}/sx20.wav"))
 
 
 class TestKaldi(CorpusConformance):
@@ -48,6 +56,9 @@ class TestKaldi(CorpusConformance):
         text = folder / "train" / "text"
         utterances = text.read_text().splitlines()
         text.write_text("\n".join([f"{utterances[0]} sil", *utterances[1:]]) + "\n")
+
+    def speech(self, folder: Path) -> Path:
+        return folder / "train" / "feats.ark"
 
 
 class TestKaldiWithMeans(TestKaldi):

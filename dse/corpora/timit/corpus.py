@@ -35,11 +35,11 @@ class TimitCorpus:
     name = "timit"
     sample_rate_hz = SAMPLE_RATE_HZ
 
-    def __init__(self, path: str | None = None, skip_bad: bool = False) -> None:
+    def __init__(self, path: str | None = None, skip_bad: bool = False, reread: bool = False) -> None:
         if path is None:
             raise MissingError(f"the timit corpus needs its folder (--corpus-path); {HOW_TO_GET}")
         self.root = Path(path)
-        self.skip_bad = skip_bad
+        self.skip_bad, self.reread = skip_bad, reread
         self.recordings = find_recordings(self.root)
         self._split = split_speakers(
             {recording.speaker: recording.part for recording in self.recordings},
@@ -108,7 +108,12 @@ class TimitCorpus:
         recordings = self._recordings(split)
         label = f"timit {split or 'unused'}"
         files = [path for recording in recordings for path in (*recording.audio, *recording.phones)]
-        return examined(label, files, lambda: self._examine(label, recordings))
+
+        def problem_of(name: str) -> Problem | None:
+            read = [self._attempt(recording) for recording in recordings if recording.name == name]
+            return read[0] if read and isinstance(read[0], Problem) else None
+
+        return examined(label, files, lambda: self._examine(label, recordings), problem_of, self.reread)
 
     def _examine(self, label: str, recordings: Sequence[Recording]) -> Content:
         problems: list[Problem] = []
@@ -116,11 +121,11 @@ class TimitCorpus:
 
         def sound() -> Iterator[Utterance]:
             for recording in tqdm(recordings, f"reading {label}", unit="", disable=None):
-                try:
-                    utterance, was_repaired = self._read(recording)
-                except ValueError as error:
-                    problems.append(Problem(recording.name, str(error)))
+                read = self._attempt(recording)
+                if isinstance(read, Problem):
+                    problems.append(read)
                     continue
+                utterance, was_repaired = read
                 if was_repaired:
                     repaired.append(recording.name)
                 yield utterance
@@ -128,13 +133,23 @@ class TimitCorpus:
         fingerprint = content_fingerprint(sound())
         return Content(fingerprint, len(recordings), tuple(problems), tuple(repaired))
 
+    def _attempt(self, recording: Recording) -> tuple[Utterance, bool] | Problem:
+        try:
+            return self._read(recording)
+        except (ValueError, OSError) as error:
+            return Problem.of(recording.name, str(error), error)
+
     def _read(self, recording: Recording) -> tuple[Utterance, bool]:
-        """Read the first sound audio file with the first label file that fits; returns whether it was repaired too."""
+        """Read the first sound audio file with the first label file that fits; returns whether it was repaired too.
+
+        Raises InputError naming the first file and what is wrong with it, OSError where the system could not read one.
+        """
         for kind, files in (("audio", recording.audio), ("phone labels (.PHN)", recording.phones)):
             if not files:
                 beside = (recording.audio + recording.phones)[0].relative_to(self.root)
                 raise InputError(f"{beside}: no {kind} beside it")
-        errors = []
+        errors: list[str] = []
+        kind_of_error: type[Exception] = InputError
         for audio in recording.audio:
             for phones in recording.phones:
                 file = audio
@@ -143,8 +158,10 @@ class TimitCorpus:
                     file = phones
                     segments = read_segments(phones, len(samples))
                 except (ValueError, OSError) as error:
-                    what = error.strerror if isinstance(error, OSError) else error
+                    what: object = error
+                    if isinstance(error, OSError):
+                        what, kind_of_error = error.strerror, OSError
                     errors.append(f"{file.relative_to(self.root)}: {what}")
                     continue
                 return Utterance(recording.name, recording.speaker, samples, segments), repaired
-        raise InputError(errors[0])
+        raise kind_of_error(errors[0])

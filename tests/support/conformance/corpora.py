@@ -1,44 +1,20 @@
 """What every corpus must keep: disjoint speakers, a fingerprint of the content, arrays that fit one another."""
 
-import contextlib
 import itertools
 import json
-import sys
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dse.corpora import CORPORA, GENERATED, corpus_record, open_corpus
+from conformance.watching import opened_in, refused
+from dse.corpora import CORPORA, GENERATED, content, corpus_record, open_corpus
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
 from dse.corpora.load import load_split
 from dse.corpora.split import FeatureCorpus, Split
 from dse.phones.sets import PHONES_61
 from models.workload import InputError, MissingError
-
-_watched: list[tuple[Path, list[Path]]] = []
-
-
-def _note(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and _watched and isinstance(arguments[0], str | Path):
-        folder, opened = _watched[-1]
-        path = Path(arguments[0])
-        if path.is_absolute() and path.is_relative_to(folder):
-            opened.append(path)
-
-
-sys.addaudithook(_note)  # Python keeps it for good; it notes nothing unless something is watched
-
-
-@contextlib.contextmanager
-def opened_in(folder: Path) -> Iterator[list[Path]]:
-    """The files of a folder that are opened meanwhile."""
-    _watched.append((folder, []))
-    try:
-        yield _watched[-1][1]
-    finally:
-        _watched.pop()
 
 
 class CorpusConformance:
@@ -57,6 +33,10 @@ class CorpusConformance:
         """Nothing to do for one that is generated."""
 
     def change(self, folder: Path) -> None:
+        raise NotImplementedError
+
+    def speech(self, folder: Path) -> Path:
+        """A file of training speech, one utterance of which is damaged when it is cut short."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
@@ -111,6 +91,49 @@ class CorpusConformance:
         with opened_in(self.folder) as opened:
             assert again.fingerprint("train") == first
         assert opened == []
+
+    @pytest.mark.parametrize("shows", ["all", "names alone"])
+    def test_no_verdict_outlives_what_it_was_on(self, monkeypatch: pytest.MonkeyPatch, shows: str) -> None:
+        """Also where size and time are kept, and on a file system that shows nothing of a change."""
+        if self.generated:
+            return
+        if shows == "names alone":
+            monkeypatch.setattr(content, "_looks", lambda path: (str(path),))
+        path = self.speech(self.folder)
+        sound, when = path.read_bytes(), path.stat().st_mtime_ns
+
+        def write(data: bytes) -> None:
+            path.write_bytes(data)
+            os.utime(path, ns=(when, when))
+
+        write(sound[:-500])
+        damage = self.problems("train")
+        assert len(damage) == 1 and self.problems("train") == damage
+        write(sound)
+        assert self.problems("train") == ()
+        write(sound[:-500])
+        assert self.problems("train", reread=True) == damage
+        assert self.problems("train") == damage
+        write(sound)
+        path.rename(path.with_suffix(".gone"))
+        path.symlink_to("nowhere")
+        assert self.problems("train")
+        path.unlink()
+        path.with_suffix(".gone").rename(path)
+        assert self.problems("train") == ()
+
+    def test_what_the_system_could_not_read_is_read_again(self) -> None:
+        if self.generated:
+            return
+        with refused(self.speech(self.folder)):
+            problems = self.problems("train")
+            assert problems and all("Permission denied" in problem.what for problem in problems)
+        assert self.problems("train") == ()
+
+    def problems(self, split: str, reread: bool = False) -> tuple[content.Problem, ...]:
+        corpus = open_corpus(self.name, str(self.folder), skip_bad=True, reread=reread)
+        assert isinstance(corpus, FileCorpus)
+        return corpus.problems(split)
 
     def test_utterances_come_speaker_by_speaker(self) -> None:
         corpus = self.open()
