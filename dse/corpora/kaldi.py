@@ -5,7 +5,7 @@
         feats.scp                          matrices [T, D] in .ark files, any D
         ali.scp or ali.txt                 T pdf-ids an utterance (ali-to-pdf final.mdl "ark:gunzip -c ali.*.gz |" ...)
         utt2spk, text                      speakers; reference phones of the 61, 48 or 39 set
-        cmvn.scp                           may be absent; otherwise its speaker means are subtracted
+        cmvn.scp                           its speaker means are subtracted; may be absent, of all splits or none
 
 An utterance is a line of feats.scp. Paths in .scp files are relative to the working directory, as in Kaldi, or to the
 .scp file. Commands in .scp files are not run, and only Kaldi's own binary matrices and vectors are loaded.
@@ -26,10 +26,11 @@ from tqdm import tqdm
 
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Utterance, check_split
 from dse.corpora.content import Content, Problem, examined
-from dse.corpora.kaldi_files import Ark, read_ark
-from dse.corpora.kaldi_folder import NEEDED, KaldiFolder, read_folder
+from dse.corpora.kaldi_files import Ark, Line, read_ark
+from dse.corpora.kaldi_folder import NEEDED, KaldiFolder, check_together, read_folder
 from dse.corpora.split import Split
 from dse.phones.senones import SenoneMap, phone_61, read_senone_map
+from dse.phones.sets import FOLD_61_TO_39, PHONES_39
 from models.workload import InputError, MissingError
 
 PHONE_MAP = "phone_map.txt"
@@ -48,8 +49,8 @@ class KaldiCorpus:
     """Corpus of features and alignments that Kaldi computed. It has no audio, so `utterances` raises InputError.
 
     See `dse.corpora.base.Corpus` and `dse.corpora.split.FeatureCorpus`. Damaged utterances raise InputError, or are
-    left out and counted with `skip_bad`. Raises MissingError where a file is missing, InputError for a damaged table or
-    a speaker in two splits.
+    left out and counted with `skip_bad`. Raises MissingError where a file is missing, InputError for a damaged table,
+    a speaker in two splits, and splits whose features are not of one kind.
     """
 
     name = "kaldi"
@@ -66,6 +67,7 @@ class KaldiCorpus:
         for one, other in combinations(SPLITS, 2):
             if both := sorted(set(self.speakers(one)) & set(self.speakers(other))):
                 raise InputError(f"kaldi: speaker {both[0]} is in {one} and in {other}; splits must share no speaker")
+        check_together(self._folders)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -74,6 +76,7 @@ class KaldiCorpus:
             f"{sum(len(f.features) for f in self._folders.values())} utterances, {len(self.senones)} senones",
             "splits by folder",
             f"speaker means of cmvn.scp {' / '.join(means)} ({' / '.join(SPLITS)}); silence scored as text has it",
+            *(line for folder in self._folders.values() for line in folder.without_features()),
         )
 
     def speakers(self, split: str) -> tuple[str, ...]:
@@ -168,10 +171,7 @@ class KaldiCorpus:
         if features.shape[1] != folder.width:
             raise InputError(f"{features.shape[1]} features a frame, others have {folder.width}")
         if folder.means:
-            if speaker not in folder.means:
-                raise InputError(f"speaker {speaker} is not in cmvn.scp")
-            sums = read_ark(folder.means[speaker], dimensions=2)
-            features = features - (sums[0, :-1] / sums[0, -1]).astype(np.float32)
+            features = features - folder.mean(speaker)
         if not np.isfinite(features).all():
             raise InputError("features are not finite")
         senones = _alignment(folder.alignments[name])
@@ -186,13 +186,28 @@ class KaldiCorpus:
         phones = np.array([phone_61(phone) for phone in folder.texts[name]], np.int16)
         if not len(phones):
             raise InputError("no phone in text")
+        fewer, more = sorted(counts := (_spoken(phones), _spoken(self.senones.phones[senones])))
+        if 2 * fewer < more:
+            raise InputError(
+                f"text has {counts[0]} phones where the alignment has {counts[1]}, silence not counted: not one speech"
+            )
         return _Utterance(name, speaker, features, senones, phones)
 
 
-def _alignment(entry: Ark | list[str]) -> NDArray[np.int32]:
-    if isinstance(entry, Ark):
-        return np.asarray(read_ark(entry, dimensions=1), np.int32)
-    return np.array([int(word) for word in entry], np.int32)
+def _alignment(entry: Ark | Line) -> NDArray[np.int32]:
+    if isinstance(entry, Line):
+        return entry.integers()
+    senones = read_ark(entry, dimensions=1)
+    if not np.issubdtype(senones.dtype, np.integer):
+        raise InputError(f"the alignment in '{entry.path}' holds no whole numbers")
+    return senones.astype(np.int32)
+
+
+def _spoken(phones: NDArray[np.int16]) -> int:
+    """Number of runs of one phone of the 39 that is not silence, of phones [P] in PHONES_61."""
+    folded = FOLD_61_TO_39[phones]
+    folded = folded[(folded >= 0) & (folded != PHONES_39.index("sil"))]
+    return int(np.count_nonzero(np.diff(folded, prepend=-1)))
 
 
 def _digest(utterances: Iterable[_Utterance]) -> str:

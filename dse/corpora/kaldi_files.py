@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from dse.phones.text import read_lines
 from models.workload import InputError
 
+LARGEST = 2**31 - 1  # number that an int32 holds
+
 
 @dataclass(frozen=True)
 class Ark:
@@ -22,15 +24,46 @@ class Ark:
     offset_bytes: int
 
 
-def read_table(path: Path) -> dict[str, list[str]]:
-    """Read a table: key and words of each line. Raises InputError for a key given twice."""
-    table: dict[str, list[str]] = {}
+@dataclass(frozen=True)
+class Line:
+    """Words after the key of a table's line, and where it is."""
+
+    path: Path
+    number: int
+    words: tuple[str, ...]
+
+    def integers(self) -> NDArray[np.int32]:
+        """Whole numbers of the line, in brackets or not. Raises InputError naming file, line and the layout wanted."""
+        words = " ".join(self.words).removeprefix("[").removesuffix("]").split()
+        text = "".join(self.words)
+        if text.startswith("[") != text.endswith("]"):
+            raise self._wrong("a bracket lacks the other")
+        for word in words:
+            if not (word.isdecimal() and int(word) <= LARGEST):
+                raise self._wrong(f"'{word}' is not a number of 0 or more")
+        return np.array([int(word) for word in words], np.int32)
+
+    def _wrong(self, what: str) -> InputError:
+        return InputError(
+            f"{self.path} line {self.number}: {what}; wanted is a line an utterance, 'utterance pdf-id pdf-id ...', as "
+            "copy-int-vector ark:ALI.ark ark,t:ali.txt writes it"
+        )
+
+
+def read_rows(path: Path) -> dict[str, Line]:
+    """Read a table: what stands after the key of each line. Raises InputError for a key given twice."""
+    table: dict[str, Line] = {}
     for number, line in enumerate(read_lines(path), 1):
         if words := line.split():
             if words[0] in table:
                 raise InputError(f"{path} line {number}: '{words[0]}' is there twice")
-            table[words[0]] = words[1:]
+            table[words[0]] = Line(path, number, tuple(words[1:]))
     return table
+
+
+def read_table(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a table: key and words of each line. Raises InputError for a key given twice."""
+    return {key: line.words for key, line in read_rows(path).items()}
 
 
 def read_scp(path: Path) -> dict[str, Ark]:
