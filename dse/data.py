@@ -12,7 +12,7 @@ import numpy as np
 from dse.console import Parser, one_line_errors, require_folder
 from dse.corpora import CORPORA, introduction, open_corpus
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
-from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES
+from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES, unvarying
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.phones.sets import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61
@@ -69,7 +69,7 @@ def report_damage(corpus: Corpus) -> int:
 
 
 def print_counts(splits: dict[str, Split]) -> None:
-    """Speakers, utterances, durations and phones of each split, and the phones that training does not see."""
+    """Speakers, utterances, durations and phones of each split, unseen phones, and features that never vary."""
     print(f"{'':<12}{'speakers':>9}{'utterances':>12}{'minutes':>9}{'s each':>8}{'phones':>9}{'of 61':>7}{'of 39':>7}")
     for name, split in splits.items():
         seen = np.unique(split.segment_phones)
@@ -84,6 +84,10 @@ def print_counts(splits: dict[str, Split]) -> None:
         folded = FOLD_61_TO_39[split.segment_phones]
         absent = [phone for index, phone in enumerate(PHONES_39) if index not in folded]
         print(f"phones of 39 absent in {name}: {' '.join(absent) or 'none'}")
+    for name, split in splits.items():
+        if flat := unvarying(split.features):
+            last = split.features.shape[1] - 1
+            print(f"features that never vary in {name}: {' '.join(map(str, flat))} (of 0 to {last})")
     modelled = FOLD_61_TO_48[splits["train"].phones]
     absent = [phone for index, phone in enumerate(PHONES_48) if index not in modelled]
     print(f"phones of 48 without a frame in train: {' '.join(absent) or 'none'}")

@@ -165,6 +165,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
     Raises InputError where the corpus' features or senones do not fit the network.
     """
+    from dse.corpora.features import standardisation
     from dse.corpora.load import load_split
     from dse.phones.decode import tune
     from dse.training.float_network import first_decoder, frame_targets_of, references, run_float
@@ -178,11 +179,8 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     ):
         if wanted != has:
             raise InputError(f"the network has {wanted} {what}, corpus {corpus.name} has {has}")
-    weights = checkpoint.weights | {
-        "input_mean": train.features.mean(axis=0).astype(np.float32),
-        "input_std": train.features.std(axis=0).astype(np.float32),
-    }
-    completed = replace(checkpoint, weights=weights)
+    mean, deviation = standardisation(train.features)
+    completed = replace(checkpoint, weights=checkpoint.weights | {"input_mean": mean, "input_std": deviation})
     scores = run_float(completed.network(), corpus, validation)
     decoder = tune(first_decoder(train), scores, *references(validation))
     percent = decoder.error(scores, *references(validation)).percent

@@ -16,6 +16,7 @@ BINS = 23
 WINDOW_SAMPLES = 400  # 25 ms
 SHIFT_SAMPLES = 160  # 10 ms
 WINDOW_TYPE = "hamming"
+LEAST_REACH = 1e-4  # of the reach of other dimensions, below which one counts as constant
 FRAME_SECONDS = SHIFT_SAMPLES / SAMPLE_RATE_HZ
 
 _PHONE_INDEX = {phone: index for index, phone in enumerate(PHONES_61)}
@@ -52,6 +53,27 @@ def subtract_speaker_means(features: Sequence[NDArray[np.float32]], speakers: Se
         frames[speaker] += len(utterance)
     for utterance, speaker in zip(features, speakers, strict=True):
         utterance -= (totals[speaker] / max(frames[speaker], 1)).astype(np.float32)
+
+
+def unvarying(features: NDArray[np.float32]) -> tuple[int, ...]:
+    """Dimensions of features [N, D] that never vary, but for what rounding leaves of a constant."""
+    reach = features.max(axis=0) - features.min(axis=0)
+    varying = reach[reach > 0]
+    typical = np.median(varying) if len(varying) else 0.0
+    return tuple(np.flatnonzero(reach <= LEAST_REACH * typical).tolist())
+
+
+def standardisation(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation [D] by which a network standardises features [N, D].
+
+    A dimension that never varies gets the deviation that others have, so that nothing is divided by 0 and speech in
+    which it does vary stays within reach.
+    """
+    mean, deviation = features.mean(axis=0), features.std(axis=0)
+    flat = list(unvarying(features))
+    others = np.delete(deviation, flat)
+    deviation[flat] = np.median(others) if len(others) else 1.0
+    return mean, deviation
 
 
 def frame_phones(segments: Sequence[Segment], frames: int) -> NDArray[np.int16]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dse.corpora import introduction, open_corpus, training_record
+from dse.corpora.features import standardisation
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
@@ -48,8 +49,9 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     torch.manual_seed(settings.seed)
     network = build_network(spec).to(device_of(settings))
     network.dropout = settings.dropout
-    network.input_mean.copy_(torch.from_numpy(data.features.mean(axis=0)))
-    network.input_std.copy_(torch.from_numpy(data.features.std(axis=0)))
+    mean, deviation = standardisation(data.features)
+    network.input_mean.copy_(torch.from_numpy(mean))
+    network.input_std.copy_(torch.from_numpy(deviation))
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
     history = state.resume(network, optimizer)
     for epoch in range(len(history), settings.epochs):

@@ -1,12 +1,15 @@
 """Kaldi's features and senones all the way: trained or imported, measured, searched."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from kaldi_tree import COLUMNS, SENONES, write_kaldi
 
 import models.networks.sru
 from dse.corpora import open_corpus
+from dse.data import main as check
 from dse.evaluator.task import NetworkTask
 from dse.import_kaldi import with_corpus
 from dse.search import main as search
@@ -35,6 +38,29 @@ def test_trained_on_senones_and_searched(data: str, capsys: pytest.CaptureFixtur
     command = ["--model", "sru", "--checkpoint", "s.safetensors", "--evaluations", "6", "--population", "4"]
     assert search([*command, "--workers", "1", *corpus]) == 0
     assert "6 evaluations" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("means", [False, True])
+def test_a_feature_that_never_varies(
+    tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str], means: bool
+) -> None:
+    """Rounding leaves something of it where means are subtracted."""
+    shutil.rmtree(data)
+    write_kaldi(Path(data), means=means, constant=7)
+    corpus = ["--corpus", "kaldi", "--corpus-path", data]
+    assert check(["check", *corpus, "--out", str(tmp_path)]) == 0
+    assert f"features that never vary in train: 7 (of 0 to {COLUMNS - 1})" in capsys.readouterr().out
+    assert train(["--model", "sru", "--preset", "tiny", "--epochs", "1", "--out", "s.safetensors", *corpus]) == 0
+    spec = Ligru(features=COLUMNS, layers=1, hidden=6, outputs=SENONES)
+    save(
+        Path("i.safetensors"),
+        with_corpus(Checkpoint(spec, build_network(spec).arrays(), {}, {}), open_corpus("kaldi", data)),
+    )
+    for model, name in (("sru", "s.safetensors"), ("ligru", "i.safetensors")):
+        deviation = load(Path(name)).weights["input_std"]
+        assert 0.5 * np.median(deviation) < deviation[7] < 2 * np.median(deviation)
+        measurer = NetworkTask(model, "edge", name, "kaldi", data).open()
+        assert measurer.measure(Configuration.uniform(measurer.workload, 16)).error_percent > 0
 
 
 def test_an_imported_network_gets_its_decoder_from_the_corpus(data: str) -> None:

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from dse.corpora import load as data
 from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Segment, Utterance, check_split, content_fingerprint
-from dse.corpora.features import frame_phones, frame_states, log_mel, phone_indices, subtract_speaker_means
+from dse.corpora.features import (
+    frame_phones,
+    frame_states,
+    log_mel,
+    phone_indices,
+    standardisation,
+    subtract_speaker_means,
+    unvarying,
+)
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.phones.sets import PHONES_61
@@ -214,3 +222,16 @@ def test_taken_utterances_are_the_chosen_ones(chosen: list[int]) -> None:
 def test_an_utterance_out_of_range_is_named() -> None:
     with pytest.raises(ValueError, match="utterance 9 of split test is out of range; it has 9"):
         load_split(InMemory(), "test").take([0, 9])
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 8), st.sampled_from([0.0, 1e-3, 15.942385, -2000.0]))
+def test_standardisation_divides_by_nothing_small(seed: int, flat: int, value: float) -> None:
+    rng = np.random.default_rng(seed)
+    values = (rng.normal(3, 1, (50, 8)) * 10 ** rng.uniform(-1, 1, 8)).astype(np.float32)
+    chosen = sorted(rng.choice(8, flat, replace=False).tolist())
+    values[:, chosen] = value
+    assert unvarying(values) == tuple(chosen)
+    mean, deviation = standardisation(values)
+    assert (deviation > 0).all() and np.abs((values - mean) / deviation).max() < 20
+    others = np.delete(np.arange(8), chosen)
+    assert np.array_equal(mean, values.mean(axis=0)) and np.array_equal(deviation[others], values.std(axis=0)[others])

@@ -19,8 +19,13 @@ def phone_map() -> str:
     )
 
 
-def write_kaldi(root: Path, compression: int | None = None, means: bool = False) -> dict[str, dict[str, tuple]]:
-    """Two utterances a speaker, three to eight phones each; returns {split: {name: (features, senones, phones)}}."""
+def write_kaldi(
+    root: Path, compression: int | None = None, means: bool = False, constant: int | None = None
+) -> dict[str, dict[str, tuple]]:
+    """Two utterances a speaker, three to eight phones each; returns {split: {name: (features, senones, phones)}}.
+
+    Feature `constant` never varies.
+    """
     rng = np.random.default_rng(0)
     root.mkdir(exist_ok=True)
     (root / "phone_map.txt").write_text(phone_map())
@@ -36,6 +41,8 @@ def write_kaldi(root: Path, compression: int | None = None, means: bool = False)
                 runs = [(3 * phone + state, rng.integers(1, 5)) for phone in phones for state in range(3)]
                 senones = np.repeat(*np.array(runs).T).astype(np.int32)
                 features = rng.normal(5, 2, (len(senones), COLUMNS)).astype(np.float32)
+                if constant is not None:
+                    features[:, constant] = 15.942385
                 written[f"{speaker}_{number}"] = (features, senones, [PHONES_48[phone] for phone in phones])
         with (
             WriteHelper(arks.format("feats"), compression_method=compression) as feats,
