@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file with weights, decoder and a card. No pickle is read or written.
 
 Tensors are float32, named `network.<parameter>` and `decoder.<array>`; the card (model, sizes, how it was trained and
-what it scored) is JSON in the file's metadata under "card", readable without loading a tensor.
+what it scored) is JSON in the file's metadata under "card", readable without loading a tensor. It holds a checksum of
+the tensors and of itself; files of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from models.registry import Spec, build_network, spec_from_json
 from models.workload import InputError, MissingError
 
 SHIPPED = Path(__file__).parent / "checkpoints"
+CHECKSUM = "sha256"  # its name in the card
+# Magnitudes that a 16-bit grid without fraction bits holds, and with them products of a unit's inputs.
+LARGEST_WEIGHT = 2.0**15
+LARGEST_FEATURE = 2.0**30
 HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
 
 
@@ -65,6 +70,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     tensors = {f"network.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.weights.items()}
     tensors |= {f"decoder.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.decoder.items()}
     card = dict(checkpoint.card, model=checkpoint.spec.name, sizes=checkpoint.spec.to_json())
+    card[CHECKSUM] = _checksum(card, tensors)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     save_file(tensors, temporary, metadata={"card": json.dumps(card, sort_keys=True)})
@@ -92,7 +98,7 @@ def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises InputError naming what is damaged, missing or of the wrong shape."""
+    """Read a checkpoint. Raises InputError naming what is damaged, missing, of the wrong shape or out of range."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -101,6 +107,8 @@ def load(path: Path) -> Checkpoint:
         tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"checkpoint {path} is damaged: {_line(error)}") from error
+    if card.get(CHECKSUM, expected := _checksum(card, tensors)) != expected:
+        raise InputError(f"checkpoint {path} is damaged: its content is not that of its checksum")
     parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
@@ -108,6 +116,7 @@ def load(path: Path) -> Checkpoint:
             raise InputError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
         parts[part][rest] = tensor
     _check_shapes(path, spec.shapes(), parts["network"])
+    _check_values(path, tensors)
     return Checkpoint(spec, parts["network"], parts["decoder"], card)
 
 
@@ -117,16 +126,59 @@ def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapp
         want = wanted.get(name, "absent")
         if have != want:
             raise InputError(f"checkpoint {path}: network.{name} is {have}, should be {want}")
-        if not np.isfinite(found[name]).all():
-            raise InputError(f"checkpoint {path}: network.{name} holds values that are not finite")
+
+
+def _check_values(path: Path, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Check that all values are finite and such as a network can have and its fixed-point grids can hold."""
+    for name, tensor in tensors.items():
+        least, largest = -LARGEST_WEIGHT, LARGEST_WEIGHT
+        if name == "network.input_std":
+            least, largest = 1 / LARGEST_FEATURE, LARGEST_FEATURE
+        elif name == "network.input_mean":
+            least, largest = -LARGEST_FEATURE, LARGEST_FEATURE
+        elif name.startswith("network.norm_var."):
+            least, largest = 0.0, LARGEST_WEIGHT**2
+        if not np.isfinite(tensor).all():
+            raise InputError(f"checkpoint {path}: {name} holds values that are not finite")
+        wrong = tensor[(tensor < least) | (tensor > largest)]
+        if wrong.size:
+            raise InputError(f"checkpoint {path}: {name} holds {wrong[0]:g}; {least:g} to {largest:g} is possible")
+
+
+def _checksum(card: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 of a card, but for its checksum, and of tensors."""
+    told = {name: value for name, value in card.items() if name != CHECKSUM}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype.str} {list(tensor.shape)}\n".encode() + tensor.tobytes())
+    return digest.hexdigest()
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of the file, first 16 hex digits. Raises MissingError where there is none."""
+    """SHA-256 of the file without its checksum, first 16 hex digits. Raises MissingError where there is none.
+
+    A checkpoint of an earlier version thus stays the same when it is given a checksum.
+    """
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        content = path.read_bytes()
     except FileNotFoundError:
         raise MissingError(f"no checkpoint at {path}") from None
+    return hashlib.sha256(_without_checksum(content)).hexdigest()[:16]
+
+
+def _without_checksum(content: bytes) -> bytes:
+    """Bytes of the file as `save` would write it without a checksum; unchanged where it has none."""
+    try:
+        (length,) = struct.unpack("<Q", content[:8])
+        header = json.loads(content[8 : 8 + length])
+        card = json.loads(header["__metadata__"]["card"])
+        del card[CHECKSUM]
+    except (struct.error, KeyError, TypeError, ValueError, RecursionError):
+        return content
+    header["__metadata__"]["card"] = json.dumps(card, sort_keys=True)
+    compact = json.dumps(header, separators=(",", ":")).encode()
+    padded = compact + b" " * (-len(compact) % 8)  # Source: safetensors, as its library writes it
+    return struct.pack("<Q", len(padded)) + padded + content[8 + length :]
 
 
 def _line(error: BaseException) -> str:
