@@ -75,6 +75,11 @@ class Task(Openable, Protocol):
         """Lines to tell before the first measurement, of the corpus and of what its figures are not worth."""
         ...
 
+    @property
+    def recorded_error_percent(self) -> float | None:
+        """Error in percent that the float network had on the validation split, where that is recorded."""
+        ...
+
     def within(self, row_scales: bool, zero_points: bool) -> Task:
         """The same task with a quantization scheme that platforms take: scales of rows or not, zero points or not."""
         ...

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from dse.corpora import introduction
 from dse.corpora.base import Corpus
+from dse.design.evaluation import Evaluation
+
+# 16 bit costs the shipped networks less than half a point; on little speech a few phones are more than that.
+FAR_PERCENT = 1.0
+FAR_PHONES = 3
 
 
 def remarks(model: str, card: Mapping[str, Any], corpus: Corpus) -> tuple[str, ...]:
@@ -30,3 +36,26 @@ def remarks(model: str, card: Mapping[str, Any], corpus: Corpus) -> tuple[str, .
                 f"speakers, such as {heard[0]}; errors on them are too low"
             )
     return tuple(lines)
+
+
+def recorded_error(card: Mapping[str, Any], corpus: Corpus) -> float | None:
+    """Float error in percent that a checkpoint's card records for just this validation split; None where it has none.
+
+    Raises InputError as the corpus does.
+    """
+    percent: float | None = card.get("float_error_percent", {}).get("validation")
+    fingerprint = card.get("corpus", {}).get("validation")
+    return percent if fingerprint is not None and fingerprint == corpus.fingerprint("validation") else None
+
+
+def doubts(recorded_percent: float | None, baseline: Evaluation) -> tuple[str, ...]:
+    """Lines to tell where the 16-bit baseline's error is far from the float network's that the card records."""
+    if recorded_percent is None:
+        return ()
+    percent, phones = baseline.metrics["error_percent"], baseline.metrics.get("reference_phones", math.inf)
+    if abs(percent - recorded_percent) <= max(FAR_PERCENT, 100 * FAR_PHONES / phones):
+        return ()
+    return (
+        f"warning: the 16-bit baseline has an error of {percent:.2f} %, the checkpoint's card records "
+        f"{recorded_percent:.2f} % of the float network on this speech; is the checkpoint damaged?",
+    )

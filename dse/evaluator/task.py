@@ -120,6 +120,13 @@ class NetworkTask:
 
         return remarks(self.model, read_card(self.checkpoint_path)[1], self.open_corpus())
 
+    @property
+    def recorded_error_percent(self) -> float | None:
+        from dse.evaluator.remarks import recorded_error
+        from models.checkpoint import read_card
+
+        return recorded_error(read_card(self.checkpoint_path)[1], self.open_corpus())
+
     def open_corpus(self) -> Corpus:
         from dse.corpora import open_corpus
 

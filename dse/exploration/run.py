@@ -18,6 +18,7 @@ from dse.design.objective import Objective, minimised
 from dse.design.space import Genome
 from dse.evaluator.evaluate import judge
 from dse.evaluator.pricing import broken_rules
+from dse.evaluator.remarks import doubts
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
 from dse.exploration.settings import SearchSettings
@@ -58,6 +59,7 @@ def run_plan(plan: Plan) -> Study:
         Progress(settings.evaluations, plan.objectives) as progress,
     ):
         baseline = store.baseline or _measure_baseline(plan, store, workers)
+        tell(doubts(plan.task.recorded_error_percent, baseline))
         limits = resolve(plan.limits, baseline.metrics)
         searcher = searcher_named(settings.searcher)(
             plan.space,

@@ -1,5 +1,6 @@
 """What is told of a corpus and a checkpoint before the first figure: the split's rule, training elsewhere or on it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,13 @@ from timit_tree import write_ldc
 import models.networks.sru
 from dse.corpora import open_corpus
 from dse.corpora.base import SPLITS
-from dse.evaluator.remarks import remarks
+from dse.design.evaluation import Evaluation
+from dse.evaluator.remarks import doubts, remarks
 from dse.evaluator.task import NetworkTask
 from dse.search import main as search
 from dse.train import main as train
-from models.checkpoint import read_card
+from models.checkpoint import load, read_card, save
+from models.workload import Configuration
 
 SPEAKERS = {f"{sex}{letter * 3}0": "TRAIN/DR1" for sex in "FM" for letter in "ABC"}
 
@@ -61,6 +64,31 @@ def test_a_network_of_another_corpus_is_told_before_the_first_evaluation(
     assert "warning: the checkpoint was trained on the corpus synthetic, so its errors on timit say nothing" in err
     assert "python -m dse.train --model sru --corpus timit" in err
     assert NetworkTask().remarks == ()
+
+
+def test_a_baseline_far_from_the_card_is_told(timit: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where it is stored, when a search goes on."""
+    assert train(["--model", "sru", "--preset", "tiny", "--epochs", "1", "--out", "own.safetensors", *timit]) == 0
+    path = Path("own.safetensors")
+    whole = load(path)
+    card = whole.card | {"float_error_percent": {"validation": 5.0}}
+    save(path, replace(whole, card=card))
+    for _ in range(2):
+        assert search(searched("--checkpoint", str(path), *timit)) == 0
+        err = capsys.readouterr().err
+        assert "warning: the 16-bit baseline has an error of" in err and "card records 5.00 %" in err
+    write_ldc(Path("others"), {f"{sex}{letter * 3}1": "TRAIN/DR1" for sex in "FM" for letter in "AB"})
+    other = ["--corpus", "timit", "--corpus-path", "others"]
+    assert search(searched("--checkpoint", str(path), *other)) == 0
+    assert "16-bit baseline" not in capsys.readouterr().err  # the card knows nothing of that speech
+
+
+@pytest.mark.parametrize(("recorded", "far"), [(None, False), (13.0, False), (13.9, False), (14.3, True), (12.0, True)])
+def test_how_far_is_far(recorded: float | None, far: bool) -> None:
+    baseline = Evaluation((), Configuration(()), "ok", metrics={"error_percent": 13.2, "reference_phones": 7000})
+    assert bool(doubts(recorded, baseline)) == far
+    little = replace(baseline, metrics={"error_percent": 13.2, "reference_phones": 10})
+    assert not doubts(recorded, little)
 
 
 def test_speakers_that_the_checkpoint_was_trained_on_are_told(timit: list[str]) -> None:

@@ -64,6 +64,10 @@ class FakeTask(NetworkTask):
     def remarks(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def recorded_error_percent(self) -> float | None:
+        return None
+
     def open(self, split: str = "validation") -> FakeMeasurer:
         if self.corpus == "missing":
             raise InputError("no corpus in /nowhere; it is expected there")
