@@ -1,5 +1,6 @@
 """TIMIT's audio and phone labels: formats, gaps, lost carriage returns."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,19 +8,63 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from timit_tree import PHONES, SAMPLES, labels, riff, sphere, tone
+from timit_tree import PHONES, SAMPLES, chunk, extensible, labels, riff, sphere, streamed, tone
 
 from dse.corpora.timit.audio import EDGE_SAMPLES, GAP_SAMPLES, read_audio, read_segments
 from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+from dse.corpora.timit.riff import read_riff
 from models.workload import InputError
 
+LIST = chunk(b"LIST", b"INFOISFT\x0e\0\0\0Lavf61.7.100\0\0")
+FORMS = {
+    "sphere": sphere,
+    "high byte first": lambda s: sphere(s, order="10"),
+    "padded": lambda s: sphere(s) + b"padding",
+    "riff": riff,
+    "extensible": extensible,
+    "chunks after": lambda s: riff(s) + LIST + chunk(b"id3 ", b"odd"),
+    "chunks before": lambda s: riff(s)[:12] + LIST + chunk(b"fact", b"odd") + riff(s)[12:],
+    "zeros after": lambda s: riff(s) + bytes(5),
+    "streamed": lambda s: streamed(riff(s)),
+    "streamed by sox": lambda s: streamed(riff(s), 0x7FFFF000),
+    "streamed without a size": lambda s: streamed(riff(s), 0),
+    "streamed extensible": lambda s: streamed(extensible(s)),
+}
 
-@pytest.mark.parametrize("make", [sphere, riff, lambda s: sphere(s, order="10"), lambda s: sphere(s) + b"padding"])
+
+@pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
 def test_audio_is_what_was_written(tmp_path: Path, make: Callable[[np.ndarray], bytes]) -> None:
     samples = tone(3)
     (tmp_path / "a.wav").write_bytes(make(samples))
     read, repaired = read_audio(tmp_path / "a.wav")
     assert read.dtype == np.int16 and np.array_equal(read, samples) and not repaired
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form not in ("padded", "zeros after")])
+def test_a_flipped_bit_of_a_header_is_named_or_changes_nothing(tmp_path: Path, form: str) -> None:
+    samples, path = tone(3, 3000), tmp_path / "a.wav"
+    content = bytearray(FORMS[form](samples))
+    header = 1024 if content.startswith(b"NIST") else content.index(b"data") + 8
+    for place in range(header):
+        if content[place] == ord(" ") and place > 300:
+            continue  # padding of SPHERE
+        for bit in range(8):
+            content[place] ^= 1 << bit
+            path.write_bytes(content)
+            content[place] ^= 1 << bit
+            try:
+                read, _ = read_audio(path)
+            except InputError as error:
+                assert "\n" not in str(error)
+            else:
+                assert np.array_equal(read, samples), (place, bit)
+
+
+@given(st.binary(max_size=200), st.integers(0, 44))
+def test_whatever_is_no_riff_is_named(tail: bytes, kept: int) -> None:
+    with contextlib.suppress(InputError):
+        found = read_riff(riff(tone(1, 600))[:kept] + tail)
+        assert len(found.payload) <= 44 + 200
 
 
 @pytest.mark.parametrize(

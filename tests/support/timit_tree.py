@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import wave
 from pathlib import Path
 
@@ -42,6 +43,25 @@ def riff(samples: np.ndarray, rate: int = 16_000, channels: int = 1, width: int 
         file.setsampwidth(width)
         file.writeframes(samples.astype("<i2").tobytes())
     return buffer.getvalue()
+
+
+def extensible(samples: np.ndarray) -> bytes:
+    """The same audio as `riff` writes, as format 0xFFFE with the subformat of PCM."""
+    tail = struct.pack("<HHIHHHH", 22, 16, 4, 1, 0, 0, 0x10) + bytes.fromhex("800000aa00389b71")
+    form = struct.pack("<HHIIHH", 0xFFFE, 1, 16_000, 32_000, 2, 16) + tail
+    chunks = b"WAVE" + chunk(b"fmt ", form) + chunk(b"data", samples.astype("<i2").tobytes())
+    return chunk(b"RIFF", chunks)
+
+
+def streamed(audio: bytes, size: int = 0xFFFFFFFF) -> bytes:
+    """RIFF audio whose length was not known when its header was written."""
+    unknown = struct.pack("<I", size)
+    data = audio.index(b"data") + 4
+    return audio[:4] + unknown + audio[8:data] + unknown + audio[data + 4 :]
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    return name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2)
 
 
 def labels(phones: tuple[tuple[str, int], ...] = PHONES) -> str:

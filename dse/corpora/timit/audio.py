@@ -5,8 +5,6 @@ Each error is one line without the file's name.
 
 from __future__ import annotations
 
-import io
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +13,11 @@ from numpy.typing import NDArray
 from dse.corpora.base import SAMPLE_RATE_HZ, Segment
 from dse.corpora.features import SHIFT_SAMPLES, WINDOW_SAMPLES
 from dse.corpora.timit.newlines import LEAST_BYTES, restore_carriage_returns
+from dse.corpora.timit.riff import read_riff
 from dse.phones.sets import PHONES_61
 from models.workload import InputError
 
+SPHERE_BLOCK_BYTES = 1024  # of which a header is a multiple; samples may be padded to it
 LEAST_SAMPLES = WINDOW_SAMPLES + 2 * SHIFT_SAMPLES  # three frames, what the decoder needs for one phone
 SILENCE = "h#"
 SILENT = (SILENCE, "pau", "epi")
@@ -65,17 +65,21 @@ def _sphere(content: bytes) -> tuple[bytes, int, str]:
     """
     try:
         size = int(content[8:16])
-        lines = content[16:size].decode("latin-1").split("end_head")[0].splitlines()
+        head, end, _ = content[16:size].decode("latin-1").partition("end_head")
+        if not end or size % SPHERE_BLOCK_BYTES:
+            raise ValueError("it does not end where it says")
+        lines = head.splitlines()
         fields = {words[0]: words[2] for words in (line.split(None, 2) for line in lines) if len(words) == 3}
         channels, rate = int(fields["channel_count"]), int(fields["sample_rate"])
-        width = int(fields["sample_n_bytes"])
+        width, order = int(fields["sample_n_bytes"]), fields["sample_byte_format"]
         declared = int(fields.get("sample_count", (len(content) - size) // (width * channels)))
+        if declared < 0 or len(content) - size - declared * width >= SPHERE_BLOCK_BYTES:
+            raise ValueError(f"{declared} samples stated, {(len(content) - size) // 2} there")
     except (ValueError, KeyError, ZeroDivisionError) as error:
         raise InputError(f"damaged NIST SPHERE header ({error})") from None
     coding = fields.get("sample_coding", "pcm")
     if coding != "pcm":
         raise InputError(f"compressed audio ({coding}) is not read; {_CONVERT}")
-    order = fields.get("sample_byte_format", "01")
     if order not in ("01", "10"):
         raise InputError(f"sample_byte_format {order} is neither 01 (low byte first) nor 10")
     _check_format(channels, rate, width)
@@ -83,12 +87,10 @@ def _sphere(content: bytes) -> tuple[bytes, int, str]:
 
 
 def _riff(content: bytes) -> tuple[bytes, int, str]:
-    try:
-        with wave.open(io.BytesIO(content)) as file:
-            _check_format(file.getnchannels(), file.getframerate(), file.getsampwidth())
-            return file.readframes(file.getnframes()), file.getnframes() * 2, "<"
-    except (wave.Error, EOFError) as error:
-        raise InputError(f"damaged RIFF audio or not PCM ({error or 'it ends in its header'})") from None
+    """Payload, declared bytes and byte order of RIFF audio."""
+    riff = read_riff(content)
+    _check_format(riff.channels, riff.rate_hz, riff.width_bytes)
+    return riff.payload, riff.declared_bytes, "<"
 
 
 def _check_format(channels: int, rate_hz: int, width_bytes: int) -> None:
