@@ -69,7 +69,7 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
     if path is None:
         return list(argv)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise MissingError(f"no settings file at {path}") from None
     except OSError as error:

@@ -78,7 +78,7 @@ def read_dropout(path: Path, model: str) -> float:
     cfg = configparser.ConfigParser(interpolation=None)
     _require_there(path, "cfg")
     try:
-        cfg.read_string(path.read_text(encoding="utf-8"))
+        cfg.read_string(path.read_text(encoding="utf-8-sig"))
     except (configparser.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a pytorch-kaldi cfg: {error}") from error
     arch_class, required = RECIPES[model]

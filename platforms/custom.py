@@ -73,7 +73,7 @@ def load_chip(path: Path) -> TableChip:
     if not path.is_file():
         raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from error
     valid = [f.name for f in fields(TableChip)]

@@ -87,7 +87,7 @@ def _write(folder: Path, split: Split) -> None:
 def _read(folder: Path) -> Split | None:
     """Read a cached split; None where it is absent or damaged."""
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         for name, crc32 in index["crc32"].items():
             if _crc32(folder / f"{name}.npy") != crc32:
                 raise InputError(name)

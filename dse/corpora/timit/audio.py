@@ -5,6 +5,7 @@ Each error is one line without the file's name.
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,8 @@ def read_segments(path: Path, samples: int) -> tuple[Segment, ...]:
     that goes on without labels or with nothing but silence.
     """
     segments: list[Segment] = []
-    lines = [(number, line.split()) for number, line in enumerate(path.read_text("latin-1").splitlines(), 1)]
+    text = path.read_bytes().removeprefix(BOM_UTF8).decode("latin-1")
+    lines = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1)]
     for number, words in lines:
         if not words:
             continue
