@@ -167,18 +167,12 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     """
     from dse.corpora.features import standardisation
     from dse.corpora.load import load_split
+    from dse.evaluator.measure import require_fit
     from dse.phones.decode import tune
-    from dse.training.float_network import first_decoder, frame_targets_of, references, run_float
+    from dse.training.float_network import first_decoder, references, run_float
 
     train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    _, outputs = frame_targets_of(corpus, train)
-    sizes = checkpoint.spec.to_json()
-    for what, wanted, has in (
-        ("features", sizes["features"], train.features.shape[1]),
-        ("targets", sizes["outputs"], outputs),
-    ):
-        if wanted != has:
-            raise InputError(f"the network has {wanted} {what}, corpus {corpus.name} has {has}")
+    require_fit("the network", checkpoint.spec, corpus, train)
     mean, deviation = standardisation(train.features)
     completed = replace(checkpoint, weights=checkpoint.weights | {"input_mean": mean, "input_std": deviation})
     scores = run_float(completed.network(), corpus, validation)

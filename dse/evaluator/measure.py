@@ -17,12 +17,12 @@ from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.proof import require_same
 from dse.phones.decode import Decoder, errors_of
-from dse.phones.senones import phone_state_scores
+from dse.phones.senones import outputs_for, phone_state_scores
 from models.checkpoint import Checkpoint, load
 from models.devices import CPU, require_gpu
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.scheme import Scheme
-from models.registry import build_engine
+from models.registry import Spec, build_engine
 from models.workload import Configuration, InputError
 
 
@@ -80,6 +80,16 @@ class NetworkMeasurer:
         return Measurement(errors, mean(computed, self.workload), time.perf_counter() - start)
 
 
+def require_fit(network: str, spec: Spec, corpus: Corpus, split: Split) -> None:
+    """Check that a network's inputs and outputs are those of the corpus. Raises InputError where they are not."""
+    for what, wanted, has in (
+        ("features", spec.features, split.features.shape[1]),
+        ("targets", spec.outputs, outputs_for(corpus)),
+    ):
+        if wanted != has:
+            raise InputError(f"{network} has {wanted} {what}, corpus {corpus.name} has {has}")
+
+
 def open_measurer(
     path: Path, corpus: Corpus, split: str, scheme: Scheme, device: str = CPU, cache_mib: int = 0
 ) -> NetworkMeasurer:
@@ -91,5 +101,7 @@ def open_measurer(
     checkpoint = load(path)
     if not checkpoint.decoder:
         raise InputError(f"checkpoint {path} holds no decoder; import it again with --corpus")
+    data = load_split(corpus, split)
+    require_fit(f"checkpoint {path}", checkpoint.spec, corpus, data)
     quantizer = quantizer_of(checkpoint, corpus, scheme)
-    return NetworkMeasurer(checkpoint, quantizer, corpus, load_split(corpus, split), device, cache_mib)
+    return NetworkMeasurer(checkpoint, quantizer, corpus, data, device, cache_mib)

@@ -85,6 +85,11 @@ class SenoneCorpus(Protocol):
     senones: SenoneMap
 
 
+def outputs_for(corpus: object) -> int:
+    """Outputs of a network for the corpus: one a senone where it has senones, else one a phone state."""
+    return len(corpus.senones) if isinstance(corpus, SenoneCorpus) else TARGETS
+
+
 def phone_state_scores(corpus: object, logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scores [N, 144] for the decoder: the network's outputs, with senones collapsed where the corpus has them."""
     return corpus.senones.collapse(logits) if isinstance(corpus, SenoneCorpus) else logits

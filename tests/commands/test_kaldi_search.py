@@ -14,7 +14,7 @@ from dse.evaluator.task import NetworkTask
 from dse.import_kaldi import with_corpus
 from dse.search import main as search
 from dse.train import main as train
-from models.checkpoint import Checkpoint, load, save
+from models.checkpoint import Checkpoint, load, save, shipped_path
 from models.networks.ligru import Ligru
 from models.registry import build_network
 from models.workload import Configuration
@@ -38,6 +38,21 @@ def test_trained_on_senones_and_searched(data: str, capsys: pytest.CaptureFixtur
     command = ["--model", "sru", "--checkpoint", "s.safetensors", "--evaluations", "6", "--population", "4"]
     assert search([*command, "--workers", "1", *corpus]) == 0
     assert "6 evaluations" in capsys.readouterr().out
+
+
+def test_a_network_of_other_sizes_is_one_line(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shipped one, and one of as many features but fewer targets; before anything is calibrated."""
+    spec = models.networks.sru.Sru(features=COLUMNS, layers=1, hidden=8, projection=8, outputs=144)
+    whole = load(shipped_path("sru", "edge"))
+    save(Path("o.safetensors"), Checkpoint(spec, build_network(spec).arrays(), whole.decoder, {}))
+    command = ["--model", "sru", "--corpus", "kaldi", "--corpus-path", data, "--workers", "1"]
+    for more, message in (
+        ([], f"sru-edge.safetensors has 23 features, corpus kaldi has {COLUMNS}"),
+        (["--checkpoint", "o.safetensors"], f"o.safetensors has 144 targets, corpus kaldi has {SENONES}"),
+    ):
+        assert search([*command, *more]) == 2
+        errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
+        assert len(errors) == 1 and message in errors[0]
 
 
 @pytest.mark.parametrize("means", [False, True])
