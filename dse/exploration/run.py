@@ -8,6 +8,7 @@ bred from the failure stays as it was judged.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -45,15 +46,26 @@ def run_search(settings: SearchSettings) -> Study:
 
 
 def run_plan(plan: Plan) -> Study:
-    """`run_search` on settings worked out before. The task's remarks go to stderr before anything is evaluated."""
-    from dse.study.store import open_study
+    """`run_search` on settings worked out before; waits while another process searches the same study.
 
-    settings = plan.settings
+    The task's remarks go to stderr before anything is evaluated.
+    """
+    from dse.study.store import open_alone
+
     tell(plan.task.remarks)
-    store = open_study(settings.storage, plan.study, plan.identity, plan.objectives)
-    store.set_task(plan.task.record())
-    if store.workload is None:
-        store.set_workload(plan.workload)
+
+    def waiting() -> None:
+        print(f"study {plan.study} is being searched by another process; waiting until it ends", file=sys.stderr)
+
+    with open_alone(plan.settings.storage, plan.study, plan.identity, plan.objectives, waiting) as store:
+        store.set_task(plan.task.record())
+        if store.workload is None:
+            store.set_workload(plan.workload)
+        return _search(plan, store)
+
+
+def _search(plan: Plan, store: Store) -> Study:
+    settings = plan.settings
     with (
         _open_workers(plan) as workers,
         Progress(settings.evaluations, plan.objectives) as progress,

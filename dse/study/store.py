@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,12 +16,14 @@ from dse.design.evaluation import Evaluation, first_line
 from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
+from dse.study.locks import locked
 from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, require_metrics, to_trial
 from dse.study.storage import SQLITE, hide_password
 from models.workload import InputError, Workload
 
 # What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
 PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -105,10 +107,32 @@ class Store:
         self.evaluations[evaluation.genome] = evaluation
 
 
+@contextmanager
+def open_alone(
+    url: str,
+    name: str,
+    identity: Mapping[str, Any],
+    objectives: Sequence[Objective],
+    waiting: Callable[[], object] = lambda: None,
+) -> Iterator[Store]:
+    """Open a study or start it, for one search at a time: a later one calls `waiting` and waits until the other ends.
+
+    Raises StoreError, without waiting, if the study has another identity.
+    """
+
+    def wait() -> None:
+        open_study(url, name, identity, objectives)
+        waiting()
+
+    _make_directory(url)
+    with locked(url, f"search of {name}", wait):
+        yield open_study(url, name, identity, objectives)
+
+
 def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Sequence[Objective]) -> Store:
     """Open a study or start it. Raises StoreError if it has another identity, with every difference."""
     _make_directory(url)
-    with _one_line_errors(url):
+    with locked(url, OPENING), _one_line_errors(url):
         study = optuna.create_study(
             storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
         )
@@ -129,7 +153,7 @@ def find_study(url: str, name: str) -> Store:
     """Open a study that exists. Raises StoreError, naming the studies there are."""
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         raise StoreError(f"no storage at {url}")
-    with _one_line_errors(url):
+    with locked(url, OPENING), _one_line_errors(url):
         names = optuna.get_all_study_names(storage=url)
         if name not in names:
             there = ", ".join(sorted(names)) or "none"
