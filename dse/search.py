@@ -181,8 +181,8 @@ def _report_interrupted(plan: Plan) -> None:
 
     try:
         study = load_study(plan.study, plan.settings.storage)
-    except InputError:
-        print("interrupted before the first evaluation was stored", file=sys.stderr)
+    except InputError as error:
+        print(f"interrupted; {error}", file=sys.stderr)
         return
     print(table(study))
     print(

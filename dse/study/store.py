@@ -90,19 +90,40 @@ class Store:
         self.baseline = evaluation
 
     def _set(self, attribute: str, value: Any) -> None:
-        with _one_line_errors(self._url, len(self.evaluations)):
+        with self._writing():
             self._study.set_user_attr(attribute, value)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Tell, where writing fails, how much of what was stored is there to be read."""
+        try:
+            with _one_line_errors(self._url, "write to"):
+                yield
+        except StoreError as error:
+            raise StoreError(f"{error}{self._left()}") from error
+
+    def _left(self) -> str:
+        stored = len(self.evaluations)
+        if not stored:
+            return ""
+        try:
+            left = len(find_study(self._url, self.name).evaluations)
+        except StoreError as error:
+            return f"; the {stored} evaluations stored before cannot be read: {error}"
+        if left < stored:
+            return f"; of the {stored} evaluations stored before {left} are left"
+        return f"; the {stored} evaluations stored before are safe"
 
     def add(self, evaluation: Evaluation, space: SearchSpace) -> None:
         """Store at once, in one transaction; a success takes the place of a failure.
 
-        Raises StoreError; nothing stored before is lost.
+        Raises StoreError, telling what is left of what was stored before.
         """
         before = self.evaluations.get(evaluation.genome)
         if before is not None and before.status == evaluation.status == "failed":
             return  # it failed again; one record of that will do
         trial = to_trial(evaluation, space, self.objectives)
-        with _one_line_errors(self._url, len(self.evaluations)):
+        with self._writing():
             self._study.add_trial(trial)
         self.evaluations[evaluation.genome] = evaluation
 
@@ -189,7 +210,7 @@ def _make_directory(url: str) -> None:
 
 
 @contextmanager
-def _one_line_errors(url: str, stored: int | None = None) -> Iterator[None]:
+def _one_line_errors(url: str, doing: str = "open") -> Iterator[None]:
     try:
         yield
     except StoreError:
@@ -200,9 +221,7 @@ def _one_line_errors(url: str, stored: int | None = None) -> Iterator[None]:
             f"the storage {hide_password(url)} needs the package {module}: "
             f"pip install '{PIP_NAMES.get(module, module)}'"
         ) from error
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, ValueError, RuntimeError) as error:
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
         reason = first_line(getattr(cause, "orig", None) or cause)
-        doing = "open" if stored is None else "write to"
-        kept = f"; the {stored} evaluations stored before are safe" if stored else ""
-        raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}{kept}") from error
+        raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}") from error

@@ -58,6 +58,18 @@ def test_ctrl_c_shows_the_front_and_says_how_to_go_on(tmp_path):
     assert "Traceback" not in err
 
 
+def test_ctrl_c_after_the_storage_is_gone_does_not_say_that_nothing_was_stored(tmp_path):
+    process = start(tmp_path, ["--evaluations", "200", "--workers", "1", "--study", "stopped"], FAKE_SECONDS="0.05")
+    database = tmp_path / "studies/dse.db"
+    wait_for_evaluations(process, database, 5)
+    process.send_signal(signal.SIGSTOP)
+    database.unlink()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "interrupted; no storage at sqlite:///studies/dse.db\n")
+
+
 def test_a_failed_evaluation_is_kept_with_its_reason(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_RAISE_ON", "2")
     result = search(tmp_path)

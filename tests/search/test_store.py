@@ -1,4 +1,7 @@
+import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +117,53 @@ def test_full_disk_keeps_what_is_stored(url, monkeypatch):
     kept = list(find_study(url, "s").evaluations.values())
     assert kept[:10] == evaluations[:10]
     assert kept == evaluations[: len(kept)]
+
+
+def removed(path):
+    path.unlink()
+
+
+def replaced(path):
+    path.unlink()
+    open_study(f"sqlite:///{path}", "s", IDENTITY, OBJECTIVES)
+
+
+def study_deleted(path):
+    optuna.delete_study(study_name="s", storage=f"sqlite:///{path}")
+
+
+def truncated(path):
+    os.truncate(path, 40960)
+
+
+def rows_deleted(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM trials WHERE trial_id > 5")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (removed, "cannot be read: no storage at"),
+        (replaced, "0 are left"),
+        (study_deleted, "cannot be read: no study 's'"),
+        (truncated, "cannot be read: .* malformed"),
+        (rows_deleted, "5 are left"),
+    ],
+)
+def test_only_what_can_be_read_again_is_called_safe(url, harm, told, monkeypatch):
+    monkeypatch.setattr("optuna.storages._rdb.storage.time.sleep", lambda seconds: None)
+    evaluations = some_evaluations(12)
+    store = open_study(url, "s", IDENTITY, OBJECTIVES)
+    for evaluation in evaluations[:10]:
+        store.add(evaluation, SPACE)
+    harm(Path(url.removeprefix("sqlite:///")))
+    with pytest.raises(
+        StoreError, match=rf"cannot write to .*; (of )?the 10 evaluations stored before {told}"
+    ) as caught:
+        store.add(evaluations[10], SPACE)
+    assert "safe" not in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_study_of_someone_else_is_refused(url, tmp_path):
