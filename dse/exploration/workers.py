@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +21,11 @@ from dse.design.evaluation import Evaluation, failed
 from dse.exploration.worker import Job, Worker, evaluate_here, open_here
 from models.engines.prefix_cache import inner_layers, prefixes
 
-DEATHS_BEFORE_FAILED = 2
+CRASHES_BEFORE_FAILED = 2
+KILLS_BEFORE_FAILED = 10
+# What others send; a process that breaks by itself ends by another signal, or with a status. The kernel sends SIGKILL
+# to a process that takes too much memory, which is why kills have a bound too.
+SENT = frozenset(-number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM))
 JOBS_AHEAD = 3  # of which a free worker takes one; few, so that the longest still start early
 
 
@@ -58,8 +62,8 @@ class InProcess:
 class Processes:
     """Spawned worker processes, each an executor of its own, so that a death tells which evaluation it was.
 
-    What was under way in a worker that died is tried once more in a new one: a worker killed from outside changes no
-    result, an evaluation that kills its worker twice is failed.
+    What was under way in a worker that died is tried again at once, in a new one. Workers killed from outside change no
+    result; an evaluation that crashes its worker twice, or whose worker is killed ten times, is failed.
     """
 
     def __init__(self, count: int, worker: Worker) -> None:
@@ -90,7 +94,7 @@ class Processes:
         waiting = deque(jobs)
         free = list(range(len(self._executors)))
         running: dict[Future[Evaluation], tuple[Job, int]] = {}
-        deaths: Counter[Job] = Counter()
+        deaths: dict[Job, list[int]] = defaultdict(list)
 
         def submit() -> None:
             while waiting and free:
@@ -107,12 +111,11 @@ class Processes:
                 try:
                     ended.append(future.result())
                 except BrokenProcessPool:
-                    deaths[job] += 1
-                    if deaths[job] < DEATHS_BEFORE_FAILED:
-                        waiting.appendleft(job)
-                    else:
-                        reason = f"its worker process died {deaths[job]} times (killed, or out of memory)"
+                    deaths[job].append(self._renew(worker))
+                    if reason := _why_failed(deaths[job]):
                         ended.append(failed(job.configuration, reason, job.genome))
+                    else:
+                        waiting.appendleft(job)
                 except Exception as error:  # a bug: what ended beside it is stored all the same
                     broken = error
             if broken is not None:
@@ -140,11 +143,27 @@ class Processes:
         with _main_apart(self._worker):
             try:
                 return self._executors[worker].submit(evaluate_here, self._worker, job)
-            except BrokenProcessPool:
-                self._executors[worker].shutdown()
-                self._executors[worker] = _new_executor()
+            except BrokenProcessPool:  # it died while it had nothing to do
+                self._renew(worker)
                 self._begun[worker] = set(_begins(job))
                 return self._executors[worker].submit(evaluate_here, self._worker, job)
+
+    def _renew(self, worker: int) -> int:
+        """Take a new process in place of one that died, whose exit code is returned."""
+        processes = list((self._executors[worker]._processes or {}).values())
+        self._executors[worker].shutdown()
+        self._executors[worker], self._begun[worker] = _new_executor(), set()
+        return next((process.exitcode for process in processes if process.exitcode is not None), 0)
+
+
+def _why_failed(exit_codes: Sequence[int]) -> str | None:
+    """Why an evaluation whose workers ended with these codes is failed, or None where it is tried again."""
+    kills = sum(code in SENT for code in exit_codes)
+    if kills < KILLS_BEFORE_FAILED and len(exit_codes) - kills < CRASHES_BEFORE_FAILED:
+        return None
+    how = ", ".join(signal.Signals(-code).name if code < 0 else f"status {code}" for code in dict.fromkeys(exit_codes))
+    memory = ": killed, or out of memory" if -signal.SIGKILL in exit_codes else ""
+    return f"its worker process died {len(exit_codes)} times ({how}{memory})"
 
 
 def _begins(job: Job) -> list[Hashable]:

@@ -1,16 +1,21 @@
 """Searches that are stopped, killed or go on: as if nothing had been; what breaks is kept with its reason."""
 
 import multiprocessing
+import os
 import re
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from fake_task import counting
+from fake_task import WORKLOAD, FakeTask, counting
 from searches import points, search, settings, start, wait_for_evaluations
 
 from dse.exploration.run import run_search
+from dse.exploration.worker import Job, Worker
+from dse.exploration.workers import InProcess, Processes
 from dse.study.result import load_study
+from models.workload import Configuration
 
 
 @pytest.mark.parametrize("stop_at", [0, 1, 7, 12, 25])
@@ -83,13 +88,38 @@ def test_a_failed_evaluation_is_kept_with_its_reason(tmp_path, monkeypatch):
     assert load_study(result.name, settings(tmp_path).storage).count("failed") == len(failed)
 
 
-def test_a_killed_worker_fails_its_evaluation_alone(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (signal.SIGSEGV, "its worker process died 2 times (SIGSEGV)"),
+        (signal.SIGKILL, "its worker process died 3 times (SIGKILL: killed, or out of memory)"),
+    ],
+)
+def test_an_evaluation_that_ends_its_worker_fails_alone(tmp_path, monkeypatch, number, reason):
+    monkeypatch.setattr("dse.exploration.workers.KILLS_BEFORE_FAILED", 3)
     monkeypatch.setenv("FAKE_DIE_ON", "8")
+    monkeypatch.setenv("FAKE_SIGNAL", str(int(number)))
     result = search(tmp_path, workers=2, evaluations=6, population=6)
     deadly = [e for e in result.evaluations if e.configuration["l0.input"].weight_bits == 8]
     assert deadly
-    assert {e.reasons for e in deadly} == {("its worker process died 2 times (killed, or out of memory)",)}
+    assert {e.reasons for e in deadly} == {(reason,)}
     assert result.count("ok") == 6 - len(deadly)
+
+
+@pytest.mark.parametrize(("number", "kills"), [(signal.SIGKILL, 6), (signal.SIGTERM, 4)])
+def test_an_evaluation_whose_workers_are_killed_from_outside_is_made_all_the_same(number, kills):
+    job = Job((), Configuration.uniform(WORKLOAD, 8))
+    killed = set()
+    with Processes(1, Worker(FakeTask())) as workers, ThreadPoolExecutor(1) as pool:
+        made = pool.submit(lambda: list(workers.evaluate([job])))
+        while len(killed) < kills and not made.done():
+            for child in multiprocessing.active_children():
+                if child.pid not in killed:
+                    os.kill(child.pid, number)
+                    killed.add(child.pid)
+        (evaluation,) = made.result()
+    assert len(killed) == kills
+    assert evaluation == next(InProcess(Worker(FakeTask())).evaluate([job]))
 
 
 def test_a_worker_killed_from_outside_changes_nothing(whole, tmp_path, monkeypatch):

@@ -86,12 +86,12 @@ def answer(configuration: Configuration) -> tuple[float, dict[str, float]]:
 
 
 def _misbehave(configuration: Configuration) -> None:
-    """FAKE_RAISE_ON and FAKE_DIE_ON hold the bits of the first weights that raise, or kill the process."""
+    """FAKE_RAISE_ON, FAKE_DIE_ON: bits of the first weights that raise, or end the process by FAKE_SIGNAL."""
     bits = str(configuration["l0.input"].weight_bits)
     if bits == os.environ.get("FAKE_RAISE_ON"):
         raise RuntimeError("the fake broke")
     if bits == os.environ.get("FAKE_DIE_ON"):
-        os.kill(os.getpid(), 9)
+        os.kill(os.getpid(), int(os.environ["FAKE_SIGNAL"]))
 
 
 def counting(stop_at: int | None = None) -> tuple[FakeTask, SimpleNamespace]:
