@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 from dse.design.evaluation import UtteranceErrors
@@ -38,6 +40,7 @@ class FakeMeasurer:
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         _misbehave(configuration)
         error, computed = answer(configuration)
+        _log(configuration)
         wrong = [round(PHONES * (error + QUARTER_POINTS[u % 4]) / 100) for u in range(UTTERANCES)]
         ones = (1,) * UTTERANCES
         errors = UtteranceErrors(tuple(count - 2 for count in wrong), ones, ones, (PHONES,) * UTTERANCES)
@@ -92,6 +95,17 @@ def _misbehave(configuration: Configuration) -> None:
         raise RuntimeError("the fake broke")
     if bits == os.environ.get("FAKE_DIE_ON"):
         os.kill(os.getpid(), int(os.environ["FAKE_SIGNAL"]))
+
+
+def _log(configuration: Configuration) -> None:
+    """FAKE_LOG names a file that gets a line for each measurement, of any process."""
+    if name := os.environ.get("FAKE_LOG"):
+        with Path(name).open("a") as log:
+            log.write(key_of(configuration) + "\n")
+
+
+def key_of(configuration: Configuration) -> str:
+    return json.dumps(configuration.to_json(), sort_keys=True)
 
 
 def counting(stop_at: int | None = None) -> tuple[FakeTask, SimpleNamespace]:
