@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harm.search import MissingForFaultError, Search
+from harm.search import EVALUATION_SECONDS, MissingForFaultError, Search
 
-STARTING_SECONDS = 6.0  # within which a search has started and is well under way
+STARTING_SECONDS = 2.0
+EVALUATIONS_BETWEEN = 20  # two kills, at most
 CLOCK_STEP_SECONDS = 86400
 CLOCK = """
 #define _GNU_SOURCE
@@ -63,29 +64,35 @@ def group_killed(search: Search, moments: int = 50) -> int:
 
 
 def _killed(search: Search, moments: int, send: Callable[[int, int], None]) -> int:
-    """Start and kill at random moments, until the study is whole; then begin with a new one."""
-    for moment in range(moments):
-        process = search.start()
-        try:
-            process.wait(search.random.uniform(0, STARTING_SECONDS))
-        except subprocess.TimeoutExpired:
+    """Start and kill, until the study is whole; then begin with a new one.
+
+    Half of the kills come while it starts, the others after some evaluations; random at any rate.
+    """
+    for _ in range(moments):
+        search.start()
+        starting = search.random.random() < 0.5
+        if starting or search.reaches(search.random.randrange(1, EVALUATIONS_BETWEEN)):
+            time.sleep(search.random.uniform(0, STARTING_SECONDS if starting else EVALUATION_SECONDS))
             search.kill(send)
             search.account()
         else:
             search.end()
-            if moment < moments - 1:
-                search.begin_anew()
+            search.begin_anew()
     search.finish()
     return moments
 
 
 def workers_killed(search: Search, moments: int = 50) -> int:
-    """Kill workers of one running search at random moments, whatever they do."""
+    """Kill workers of running searches at random moments, whatever they do."""
     killed = 0
     process = search.start()
-    while killed < moments and process.poll() is None:
-        time.sleep(search.random.uniform(0, 1))
-        if workers := workers_of(process.pid):
+    while killed < moments:
+        time.sleep(search.random.uniform(0, STARTING_SECONDS / 2))
+        if process.poll() is not None:
+            search.end()
+            search.begin_anew()
+            process = search.start()
+        elif workers := workers_of(process.pid):
             os.kill(search.random.choice(workers), signal.SIGKILL)
             killed += 1
             search.account()
@@ -144,7 +151,7 @@ def clock_stepped(search: Search) -> int:
     search.start()
     search.wait_for(8)
     when.touch()
-    search.wait_for(20)
+    search.wait_for(12)
     when.unlink()
     search.end()
     search.environment.clear()

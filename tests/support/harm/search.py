@@ -30,7 +30,7 @@ from dse.study.store import StoreError, find_study
 
 POPULATION, OBJECTIVES = 12, ("error", "size", "ops")
 EVALUATION_SECONDS = 0.05
-PATIENCE_SECONDS = 150
+PATIENCE_SECONDS = 600
 
 
 class MissingForFaultError(Exception):
@@ -160,13 +160,19 @@ class Search:
         return self._log.read_text().splitlines() if self._log.exists() else []
 
     def wait_for(self, evaluations: int) -> None:
-        """Wait until so many are measured."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while len(self.measured()) < evaluations:
+        """Wait until so many more are measured."""
+        if not self.reaches(evaluations):
+            raise AssertionError(f"the search ended before: {self.process and self.process.communicate()}")
+
+    def reaches(self, evaluations: int) -> bool:
+        """Wait until so many more are measured: whether the search goes on until then."""
+        deadline, enough = time.monotonic() + PATIENCE_SECONDS, len(self.measured()) + evaluations
+        while len(self.measured()) < enough:
             assert self.process is not None and time.monotonic() < deadline
             if self.process.poll() is not None:
-                raise AssertionError(self.process.communicate())
+                return False
             time.sleep(0.01)
+        return True
 
 
 def settings(storage: str, evaluations: int, seed: int) -> SearchSettings:

@@ -81,7 +81,7 @@ def postgresql_restarted(search: Search, mode: str, times: int = 3) -> int:
         search.database_url = server.url
         for _ in range(times):
             search.start()
-            search.wait_for(len(search.measured()) + UNDER_WAY)
+            search.wait_for(UNDER_WAY)
             server.control("-m", mode, "restart")
             search.end()
             search.begin_anew()

@@ -61,7 +61,7 @@ def removed(search: Search) -> int:
 
 def _harmed(search: Search, harm: Callable[[Path], object]) -> None:
     search.start()
-    search.wait_for(len(search.measured()) + UNDER_WAY)
+    search.wait_for(UNDER_WAY)
     search.account()
     harm(search.database)
     search.end()
