@@ -123,14 +123,17 @@ class Evaluation:
         text = known["utterance_errors"]
         configuration, more = _configuration(known["configuration"])
         extra = {name: value for name, value in data.items() if name not in RECORD_FIELDS}
+        violation = _number("violation", known["violation"] or 0.0)
+        if violation and known["status"] == "ok":
+            raise InputError(f"an evaluation is ok, and its violation {violation!r}")
         return cls(
             genome=_genome(known["genome"]),
             configuration=configuration,
             status=known["status"],
             reasons=tuple(map(str, _list("reasons", known["reasons"] or []))),
             metrics=_numbers("metrics", known["metrics"] or {}),
-            computed=_numbers("computed", known["computed"] or {}),
-            violation=_number("violation", known["violation"] or 0.0),
+            computed=_fractions(known["computed"] or {}, configuration),
+            violation=violation,
             seconds=_number("seconds", known["seconds"] or 0.0),
             errors=None if text is None else UtteranceErrors.from_text(text),
             extra=extra | ({SETTING_EXTRA: more} if more else {}),
@@ -190,7 +193,18 @@ def _numbers(name: str, value: Any) -> dict[str, float]:
     return {str(key): _number(f"{name}.{key}", number) for key, number in value.items()}
 
 
+def _fractions(value: Any, configuration: Configuration) -> dict[str, float]:
+    """Computed fraction of each matvec, or of none."""
+    fractions = _numbers("computed", value)
+    for name, fraction in fractions.items():
+        if fraction > 1:
+            raise InputError(f"an evaluation's computed.{name} is {fraction!r}, not a fraction")
+    if fractions and fractions.keys() != {name for name, _ in configuration}:
+        raise InputError(f"an evaluation's computed fractions are of {', '.join(fractions)}, not of its matvecs")
+    return fractions
+
+
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"an evaluation's {name} is {value!r}, not a finite number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise InputError(f"an evaluation's {name} is {value!r}, not a finite number from 0")
     return value

@@ -8,8 +8,8 @@ So `best_trials` and optuna-dashboard agree with our front.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -18,12 +18,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
 from dse.design.objective import MAX4, OBJECTIVES, Objective, values
 from dse.design.space import SearchSpace
-from models.workload import InputError, MatVec, StoredScales, Workload
+from models.workload import PATHS, InputError, MatVec, StoredScales, Workload
 
 # 1: the identity stood under "settings"; candidates could be screened; the error could be that of the worst quarter.
 # 2: identity, the task that makes it again, errors of every utterance, the worst quarter as a metric.
 FORMAT = 2
 WITHOUT_INFERENCE = ("size_mib", "compression")
+EDITS, PHONES = ("substitutions", "deletions", "insertions"), "reference_phones"
 # What every identity holds; other fields only make it differ from another.
 IDENTITY = {"model": str, "preset": str, "corpus": str, "content": dict, "objectives": list, "limits": list}
 
@@ -62,19 +63,27 @@ def from_record(record: Mapping[str, Any], worst_quarter: bool = False) -> Evalu
 
     `worst_quarter`: the study is of format 1, and what it calls the error is that of the worst quarter.
     """
-    record = dict(record)
-    if record.get("status") == "screened":  # it was run on a sample of the split, which says nothing of the whole
-        known = {name: record["metrics"][name] for name in WITHOUT_INFERENCE if name in record.get("metrics", {})}
-        record |= {"status": "infeasible", "computed": {}, "metrics": known}
-    evaluation = Evaluation.from_json(record)
+    if not isinstance(record, Mapping):
+        raise InputError(f"an evaluation's record is {record!r}, not fields by name")
+    screened = record.get("status") == "screened"
+    evaluation = Evaluation.from_json({**record, "status": "infeasible"} if screened else record)
+    if screened:  # it was run on a sample of the split, which says nothing of the whole
+        known = {name: value for name, value in evaluation.metrics.items() if name in WITHOUT_INFERENCE}
+        evaluation = replace(evaluation, computed={}, metrics=known)
     metrics = evaluation.metrics
     quarters = [metrics[name] for q in range(QUARTERS) if (name := f"error_quarter_{q}_percent") in metrics]
     if quarters and MAX4.metric not in metrics:
         metrics[MAX4.metric] = max(quarters)
         if worst_quarter:
-            errors = metrics["substitutions"] + metrics["deletions"] + metrics["insertions"]
-            metrics["error_percent"] = 100.0 * errors / metrics["reference_phones"]
+            metrics["error_percent"] = _whole_error_percent(metrics)
     return evaluation
+
+
+def _whole_error_percent(metrics: Mapping[str, float]) -> float:
+    missing = [name for name in (*EDITS, PHONES) if name not in metrics]
+    if missing or not metrics[PHONES]:
+        raise InputError(f"an evaluation's metrics lack {', '.join(missing or [PHONES])}")
+    return 100.0 * sum(metrics[name] for name in EDITS) / metrics[PHONES]
 
 
 def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -120,10 +129,31 @@ def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_workload(data: Any) -> Workload:
-    """Read a workload's record. Raises InputError where it is none."""
+    """Read a workload's record. Raises InputError where it is none, or counts what cannot be."""
     try:
         matvecs = tuple(MatVec(**_known(MatVec, matvec)) for matvec in data["matvecs"])
         stored = StoredScales(**_known(StoredScales, data.get("stored", {})))
-        return Workload(**_known(Workload, data) | {"matvecs": matvecs, "stored": stored})
+        workload = Workload(**_known(Workload, data) | {"matvecs": matvecs, "stored": stored})
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise InputError(f"its workload cannot be read: {error}") from error
+    for name, value, least in _counts(workload):
+        if type(value) is not int or value < least:
+            raise InputError(f"its workload cannot be read: {name} is {value!r}")
+    names = [matvec.name for matvec in matvecs]
+    if not names or len({*names}) < len(names) or not all(isinstance(name, str) for name in (workload.model, *names)):
+        raise InputError(f"its workload cannot be read: matvecs are {names!r}")
+    for matvec in matvecs:
+        if matvec.path not in PATHS:
+            raise InputError(f"its workload cannot be read: the path of {matvec.name} is {matvec.path!r}")
+    return workload
+
+
+def _counts(workload: Workload) -> Iterator[tuple[str, Any, int]]:
+    """Whole numbers of a workload: name, value, least value."""
+    for matvec in workload.matvecs:
+        for name in ("rows", "cols", "passes"):
+            yield f"{name} of {matvec.name}", getattr(matvec, name), 1
+    for name in ("vector_weights", "elementwise_ops_per_frame"):
+        yield name, getattr(workload, name), 0
+    for field in fields(StoredScales):
+        yield field.name, getattr(workload.stored, field.name), 0

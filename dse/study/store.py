@@ -25,7 +25,7 @@ from models.workload import InputError, Workload
 PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
 
 
 class StoreError(InputError):

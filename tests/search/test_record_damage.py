@@ -1,6 +1,8 @@
 """Records that cannot be read: one line that names what is wrong, nothing changed."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 
 import optuna
 import pytest
@@ -35,6 +37,8 @@ WRONG = [
     ("status", None), ("reasons", "text"), ("computed", [0.5]), ("computed", {"l0.input": "half"}),
     ("violation", "much"), ("seconds", True), ("utterance_errors", "nonsense"), ("utterance_errors", 3),
     ("configuration", {"l0.input": {"delta": 1.5}}), ("configuration", {"l0.input": {"skip": 1}}),
+    ("violation", -0.5), ("violation", 0.5), ("seconds", -1), ("computed", {"l0.input": 1.5}),
+    ("computed", {"another": 0.5}), ("metrics", {"error_percent": -1.0}),
 ]  # fmt: skip
 
 
@@ -45,7 +49,7 @@ def test_a_record_that_cannot_be_read_is_one_line(cli, url, where, name, value):
     if where == "baseline":
         study.set_user_attr("baseline", study.user_attrs["baseline"] | {name: value})
     else:
-        attributes = study.trials[0].user_attrs | {name: value}
+        attributes = study.trials[0].user_attrs | (value if name == "metrics" else {name: value})
         study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
     status, out, err = cli("front", "--study", "s", "--storage", url)
     assert (status, out) == (2, "")
@@ -53,9 +57,41 @@ def test_a_record_that_cannot_be_read_is_one_line(cli, url, where, name, value):
     assert "s' in sqlite" in err
 
 
-@pytest.mark.parametrize("value", [3, {"matvecs": 1}, {"model": "x"}, {"matvecs": [{"name": "a"}]}])
+@pytest.mark.parametrize("value", [3, None, [], "x"])
+def test_a_baseline_that_is_no_record_is_one_line(url, value):
+    optuna.load_study(storage=url, study_name="s").set_user_attr("baseline", value)
+    with pytest.raises(StoreError, match="an evaluation's record is"):
+        load_study("s", url)
+
+
+def test_text_that_is_not_utf_8_is_one_line(cli, url):
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("UPDATE trial_user_attributes SET value_json = CAST(X'22FF22' AS TEXT) WHERE trial_id = 2")
+        connection.commit()
+    status, out, err = cli("front", "--study", "s", "--storage", url)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+
+
+MATVEC = {"name": "a", "rows": 3, "cols": 2, "path": "input", "passes": 1}
+WORKLOAD = {"model": "x", "matvecs": [MATVEC], "vector_weights": 0, "elementwise_ops_per_frame": 1}
+IMPOSSIBLE = [
+    *(
+        {**WORKLOAD, name: value}
+        for name in ("vector_weights", "elementwise_ops_per_frame")
+        for value in (-1, "3", None)
+    ),
+    *({**WORKLOAD, "matvecs": matvecs} for matvecs in ([], [MATVEC, MATVEC], [{**MATVEC, "path": "x"}])),
+    *({**WORKLOAD, "matvecs": [{**MATVEC, name: value}]} for name in ("rows", "cols", "passes") for value in (0, 1.5)),
+    {**WORKLOAD, "stored": {"step_bits": -1}},
+]
+
+
+@pytest.mark.parametrize("value", [3, {"matvecs": 1}, {"model": "x"}, {"matvecs": [{"name": "a"}]}, *IMPOSSIBLE])
 def test_a_workload_that_cannot_be_read_is_one_line(url, value):
-    optuna.load_study(storage=url, study_name="s").set_user_attr("workload", value)
+    study = optuna.load_study(storage=url, study_name="s")
+    study.set_user_attr("workload", WORKLOAD)
+    assert load_study("s", url).workload is not None
+    study.set_user_attr("workload", value)
     with pytest.raises(StoreError, match="its workload cannot be read"):
         load_study("s", url)
 
