@@ -1,0 +1,118 @@
+"""Sound, labels, and Kaldi's archives, tables and folders."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from campaign import Reader
+from kaldi_tree import write_kaldi
+from mutations import mutated
+from text_readers import of_file
+from timit_tree import SAMPLES, labels, riff, sphere, tone
+
+from dse.corpora.kaldi import KaldiCorpus
+from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
+from dse.corpora.timit.audio import read_audio, read_segments
+from dse.phones.sets import PHONES_61
+from models.workload import InputError
+
+MOST_GROWTH = 16  # bytes of an array, over those of its archive
+SCP = b"".join(b"utterance_%d beside/feats.ark:%d\n" % (n, 17 * n) for n in range(20))
+TABLE = b"".join(b"utterance_%d sil aa sh eh %d\n" % (n, n) for n in range(20))
+
+
+def wrong_sound(found: Any, _: Any) -> str | None:
+    samples, _repaired = found
+    if samples.dtype != np.int16 or samples.ndim != 1:
+        return f"{samples.dtype} of {samples.ndim} dimensions"
+    return None if 720 <= len(samples) <= 2 * SAMPLES else f"{len(samples)} samples"
+
+
+def wrong_segments(found: Any, _: Any) -> str | None:
+    bounds = [(segment.start_sample, segment.end_sample) for segment in found]
+    if bounds[0][0] != 0 or bounds[-1][1] != SAMPLES:
+        return "not all of the speech"
+    if any(end != start for (_, end), (start, _) in pairwise(bounds)):
+        return "gaps or overlaps"
+    if any(start >= end for start, end in bounds):
+        return "an empty segment"
+    return None if all(segment.phone in PHONES_61 for segment in found) else "an unknown phone"
+
+
+def ark() -> bytes:
+    import io
+
+    from kaldiio import save_ark
+
+    file = io.BytesIO()
+    save_ark(file, {"u": np.random.default_rng(0).normal(5, 2, (50, 13)).astype(np.float32)}, compression_method=2)
+    return file.getvalue()[2:]  # without its key
+
+
+def wrong_array(array: Any, _: Any) -> str | None:
+    if array.dtype.kind not in "fi":
+        return f"an array of {array.dtype}"
+    return None if array.nbytes <= MOST_GROWTH * (len(ark()) + 10_000) else f"{array.nbytes} bytes"
+
+
+def wrong_places(found: Any, _: Any) -> str | None:
+    good = all(key and place.offset_bytes >= 0 and str(place.path) for key, place in found.items())
+    return None if good else "a place that cannot be"
+
+
+def wrong_table(found: Any, _: Any) -> str | None:
+    good = all(key and not set(key) & set(" \n\t") and all(words) for key, words in found.items())
+    return None if good else "a key or word that cannot be"
+
+
+def kaldi_folder(folder: Path) -> dict[str, bytes]:
+    """One split's files, of which one is damaged at a time."""
+    write_kaldi(folder / "k", means=True)
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted((folder / "k").rglob("*")) if p.is_file()}
+
+
+def damage_folder(folder: Path, sound: dict[str, bytes], rng: random.Random) -> None:
+    for name, content in sound.items():
+        folder.joinpath(name).write_bytes(content)
+    name = rng.choice([name for name in sound if "/train/" in name or "phone_map" in name])
+    folder.joinpath(name).write_bytes(mutated(sound[name], rng))
+    folder.joinpath("skip").write_text("yes" if rng.random() < 0.5 else "")
+
+
+def read_folder(folder: Path) -> Any:
+    skip = folder / "skip"
+    return KaldiCorpus(str(folder / "k"), skip_bad=skip.exists() and bool(skip.read_text())).split_arrays("train")
+
+
+def wrong_split(found: Any, sound: Any) -> str | None:
+    if found.features.shape[1] != sound.features.shape[1]:
+        return "features of another width"
+    if not np.isfinite(found.features).all():
+        return "features that are not finite"
+    if len(found.features) != found.lengths.sum() or not 1 <= len(found.lengths) <= len(sound.lengths):
+        return "other lengths"
+    if np.abs(found.features).max() > 1e6:
+        return f"a feature of {np.abs(found.features).max():.0e}"
+    return None
+
+
+def checked_array(path: Path) -> Any:
+    array = read_ark(Ark(path, 0), 2)
+    if not np.isfinite(array).all():
+        raise InputError("the corpus refuses what is not finite")
+    return array
+
+
+SPEECH = {
+    "PHN": of_file(lambda: labels().encode(), lambda path: read_segments(path, SAMPLES), wrong_segments),
+    "SPHERE": of_file(lambda: sphere(tone(0)), read_audio, wrong_sound),
+    "RIFF": of_file(lambda: riff(tone(0)), read_audio, wrong_sound),
+    "Kaldi archive": of_file(ark, checked_array, wrong_array),
+    "Kaldi scp": of_file(lambda: SCP, read_scp, wrong_places),
+    "Kaldi table": of_file(lambda: TABLE, read_table, wrong_table),
+    "Kaldi folder": Reader(kaldi_folder, damage_folder, read_folder, wrong_split),
+}
