@@ -14,7 +14,7 @@ KNOWN = {
     "RIFF": "RuntimeError",
     "Kaldi archive": "MemoryError|OSError",
     "Kaldi scp": "OSError",
-    "Kaldi folder": "MemoryError|OSError|ValueError|passes: a feature of",
+    "Kaldi folder": "MemoryError|OSError|ValueError|passes: a feature over",
     "kept verdict": "RecursionError|AttributeError|passes: another verdict",
 }
 
