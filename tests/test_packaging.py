@@ -46,6 +46,22 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
         assert used & declared([name])[0], f"{name} is declared and no module imports it"
 
 
+def constrained(which):
+    lines = (ROOT / f"tests/constraints/{which}.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if not line.startswith("#"))
+
+
+def test_constraints_are_of_what_is_declared_from_its_lower_bounds_on():
+    extras = PROJECT["project"]["optional-dependencies"]
+    declared = [*PROJECT["project"]["dependencies"], *extras["test"], *extras["postgresql"]]
+    bounds = {re.split(r"[\[<>=]", each)[0]: re.search(r"[>=]=([\d.]+)", each)[1] for each in declared}
+    assert constrained("oldest") == bounds
+    newest = constrained("newest")
+    assert newest.keys() == bounds.keys()
+    for name, version in newest.items():
+        assert [int(part) for part in bounds[name].split(".")] <= [int(part) for part in version.split(".")[:3]], name
+
+
 def test_every_folder_with_sources_is_in_the_wheel():
     include = PROJECT["tool"]["setuptools"]["packages"]["find"]["include"]
     found = set(find_packages(str(ROOT), include=include))
