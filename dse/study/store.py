@@ -221,7 +221,7 @@ def _one_line_errors(url: str, doing: str = "open") -> Iterator[None]:
             f"the storage {hide_password(url)} needs the package {module}: "
             f"pip install '{PIP_NAMES.get(module, module)}'"
         ) from error
-    except (SQLAlchemyError, optuna.exceptions.OptunaError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except Exception as error:  # within are Optuna and SQLAlchemy alone, which meet damaged rows in many ways
         cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
         reason = first_line(getattr(cause, "orig", None) or cause)
         raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}") from error

@@ -64,9 +64,21 @@ def test_a_baseline_that_is_no_record_is_one_line(url, value):
         load_study("s", url)
 
 
-def test_text_that_is_not_utf_8_is_one_line(cli, url):
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "trial_user_attributes SET value_json = CAST(X'22FF22' AS TEXT)",  # not UTF-8
+        "trial_user_attributes SET value_json = '[1'",
+        "trial_params SET distribution_json = '[]'",
+        "trial_params SET distribution_json = '3'",
+        "trial_params SET param_value = 99",
+        "trials SET state = 'x'",
+        "trial_values SET value_type = 'x'",
+    ],
+)
+def test_rows_that_optuna_cannot_read_are_one_line(cli, url, damage):
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        connection.execute("UPDATE trial_user_attributes SET value_json = CAST(X'22FF22' AS TEXT) WHERE trial_id = 2")
+        connection.execute(f"UPDATE {damage} WHERE trial_id = 2")
         connection.commit()
     status, out, err = cli("front", "--study", "s", "--storage", url)
     assert (status, out, err.count("\n")) == (2, "", 1)
