@@ -61,7 +61,8 @@ class Surrogate:
             one = np.where(self._rng.uniform(size=len(one)) < 0.5, one, other)
         moved = one.copy()
         for gene in self._rng.integers(len(one), size=self._rng.integers(1, MOST_MOVED + 1)):
-            moved[gene] = np.clip(moved[gene] + self._rng.choice([-1, 1]), 0, self._choices[gene] - 1)
+            step = 2 * self._rng.integers(2) - 1
+            moved[gene] = min(max(moved[gene] + step, 0), self._choices[gene] - 1)
         return tuple(moved.tolist())
 
     def _promising(self, n: int) -> list[Genome]:
