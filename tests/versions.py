@@ -55,7 +55,7 @@ def run(version: str, which: str, tests: list[str], upgrade: bool) -> Run:
         install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", *constraint, "-e"]
         installed = subprocess.run([*install, f"{ROOT}[test,postgresql]"], capture_output=True, text=True, check=False)
         if installed.returncode:
-            return told(last_line(installed.stderr), False)
+            return told(" ".join(line.strip() for line in installed.stderr.splitlines() if line.strip()), False)
         if upgrade:
             subprocess.run([python, "-m", "pip", "freeze", "--exclude-editable"], check=True)
         left_out = [f"--ignore={name}" for name in LEFT_OUT]
