@@ -12,7 +12,7 @@ from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
 
-from models.workload import BASELINE_BITS, BITS, BitPair, Configuration, InputError, MatVec, Workload, size_mib
+from models.workload import BASELINE_BITS, BITS, BitPair, Configuration, InputError, MatVec, Workload, size_mib, total
 from platforms.refusals import scheme_refusals, unsupported_bits
 
 # read: in the named source. derived: by arithmetic from what was read. recalled: from memory of the source, to be
@@ -207,8 +207,9 @@ class Platform(ABC):
             rest = self.elementwise_cost(workload)
             costs = [self._cost(matvec, (BASELINE_BITS, BASELINE_BITS), 1.0) for matvec in workload]
             energies = [cost.energy_pj for cost in (rest, *costs)]
-            energy = None if None in energies else sum(e for e in energies if e is not None)
-            self._baselines[workload] = (costs, rest.cycles + sum(cost.cycles for cost in costs), energy, rest)
+            energy = None if None in energies else total(e for e in energies if e is not None)
+            cycles = total(cost.cycles for cost in (rest, *costs))
+            self._baselines[workload] = (costs, cycles, energy, rest)
         return self._baselines[workload]
 
 

@@ -12,7 +12,7 @@ from dse.design.objective import MAX4, eliminated_percent, size_metrics
 from dse.design.space import Genome
 from dse.evaluator.measurement import Measurement, Measurer
 from dse.evaluator.pricing import broken_rules, price, without_inference
-from models.workload import Configuration, Workload
+from models.workload import Configuration, Workload, total
 from platforms import Platform
 
 
@@ -60,7 +60,7 @@ def judge(evaluation: Evaluation, limits: Sequence[Limit], broken: Sequence[Viol
         evaluation,
         status="infeasible" if broken else "ok",
         reasons=tuple(violation.reason for violation in broken),
-        violation=sum(violation.gap_fraction for violation in broken),
+        violation=total(violation.gap_fraction for violation in broken),
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from models.workload import BASELINE_BITS, BITS_PER_MIB, FLOAT_BITS, Configuration, MatVec, Workload, size_bits
+from models.workload import BASELINE_BITS, BITS_PER_MIB, FLOAT_BITS, Configuration, MatVec, Workload, size_bits, total
 
 SILAGO_SPEEDUP = {16: 1, 8: 2, 4: 4, 2: 8}  # the hardware has no 2-bit mode; the energy table makes it unattractive
 SILAGO_MAC_PJ = {16: 1.666, 8: 1.084 / 2, 4: 0.613 / 4, 2: 100.0}
@@ -122,7 +122,7 @@ def silago_speedup(workload: Workload, configuration: Configuration) -> float:
 def silago_energy_uj(workload: Workload, configuration: Configuration) -> float:
     """Energy per frame [uJ]: every weight bit read once from SRAM, every MAC at its precision."""
     papers = counted(workload)
-    macs_pj = sum(m.macs_per_frame * _silago(SILAGO_MAC_PJ, configuration[m.name].operand_bits[0]) for m in papers)
+    macs_pj = total(m.macs_per_frame * _silago(SILAGO_MAC_PJ, configuration[m.name].operand_bits[0]) for m in papers)
     return (size_mib(workload, configuration) * BITS_PER_MIB * SILAGO_SRAM_PJ_PER_BIT + macs_pj) / 1e6
 
 
@@ -187,7 +187,7 @@ def _silago(table: Mapping[int, float], bits: int) -> float:
 
 
 def _mac_mean(workload: Workload, configuration: Configuration, speedup: Callable[[int, int], float]) -> float:
-    macs = sum(m.macs_per_frame * speedup(*configuration[m.name].operand_bits) for m in counted(workload))
+    macs = total(m.macs_per_frame * speedup(*configuration[m.name].operand_bits) for m in counted(workload))
     return macs / normaliser(workload)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dse.design.evaluation import Evaluation
 from dse.design.limits import Limit, parse_limit, resolve, violations
 from dse.design.objective import Objective, valid_objectives, values
-from models.workload import InputError
+from models.workload import InputError, total
 
 
 def limits_of(bounds: dict[str, str | float], platforms: Iterable[str], baseline: Evaluation) -> tuple[Limit, ...]:
@@ -29,7 +29,7 @@ def best_within(
     kept = [point for point in points if not violations(limits, point.metrics)]
     if not kept:
         gaps = [violations(limits, point.metrics) for point in points]
-        nearest = min(gaps, key=lambda found: sum(violation.gap_fraction for violation in found))
+        nearest = min(gaps, key=lambda found: total(violation.gap_fraction for violation in found))
         raise InputError(f"no point of the front keeps the limits; the nearest: {'; '.join(v.reason for v in nearest)}")
     return min(kept, key=lambda point: objective.minimised(point.metrics[objective.metric]))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dse.design.evaluation import Evaluation
 from dse.evaluator.pricing import broken_rules, price
-from models.workload import Workload
+from models.workload import Workload, total
 from platforms import Platform
 
 
@@ -26,6 +26,6 @@ def repriced(
             status="infeasible",
             reasons=(*evaluation.reasons, *(violation.reason for violation in broken)),
             metrics=others,
-            violation=evaluation.violation + sum(violation.gap_fraction for violation in broken),
+            violation=evaluation.violation + total(violation.gap_fraction for violation in broken),
         )
     return replace(evaluation, metrics={**others, **price(platforms, workload, configuration, evaluation.computed)})
