@@ -17,50 +17,22 @@ from functools import cached_property
 from itertools import product
 from typing import Literal
 
-import numpy as np
-
 from models.workload import BASELINE_BITS, BitPair, InputError, MatVec
-from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Constant, Cost, Platform, constant
-from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Tiling, best_tiling, composed_bits
+from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Constant, Cost, Platform, Trust, constant
+from platforms.bitfusion_parts import CACTI, SYNTHESIZED, Core, Sram, bank_range, banked_sram, synthesized_core
+from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Energies, Tiling, best_tiling, composed_bits
 
 SIMULATOR = "github.com/hsharma35/bitfusion at 04ec1c8, bf_e_conf.ini"
-SYNTHESIS = "systolic_array_synth.csv of the simulator: 4x4 array, 45 nm, 500 MHz"
 LEVELS = ("ideal", "compute", "tiled")
-
-# (port bytes, extra ports) -> bank bytes -> (read nJ per access, write nJ per access, area mm2).
-# Source: CACTI 7, 45 nm; the simulator's cacti_sweep.csv holds eight of them.
-SRAM_BANKS = {
-    (4, 0): {
-        128: (0.000683701, 0.000925317, 0.00149898),
-        1024: (0.00113324, 0.00329596, 0.00882362),
-        2048: (0.00190318, 0.00363853, 0.015132),
-        4096: (0.00342953, 0.00431011, 0.0300607),
-        8192: (0.00639163, 0.00556268, 0.0575061),
-        16384: (0.00998170, 0.00842090, 0.108577),
-        32768: (0.0146178, 0.0103698, 0.233389),
-        65536: (0.0191872, 0.0149393, 0.479602),
-    },
-    (4, 1): {
-        512: (0.00106097, 0.00233869, 0.00760331),
-        1024: (0.00128374, 0.00388394, 0.015209),
-        2048: (0.00218408, 0.00427357, 0.025817),
-        4096: (0.00398324, 0.00505131, 0.048574),
-    },
-    (16, 0): {
-        512: (0.00371309, 0.00467956, 0.010649),
-        4096: (0.00526041, 0.0139113, 0.03436),
-        131072: (0.0610868, 0.0548436, 0.927139),
-    },
-}
-# (high bits, low bits) -> (area um2, pJ per cycle) of one fusion unit in a 4x4 array. Source: SYNTHESIS.
-FUSION_UNITS = {(8, 2): (1734.552, 0.4591875), (16, 2): (8831.389, 2.11345)}
+PRECISIONS = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BitFusion(Platform):
     """Bit Fusion, by default the paper's 16 x 32 array with 112 KiB on chip.
 
-    Energies are computed from the sizes unless given. Raises InputError for an unknown level.
+    Energies are computed from the sizes unless given; the level `tiled` alone needs them, and where they are unknown
+    there is no area either. Raises InputError for an unknown level, and for high and low bits that no bricks compose.
     """
 
     level: Literal["ideal", "compute", "tiled"] = "tiled"
@@ -76,11 +48,19 @@ class BitFusion(Platform):
     dram_pj_per_bit: float = constant(15.0, "pJ/bit", "default in the simulator's code", "read")
     clock_hz: float | None = constant(500e6, "Hz", SIMULATOR, "read")
     core_pj_per_cycle: float | None = constant(None, "pJ/cycle", "none: from the array's size", "set")
+    weight_buffer_pj_per_bit: float | None = constant(None, "pJ/bit", "none: from the size of a bank", "set")
+    input_buffer_pj_per_bit: float | None = constant(None, "pJ/bit", "none: from the size of a bank", "set")
+    output_buffer_pj_per_bit: float | None = constant(None, "pJ/bit", "none: from the size of a bank", "set")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.level not in LEVELS:
             raise InputError(f"bitfusion: level '{self.level}' is none of {', '.join(LEVELS)}")
+        if not {self.high_bits, self.low_bits} <= set(PRECISIONS) or self.low_bits > self.high_bits:
+            raise InputError(
+                f"bitfusion: no fusion unit of {self.high_bits}/{self.low_bits} high/low bits; "
+                f"valid: {', '.join(map(str, PRECISIONS))}, low no more than high"
+            )
 
     @property
     def supported_bits(self) -> tuple[BitPair, ...]:
@@ -93,15 +73,21 @@ class BitFusion(Platform):
 
     @property
     def area_mm2(self) -> float | None:
-        unit_um2, _ = self._fusion_unit
-        core = unit_um2 * 1e-6 * self.array_inputs * self.array_outputs
-        return core + sum(area for *_, area in self._buffers.values())
+        parts = [self._core, *self._buffers.values()]
+        return sum(part.area_mm2 for part in parts if part) if all(parts) else None
 
     def derived_constants(self) -> tuple[Constant, ...]:
-        array, cacti = self.array, "CACTI 7 at 45 nm, by the size of a bank"
-        core = Constant("array_core_pj_per_cycle", array.core_pj_per_cycle, "pJ/cycle", SYNTHESIS, "derived")
-        names = [f"{buffer}_{use}_pj" for buffer in ("weight", "input", "output") for use in ("read", "write")]
-        return (core, *(Constant(name, getattr(array, name), "pJ/bit", cacti, "derived") for name in names))
+        rows = []
+        if core := self._core:
+            trust: Trust = "derived" if core.scaled else "read"
+            if self.core_pj_per_cycle is None:
+                rows.append(Constant("array_core_pj_per_cycle", core.pj_per_cycle, "pJ/cycle", core.source, trust))
+            rows.append(Constant("array_core_area_mm2", core.area_mm2, "mm2", core.source, trust))
+        for buffer, sram in self._buffers.items():
+            if sram and getattr(self, f"{buffer}_buffer_pj_per_bit") is None:
+                rows.append(Constant(f"{buffer}_read_pj", sram.read_pj, "pJ/bit", CACTI, "derived"))
+                rows.append(Constant(f"{buffer}_write_pj", sram.write_pj, "pJ/bit", CACTI, "derived"))
+        return tuple(rows)
 
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         if self.level == "ideal":
@@ -127,13 +113,10 @@ class BitFusion(Platform):
 
     def tiling(self, rows: int, cols: int, weight_bits: int, act_bits: int) -> Tiling:
         """Best tiling of one pass of a matvec for the whole batch."""
-        return best_tiling(self.array, rows, cols, self.batch, weight_bits, act_bits)
+        return best_tiling(self.array, self.energies, rows, cols, self.batch, weight_bits, act_bits)
 
     @cached_property
     def array(self) -> Array:
-        """Array that is priced. Raises InputError for high and low bits or a buffer size without known energies."""
-        _, unit_pj = self._fusion_unit
-        core_pj = self.core_pj_per_cycle
         return Array(
             inputs=self.array_inputs,
             outputs=self.array_outputs,
@@ -143,45 +126,55 @@ class BitFusion(Platform):
             input_buffer_bits=8 * self.input_buffer_bytes,
             output_buffer_bits=8 * self.output_buffer_bytes,
             dram_bits_per_cycle=self.dram_bits_per_cycle,
-            core_pj_per_cycle=unit_pj * self.array_inputs * self.array_outputs if core_pj is None else core_pj,
-            weight_read_pj=self._buffers["weight"][0],
-            weight_write_pj=self._buffers["weight"][1],
-            input_read_pj=self._buffers["input"][0],
-            input_write_pj=self._buffers["input"][1],
-            output_read_pj=self._buffers["output"][0],
-            output_write_pj=self._buffers["output"][1],
-            dram_pj=self.dram_pj_per_bit,
         )
 
-    @property
-    def _fusion_unit(self) -> tuple[float, float]:
-        precision = (self.high_bits, self.low_bits)
-        if precision not in FUSION_UNITS:
-            valid = ", ".join(f"{high}/{low}" for high, low in FUSION_UNITS)
+    @cached_property
+    def energies(self) -> Energies:
+        """Energies of the array. Raises InputError for one that is neither known nor given."""
+        core_pj = self.core_pj_per_cycle
+        if core_pj is None:
+            if self._core is None:
+                raise InputError(
+                    f"bitfusion: {self.high_bits}/{self.low_bits} fusion units were never synthesised, and others do "
+                    "not scale to them; give core_pj_per_cycle or level=compute, or high/low bits of "
+                    + ", ".join(f"{high}/{low}" for high, low in SYNTHESIZED)
+                )
+            core_pj = self._core.pj_per_cycle
+        weight, input_, output = (self._buffer_pj(buffer) for buffer in self._banks)
+        return Energies(core_pj, *weight, *input_, *output, dram_pj=self.dram_pj_per_bit)
+
+    def _buffer_pj(self, buffer: str) -> tuple[float, float]:
+        """Energy [pJ/bit] of a read and of a write."""
+        given, sram = getattr(self, f"{buffer}_buffer_pj_per_bit"), self._buffers[buffer]
+        if given is not None:
+            return given, given
+        if sram is None:
+            size, (banks, port_bits, extra_ports) = getattr(self, f"{buffer}_buffer_bytes"), self._banks[buffer]
             raise InputError(
-                f"bitfusion: no fusion unit of {precision[0]}/{precision[1]} high/low bits; valid: {valid}"
+                f"bitfusion: {buffer}_buffer_bytes over {banks} banks is {size / banks:g} bytes a bank with a "
+                f"{port_bits}-bit port; known: {bank_range(port_bits, extra_ports)}; "
+                f"give {buffer}_buffer_pj_per_bit or level=compute"
             )
-        return FUSION_UNITS[precision]
+        return sram.read_pj, sram.write_pj
 
     @cached_property
-    def _buffers(self) -> dict[str, tuple[float, float, float]]:
-        """Read and write energy [pJ/bit] and area [mm2] of each buffer: a bank for each unit, row or column."""
-        operand_port_bits = self.high_bits * self.high_bits // self.low_bits
+    def _core(self) -> Core | None:
+        return synthesized_core(self.high_bits, self.low_bits, self.array_inputs, self.array_outputs)
+
+    @property
+    def _banks(self) -> dict[str, tuple[int, int, int]]:
+        """Banks of each buffer, bits of their ports and extra ports: a bank for each unit, row or column."""
+        operand_bits = self.high_bits * self.high_bits // self.low_bits
         return {
-            "weight": self._sram("weight", self.array_inputs * self.array_outputs, operand_port_bits, 0),
-            "input": self._sram("input", self.array_inputs, operand_port_bits, 0),
-            "output": self._sram("output", self.array_outputs, OUTPUT_BITS, 1),
+            "weight": (self.array_inputs * self.array_outputs, operand_bits, 0),
+            "input": (self.array_inputs, operand_bits, 0),
+            "output": (self.array_outputs, OUTPUT_BITS, 1),
         }
 
-    def _sram(self, buffer: str, banks: int, port_bits: int, extra_ports: int) -> tuple[float, float, float]:
-        """Read and write energy [pJ/bit] and area [mm2] of a buffer, from SRAM_BANKS by log-log interpolation."""
-        size = getattr(self, f"{buffer}_buffer_bytes") / banks
-        known = SRAM_BANKS[port_bits // 8, extra_ports]
-        if not min(known) <= size <= max(known):
-            raise InputError(
-                f"bitfusion: {buffer}_buffer_bytes over {banks} banks is {size:g} bytes a bank; "
-                f"valid: {min(known)} to {max(known)} bytes a bank"
-            )
-        values = zip(*known.values(), strict=True)
-        read, write, area = (float(np.exp(np.interp(np.log(size), np.log(list(known)), np.log(v)))) for v in values)
-        return 1e3 * read / port_bits, 1e3 * write / port_bits, area * banks
+    @cached_property
+    def _buffers(self) -> dict[str, Sram | None]:
+        """Costs of each buffer; None where no bank of its kind is known."""
+        return {
+            buffer: banked_sram(getattr(self, f"{buffer}_buffer_bytes"), *banks)
+            for buffer, banks in self._banks.items()
+        }

@@ -42,7 +42,7 @@ def composed_bits(bits: int, low_bits: int) -> int:
 
 @dataclass(frozen=True)
 class Array:
-    """A Bit Fusion array: `inputs` x `outputs` fusion units, buffers, DRAM, and energies [pJ per bit or per cycle]."""
+    """A Bit Fusion array: `inputs` x `outputs` fusion units, buffers and DRAM."""
 
     inputs: int
     outputs: int
@@ -52,14 +52,6 @@ class Array:
     input_buffer_bits: int
     output_buffer_bits: int
     dram_bits_per_cycle: int
-    core_pj_per_cycle: float
-    weight_read_pj: float
-    weight_write_pj: float
-    input_read_pj: float
-    input_write_pj: float
-    output_read_pj: float
-    output_write_pj: float
-    dram_pj: float
 
     def lanes(self, weight_bits: int, act_bits: int) -> int:
         """Products of one fusion unit per cycle and pass. Bits between powers of two get the next one's lanes."""
@@ -78,6 +70,20 @@ class Array:
         """Cycles of the arithmetic alone, untiled: no fill, drain or memory."""
         per_vector = ceil(rows / self.outputs) * ceil(cols / self.reduction(weight_bits, act_bits))
         return batch * per_vector * self.passes(weight_bits, act_bits)
+
+
+@dataclass(frozen=True)
+class Energies:
+    """Energies of an array, by bit but for the core's."""
+
+    core_pj_per_cycle: float
+    weight_read_pj: float
+    weight_write_pj: float
+    input_read_pj: float
+    input_write_pj: float
+    output_read_pj: float
+    output_write_pj: float
+    dram_pj: float
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,9 @@ class Tiling:
         return self.core_pj + self.sram_pj + self.dram_pj
 
 
-def best_tiling(array: Array, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int) -> Tiling:
+def best_tiling(
+    array: Array, energies: Energies, rows: int, cols: int, batch: int, weight_bits: int, act_bits: int
+) -> Tiling:
     """Search all tilings and loop orders. Raises InputError if not even the smallest tile fits the buffers."""
     widths = [min(n * array.outputs, rows) for n in _powers_of_two(ceil(rows / array.outputs))]
     sizes = np.array(list(product(_powers_of_two(batch), _powers_of_two(cols), widths)), dtype=np.int64)
@@ -111,7 +119,7 @@ def best_tiling(array: Array, rows: int, cols: int, batch: int, weight_bits: int
     if not len(sizes):
         raise InputError(f"no tile of a {rows} x {cols} matvec at {weight_bits}x{act_bits} bit fits the buffers")
     fitting = _Candidates(array, weight_bits, act_bits, (batch, cols, rows), sizes)
-    found = [_best_of_order(fitting, order) for order in permutations(LOOPS)]
+    found = [_best_of_order(fitting, energies, order) for order in permutations(LOOPS)]
     return min(found, key=lambda tiling: (tiling.total_cycles, tiling.energy_pj))
 
 
@@ -186,7 +194,7 @@ class _Candidates:
         return bits, resident
 
 
-def _best_of_order(candidates: _Candidates, order: tuple[str, ...]) -> Tiling:
+def _best_of_order(candidates: _Candidates, energies: Energies, order: tuple[str, ...]) -> Tiling:
     array, compute = candidates.array, candidates.compute_cycles
     weights, first_weights = candidates.moved("weights", order)
     activations, first_activations = candidates.moved("activations", order)
@@ -201,16 +209,16 @@ def _best_of_order(candidates: _Candidates, order: tuple[str, ...]) -> Tiling:
     reads = dict(candidates.array_reads)
     reads["outputs"] = reads["outputs"] + outputs
     writes = {"weights": weights, "activations": activations, "outputs": reads["outputs"]}
-    core_pj = compute * array.core_pj_per_cycle
+    core_pj = compute * energies.core_pj_per_cycle
     sram_pj = (
-        reads["weights"] * array.weight_read_pj
-        + writes["weights"] * array.weight_write_pj
-        + reads["activations"] * array.input_read_pj
-        + writes["activations"] * array.input_write_pj
-        + reads["outputs"] * array.output_read_pj
-        + writes["outputs"] * array.output_write_pj
+        reads["weights"] * energies.weight_read_pj
+        + writes["weights"] * energies.weight_write_pj
+        + reads["activations"] * energies.input_read_pj
+        + writes["activations"] * energies.input_write_pj
+        + reads["outputs"] * energies.output_read_pj
+        + writes["outputs"] * energies.output_write_pj
     )
-    dram_pj = (dram_read + dram_write) * array.dram_pj
+    dram_pj = (dram_read + dram_write) * energies.dram_pj
     best = int(np.lexsort((core_pj + sram_pj + dram_pj, total))[0])
     count = candidates.count
     return Tiling(

@@ -13,7 +13,8 @@ import pytest
 
 from models.workload import Configuration, MatVec, Workload
 from platforms import open_platform
-from platforms.bitfusion import SRAM_BANKS, BitFusion
+from platforms.bitfusion import BitFusion
+from platforms.bitfusion_parts import SRAM_BANKS
 from platforms.bitfusion_tiled import Tiling
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -129,7 +130,7 @@ def test_sram_banks_are_cactis() -> None:
 
 
 def test_a_bank_between_two_known_sizes_costs_between_them() -> None:
-    small, between, large = (BitFusion(input_buffer_bytes=16 * size).array for size in (4096, 6000, 8192))
+    small, between, large = (BitFusion(input_buffer_bytes=16 * size).energies for size in (4096, 6000, 8192))
     assert small.input_read_pj < between.input_read_pj < large.input_read_pj
 
 
@@ -151,8 +152,12 @@ def test_native_16_bit_units() -> None:
     [
         ("bitfusion:level=exact", "level 'exact' is none of ideal, compute, tiled"),
         ("bitfusion:batch=0", "batch must be above 0, not 0"),
-        ("bitfusion:weight_buffer_bytes=1024", "2 bytes a bank; valid: 128 to 65536"),
-        ("bitfusion:high_bits=4", "no fusion unit of 4/2 high/low bits; valid: 8/2, 16/2"),
+        ("bitfusion:weight_buffer_bytes=1024", "2 bytes a bank with a 32-bit port; known: 128 to 65536 bytes a bank"),
+        ("bitfusion:array_outputs=64", "give weight_buffer_pj_per_bit or level=compute"),
+        ("bitfusion:low_bits=8", "8-bit port; known: no bank with such a port; give weight_buffer_pj_per_bit"),
+        ("bitfusion:high_bits=16,low_bits=4", "16/4 fusion units were never synthesised, .*; give core_pj_per_cycle"),
+        ("bitfusion:high_bits=6", "no fusion unit of 6/2 high/low bits; valid: 2, 4, 8, 16, low no more than high"),
+        ("bitfusion:high_bits=4,low_bits=8", "no fusion unit of 4/8 high/low bits"),
     ],
 )
 def test_bad_hardware_is_refused(spec: str, message: str) -> None:
