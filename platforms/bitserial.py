@@ -15,12 +15,14 @@ from math import ceil
 import numpy as np
 
 from models.workload import BASELINE_BITS, BitPair, MatVec
-from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Cost, Platform, constant
+from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Constant, Cost, Platform, constant
 
 STRIPES = "Judd et al., Stripes (MICRO 2016)"
 LOOM = "Sharify et al., Loom (DAC 2018), abstract"
 UNPU = "Lee et al., UNPU (JSSC 2019), abstract: 345.6 GOPS at 16 bit, 200 MHz"
 BISMO = "github.com/EECS-NTNU/bismo, doc/platforms.md: 8x256x8 at 200 MHz (PYNQ-Z1), 10x256x10 at 300 MHz (Ultra96)"
+BISMO_LUTS = "github.com/EECS-NTNU/bismo, BISMO.scala: cost model of Umuroglu et al., BISMO (TRETS 2019)"
+BISMO_WATTS = "github.com/EECS-NTNU/bismo, README at fd69f89: less than 5 W at 6.55 binary TOPS, taken as 5 W"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,15 +121,33 @@ def bismo_cycles(array: tuple[int, int, int], rows: int, cols: int, batch: int, 
 class Bismo(BitSerial):
     """BISMO: both operands serial on an FPGA overlay; cycles scale with weight bits x act bits.
 
-    At batch 1 only one array column is used.
+    At batch 1 only one array column is used. Energy is an upper bound, of the whole board at its peak: the array draws
+    the same in every cycle, also with columns idle or while weights stream in. LUTs and BRAMs are the array's, without
+    its fetch and result stages.
     """
 
     clock_hz: float | None = constant(200e6, "Hz", BISMO, "read")
     array_rows: int = constant(8, "dot-product units", BISMO, "read")
     array_depth: int = constant(256, "bits", BISMO, "read")
     array_cols: int = constant(8, "dot-product units", BISMO, "read")
+    buffer_words: int = constant(
+        1024, "words", "github.com/EECS-NTNU/bismo, doc/platforms.md: of a row or column", "read"
+    )
+    luts_per_bit: float = constant(1.17, "LUT", BISMO_LUTS, "read")
+    luts_per_unit: float = constant(44.1 + 120.1, "LUT", BISMO_LUTS + ": a dot product's own, and its result's", "read")
+    binary_op_pj: float = constant(5 / (2 * 8 * 256 * 8 * 200e6 / 1e12), "pJ/binary operation", BISMO_WATTS, "derived")
+
+    def derived_constants(self) -> tuple[Constant, ...]:
+        luts = self.array_rows * self.array_cols * (self.luts_per_bit * self.array_depth + self.luts_per_unit)
+        brams = ceil(self.array_depth / 32) * (self.array_rows + self.array_cols) * ceil(self.buffer_words / 1024)
+        return (
+            Constant("array_luts", luts, "LUT", BISMO_LUTS, "derived"),
+            Constant("array_brams", brams, "BRAM", BISMO_LUTS, "derived"),
+        )
 
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         array = (self.array_rows, self.array_depth, self.array_cols)
         cycles = bismo_cycles(array, matvec.rows, matvec.cols, self.batch, weight_bits, act_bits)
-        return Cost(self.bounded(matvec, weight_bits, cycles / self.batch))
+        bounded = self.bounded(matvec, weight_bits, cycles / self.batch)
+        binary_ops = 2 * self.array_rows * self.array_depth * self.array_cols  # in a cycle, at peak
+        return Cost(bounded, bounded * binary_ops * self.binary_op_pj)

@@ -1,6 +1,7 @@
 """The smaller platforms against closed forms, measurements and published figures."""
 
 import csv
+from itertools import product
 from math import ceil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from models.networks.sru import Sru
 from models.workload import Configuration, MatVec, Workload, size_bits
-from platforms import Platform, open_platform
+from platforms import Platform, describe, open_platform
 from platforms.bitserial import bismo_cycles
 from platforms.cortexm import CortexM4
 from platforms.systolic import systolic_cycles
@@ -95,6 +96,20 @@ def test_bismo_published_peak(array: tuple[int, int, int], mhz: int, tops: float
     cycles = bismo_cycles(array, 100 * size, 100 * depth, 100 * columns, 1, 1)
     operations = 2 * (100 * size) * (100 * depth) * (100 * columns)
     assert operations / cycles * mhz * 1e6 / 1e12 == pytest.approx(tops, abs=0.01)
+
+
+def test_bismo_published_luts_and_power() -> None:
+    """The authors' cost model gives 8x256x8 some 30 thousand LUTs of a PYNQ-Z1's 53,200, and the board draws 5 W."""
+    chip = open_platform("bismo")
+    derived = {row.name: row.value for row in describe(chip)}
+    assert derived["array_luts"] == pytest.approx(64 * (1.17 * 256 + 44.1 + 120.1))
+    assert derived["array_brams"] == 128
+    for spec, bits in product(("bismo", "bismo:batch=8", "bismo:dram_bits_per_cycle=64"), (1, 4, 16)):
+        cost = open_platform(spec).matvec_cost(one(1024, 2048).matvecs[0], bits, bits, 1.0)
+        assert cost.energy_pj is not None
+        assert cost.energy_pj * 1e-12 / (cost.cycles / 200e6) == pytest.approx(5.0)
+    (larger,) = (row for row in describe(open_platform("bismo:array_rows=16")) if row.name == "array_luts")
+    assert larger.value == 2 * derived["array_luts"]
 
 
 def test_bismo_at_batch_1_uses_one_column_of_the_array() -> None:
