@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import os
 import sys
 import tomllib
@@ -31,11 +32,13 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
     """Decorate a command's main function: errors that a user can mend become one line on stderr and exit status 2.
 
     These are InputError, and OSError: the system's errors of files, disks and connections. Any other error is a bug and
-    keeps its traceback.
+    keeps its traceback. Characters that the terminal's encoding lacks are printed as question marks.
     """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> int:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")
         try:
             return command(*args, **kwargs)
         except KeyboardInterrupt:

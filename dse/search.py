@@ -62,9 +62,9 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     except KeyboardInterrupt:
         _report_interrupted(plan)
         return EXIT_INTERRUPTED
+    publish(study, folder)
     if study.exhausted:
         print(f"no new genome was found; the search ends before {plan.settings.evaluations} evaluations")
-    publish(study, folder)
     return 0
 
 

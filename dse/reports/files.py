@@ -18,12 +18,13 @@ SCORING = (
 
 
 def publish(study: Study, folder: Path) -> None:
-    """Print the front and write its files."""
+    """Write the front's files and print it: first the files, which no terminal can stop."""
+    paths = write_files(study, folder)
     print(summary(study))
     print()
     print(table(study))
     print()
-    for path in write_files(study, folder):
+    for path in paths:
         print(path)
 
 
