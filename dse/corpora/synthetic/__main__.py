@@ -43,7 +43,7 @@ def make_card() -> dict[str, Any]:
 
 if __name__ == "__main__":
     made = make_card()
-    CARD.write_text(json.dumps(made, indent=1) + "\n")
+    CARD.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     for name, figures in made["splits"].items():
         seconds = figures["hours"] * 3600 / figures["utterances"]
         print(

@@ -58,7 +58,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
         # The library cuts a voice's path off at 60 characters and reads a '+' in it as a variant: a bare name is safe.
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            Path("voice").write_text(voice)
+            Path("voice").write_text(voice, encoding="utf-8")
             refused = self._library.espeak_ng_SetVoiceByFile(b"voice")
         if refused:
             raise InputError(f"espeak-ng refuses the voice '{'; '.join(voice.splitlines())}'")
