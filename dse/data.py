@@ -16,6 +16,7 @@ from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES, u
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.phones.sets import FOLD_61_TO_39, FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61
+from models.whole_file import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,6 @@ def main(argv: list[str] | None = None) -> int:
         print("no errors")
     splits = {name: load_split(corpus, name) for name in SPLITS}
     print_counts(splits)
-    options.out.mkdir(parents=True, exist_ok=True)
     picture = options.out / f"check-{corpus.name}.png"
     draw_utterance(splits["validation"], 0, picture)
     print(f"picture: {picture}")
@@ -114,8 +114,8 @@ def draw_utterance(split: Split, index: int, path: Path) -> None:
     image.set_ylabel("log-mel bin" if split.targets is None else "feature")
     _draw_phones(labels, image, phones, start)
     labels.set_title(f"{split.names[index]}, speaker {split.speakers[index]} ({split.name})", fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as beside:
+        figure.savefig(beside, dpi=120)
 
 
 def _draw_phones(labels: Axes, image: Axes, phones: np.ndarray, start: float) -> None:

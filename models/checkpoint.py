@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.registry import Spec, build_network, spec_from_json
+from models.whole_file import whole_file
 from models.workload import InputError, MissingError
 
 SHIPPED = Path(__file__).parent / "checkpoints"
@@ -64,17 +65,19 @@ def shipped_path(model: str, preset: str) -> Path:
 
 
 def save(path: Path, checkpoint: Checkpoint) -> None:
-    """Write the checkpoint atomically: a crash leaves the old file or the new one."""
+    """Write the checkpoint whole: a crash leaves the old file or the new one. Raises InputError where it cannot."""
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     tensors = {f"network.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.weights.items()}
     tensors |= {f"decoder.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.decoder.items()}
     card = dict(checkpoint.card, model=checkpoint.spec.name, sizes=checkpoint.spec.to_json())
     card[CHECKSUM] = _checksum(card, tensors)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, metadata={"card": json.dumps(card, sort_keys=True)})
-    temporary.replace(path)
+    try:
+        with whole_file(path) as beside:
+            save_file(tensors, beside, metadata={"card": json.dumps(card, sort_keys=True)})
+    except SafetensorError as error:
+        raise InputError(f"cannot write the checkpoint {path}: {_line(error)}") from error
 
 
 def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import platformdirs
+
+from models.whole_file import whole_file
 
 
 def cache_dir() -> Path:
@@ -17,13 +18,6 @@ def cache_dir() -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Call `write` on a temporary file beside `path`, then rename it to `path`; folders are made as needed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Call `write` on a file that becomes `path` once it is whole; folders are made as needed."""
+    with whole_file(path) as beside, beside.open("wb") as file:
+        write(file)

@@ -10,6 +10,7 @@ from dse.design.evaluation import Evaluation
 from dse.reports.plots import write_html, write_png
 from dse.reports.table import summary, table
 from dse.study.result import Study
+from models.whole_file import whole_file
 
 SCORING = (
     "phone error rate on 39 phones; silence kept and scored as a phone, adjacent silences merged; features are log-mel "
@@ -29,14 +30,16 @@ def publish(study: Study, folder: Path) -> None:
 
 
 def write_files(study: Study, folder: Path) -> list[Path]:
-    """Write front.csv, front.json, front.html and front.png into `folder`, which is made as needed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write front.csv, front.json, front.html and front.png into `folder`, which is made as needed.
+
+    Raises OSError naming the file that cannot be written; it is then as it was before.
+    """
     writers = {"front.csv": write_csv, "front.json": write_json, "front.html": write_html, "front.png": write_png}
-    paths = []
-    for name, write in writers.items():
-        write(study, folder / name)
-        paths.append(folder / name)
-    return paths
+    paths = {folder / name: write for name, write in writers.items()}
+    for path, write in paths.items():
+        with whole_file(path) as beside:
+            write(study, beside)
+    return list(paths)
 
 
 def write_csv(study: Study, path: Path) -> None:

@@ -18,6 +18,7 @@ from dse.training.settings import TrainSettings
 from dse.training.state import TrainState
 from models.devices import CPU, GPU, require_gpu
 from models.registry import build_network, preset, spec_from_json
+from models.whole_file import whole_file
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +158,8 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     loss.plot(epochs, [h["loss"] for h in history], "o-", color="tab:blue", label="training loss")
     loss.set_ylabel("training loss (nats a frame)")
     figure.legend(loc="upper right", bbox_to_anchor=(0.9, 0.95))
-    figure.savefig(path, dpi=120)
+    with whole_file(path) as beside:
+        figure.savefig(beside, dpi=120)
 
 
 def _arguments(settings: TrainSettings) -> str:

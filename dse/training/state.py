@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.whole_file import whole_file
 from models.workload import InputError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class TrainState:
     ) -> None:
         """Write network, optimizer and history; `is_best` marks the epoch of least validation PER so far."""
         import torch
+        from safetensors import SafetensorError
         from safetensors.torch import load_file, save_file
 
         weights = {name: value.clone() for name, value in network.state_dict().items()}
@@ -84,10 +86,11 @@ class TrainState:
             "seconds": self.seconds,
             "next_learning_rate": optimizer.param_groups[0]["lr"],
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".tmp")
-        save_file(tensors, temporary, metadata={"state": json.dumps(state)})
-        temporary.replace(self.path)
+        try:
+            with whole_file(self.path) as beside:
+                save_file(tensors, beside, metadata={"state": json.dumps(state)})
+        except SafetensorError as error:
+            raise InputError(f"cannot write the training state {self.path}: {error}") from error
 
     def best(self) -> dict[str, torch.Tensor]:
         """Parameters of the epoch of least validation PER."""
