@@ -6,6 +6,7 @@ import argparse
 import functools
 import io
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
@@ -21,11 +22,27 @@ P = ParamSpec("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser that answers bad options with one line, without the usage."""
+    """Parser that answers bad options with one line, without the usage. A list may begin with a minus: --delta -1,4."""
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
+        return super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
 
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Arguments with each value that begins with a minus and a digit joined to its option: '--delta=-1,4'."""
+    joined: list[str] = []
+    for argument in arguments:
+        option = joined[-1] if joined else ""
+        if re.match(r"-\d", argument) and re.fullmatch(r"--[\w-]+", option):
+            joined[-1] = f"{option}={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
