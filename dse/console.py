@@ -8,6 +8,7 @@ import io
 import os
 import re
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -108,15 +109,18 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
 
 
 def require_folder(folder: Path) -> None:
-    """Check that `folder` can be made or written to, before the work whose result goes there.
+    """Check that `folder` can be made or written to, before the work whose result goes there; it is not made yet.
 
     Raises InputError where it cannot.
     """
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir():
         raise InputError(f"cannot write to the folder {folder}: {there} is a file")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to the folder {folder}: no permission to write in {there}")
+    try:  # by writing, as permissions alone do not tell of read-only or full disks
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise InputError(f"cannot write to the folder {folder}: {error.strerror} in {there}") from error
 
 
 def require_file(file: Path) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dse.console import Parser, names, one_line_errors, require_folder
+from dse.console import Parser, names, one_line_errors, require_file, require_folder
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     require_known(options.device)
     require_gpu(options.device)
     require_folder(options.out or Path("studies"))
-    from dse.reports.files import publish
+    from dse.reports.files import FILES, publish
     from dse.study.result import load_study
 
     study = load_study(options.study, options.storage)
@@ -36,6 +36,14 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         study = study.on(*specs)
     if options.objectives is not None:
         study = study.under(*options.objectives)
+    chosen = [objective.name for objective in study.objectives]
+    if chosen != study.identity["objectives"]:
+        folder /= "-".join((*chosen, *study.repriced))
+    elif specs:
+        folder /= "-".join(study.repriced)
+    folder = options.out or folder
+    for name in FILES:
+        require_file(folder / name)
     if options.test:
         from dse.exploration.progress import tell
         from dse.reports.final import task_of, with_test_error
@@ -44,12 +52,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         tested = task_of(study, task, device=options.device, **given)
         tell(tested.remarks)
         study = with_test_error(study, tested)
-    chosen = [objective.name for objective in study.objectives]
-    if chosen != study.identity["objectives"]:
-        folder /= "-".join((*chosen, *study.repriced))
-    elif specs:
-        folder /= "-".join(study.repriced)
-    publish(study, options.out or folder)
+    publish(study, folder)
     if specs:
         dropped = feasible - study.count("ok")
         print(f"{dropped} of {feasible} feasible evaluations cannot run on {' and '.join(study.repriced)}")

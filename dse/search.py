@@ -16,7 +16,7 @@ from dse.console import (
     names,
     on_or_off,
     one_line_errors,
-    require_folder,
+    require_file,
 )
 from dse.design.genes import DEFAULT_DELTA
 from dse.design.limits import DEFAULT_LIMIT, NO_LIMIT
@@ -53,10 +53,11 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         print(dry_run(plan))
         return 0
     folder = options.out or Path("studies") / plan.study
-    require_folder(folder)
     from dse.exploration.run import run_plan
-    from dse.reports.files import publish
+    from dse.reports.files import FILES, publish
 
+    for name in FILES:
+        require_file(folder / name)
     try:
         study = run_plan(plan)
     except KeyboardInterrupt:

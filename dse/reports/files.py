@@ -18,6 +18,9 @@ SCORING = (
 )
 
 
+FILES = ("front.csv", "front.json", "front.html", "front.png")
+
+
 def publish(study: Study, folder: Path) -> None:
     """Write the front's files and print it: first the files, which no terminal can stop."""
     paths = write_files(study, folder)
@@ -34,12 +37,11 @@ def write_files(study: Study, folder: Path) -> list[Path]:
 
     Raises OSError naming the file that cannot be written; it is then as it was before.
     """
-    writers = {"front.csv": write_csv, "front.json": write_json, "front.html": write_html, "front.png": write_png}
-    paths = {folder / name: write for name, write in writers.items()}
-    for path, write in paths.items():
+    paths = [folder / name for name in FILES]
+    for path, write in zip(paths, (write_csv, write_json, write_html, write_png), strict=True):
         with whole_file(path) as beside:
             write(study, beside)
-    return list(paths)
+    return paths
 
 
 def write_csv(study: Study, path: Path) -> None:

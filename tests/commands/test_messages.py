@@ -1,9 +1,13 @@
+import errno
 import os
+import tempfile
 from pathlib import Path
 
+import fake_task
 import pytest
 
 from dse.console import one_line_errors, require_file, require_folder
+from dse.reports.files import FILES
 
 FORGETFUL = [
     (("search", "--settings", "folder"), "settings file folder cannot be read: Is a directory"),
@@ -55,6 +59,26 @@ def test_folders_that_can_be_made_pass(tmp_path, monkeypatch):
     require_folder(Path("new/er/est"))
     require_file(Path("new.csv"))
     assert not list(tmp_path.iterdir())
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # the tests may run as root
-    with pytest.raises(ValueError, match=f"cannot write to the folder new/er: no permission to write in {tmp_path}"):
+
+
+def test_a_folder_that_takes_no_files_is_refused_whatever_its_permissions(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def read_only(dir):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)  # the tests may run as root, whom nothing is refused
+    with pytest.raises(ValueError, match=f"cannot write to the folder new/er: Read-only file system in {tmp_path}"):
         require_folder(Path("new/er"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_search(cli, tmp_path, name):
+    argv = ("--evaluations", "8", "--population", "4", "--workers", "1", "--study", "s", "--out", "out")
+    assert cli("search", *argv)[0] == 0
+    (tmp_path / "out" / name).unlink()
+    (tmp_path / "out" / name / "x").mkdir(parents=True)
+    calls = fake_task.FakeMeasurer.calls
+    for command in (("search", *argv, "--evaluations", "12"), ("front", "--study", "s", "--out", "out", "--test")):
+        assert cli(*command) == (2, "", f"error: cannot write the file out/{name}: it is a folder\n")
+    assert fake_task.FakeMeasurer.calls == calls
