@@ -15,7 +15,7 @@ from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
-from dse.study.storage import DEFAULT_STORAGE
+from dse.study.storage import DEFAULT_STORAGE, require_study_name
 from models.devices import CPU, DEVICES, require_gpu, require_known
 
 
@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         folder /= "-".join((*chosen, *study.repriced))
     elif specs:
         folder /= "-".join(study.repriced)
+    if options.out is None:
+        require_study_name(study.name)
     folder = options.out or folder
     for name in FILES:
         require_file(folder / name)

@@ -11,7 +11,7 @@ from dse.design.genes import DEFAULT_BITS, SKIP_FIRST
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
-from dse.study.storage import DEFAULT_STORAGE
+from dse.study.storage import DEFAULT_STORAGE, require_address, require_study_name
 from models.devices import CPU
 from models.workload import InputError
 
@@ -26,7 +26,8 @@ class SearchSettings:
     """What to search. What follows `skip`, and the number of evaluations, is not part of the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". A limit of
-    error=+10 is added unless an error is limited or the limit is "none". Raises InputError on numbers out of range.
+    error=+10 is added unless an error is limited or the limit is "none". Raises InputError on numbers out of range, a
+    storage that keeps nothing, and a study whose name is not a folder's.
     """
 
     task: Task = field(default_factory=NetworkTask)
@@ -52,6 +53,9 @@ class SearchSettings:
         for name in NUMBERS:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _numbers(name, value))
+        require_address(self.storage)
+        if self.study is not None:
+            require_study_name(self.study)
         for name, least in AT_LEAST.items():
             value = getattr(self, name)
             if value is None and name == "workers":

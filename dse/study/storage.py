@@ -1,11 +1,37 @@
-"""Addresses of storages."""
+"""Addresses of storages, and names of studies."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+from models.workload import InputError
 
 SQLITE = "sqlite:///"
 DEFAULT_STORAGE = f"{SQLITE}studies/dse.db"
+
+
+class StoreError(InputError):
+    """The storage cannot be opened, read or written."""
+
+
+def require_address(url: str) -> None:
+    """Raises StoreError on a storage that is no address, or that keeps nothing."""
+    if "://" not in url:
+        raise StoreError(f"cannot open the storage {url}: it is no address; for a file write {SQLITE}{url}")
+    if re.fullmatch(r"sqlite(\+\w+)?://(/(:memory:)?)?(\?.*)?", url):
+        raise StoreError(f"the storage {url} keeps nothing; for a file write {SQLITE}FILE")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite storage; None for other databases, and for a file with parameters of its own."""
+    return Path(url.removeprefix(SQLITE)) if url.startswith(SQLITE) and "?" not in url else None
+
+
+def require_study_name(name: str) -> None:
+    """Raises InputError on a study's name that is not a folder's, as its results go to a folder named so."""
+    if name in ("", ".", "..") or re.search(r"[/\\\0]", name):
+        raise InputError(f"study '{name}' is not the name of a folder: it goes without / and \\, and is not . or ..")
 
 
 def hide_password(url: str) -> str:

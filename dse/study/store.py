@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -18,7 +17,7 @@ from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
 from dse.study.locks import locked
 from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, require_metrics, to_trial
-from dse.study.storage import SQLITE, hide_password
+from dse.study.storage import StoreError, hide_password, require_address, sqlite_file
 from models.workload import InputError, Workload
 
 # What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
@@ -26,10 +25,6 @@ PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQL
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
-
-
-class StoreError(InputError):
-    """The storage cannot be opened, read or written."""
 
 
 class Store:
@@ -152,6 +147,7 @@ def open_alone(
 
 def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Sequence[Objective]) -> Store:
     """Open a study or start it. Raises StoreError if it has another identity, with every difference."""
+    require_address(url)
     _make_directory(url)
     with locked(url, OPENING), _one_line_errors(url):
         study = optuna.create_study(
@@ -172,7 +168,8 @@ def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Seq
 
 def find_study(url: str, name: str) -> Store:
     """Open a study that exists. Raises StoreError, naming the studies there are."""
-    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+    require_address(url)
+    if (file := sqlite_file(url)) and not file.exists():
         raise StoreError(f"no storage at {url}")
     with locked(url, OPENING), _one_line_errors(url):
         names = optuna.get_all_study_names(storage=url)
@@ -202,9 +199,9 @@ def _shown(value: Any) -> str:
 
 
 def _make_directory(url: str) -> None:
-    if url.startswith(SQLITE) and (path := url.removeprefix(SQLITE)):
+    if file := sqlite_file(url):
         try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the directory of {url}: {error.strerror}") from error
 

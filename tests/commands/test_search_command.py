@@ -72,7 +72,12 @@ BAD = [
     (["--seed", "-1"], "seed -1 is too small"),
     (["--searcher", "magic"], "searcher 'magic' is none of surrogate, nsga2, random, optuna-tpe"),
     (["--checkpoint", "none.safetensors"], "no checkpoint at none.safetensors"),
-    (["--storage", "nonsense"], "cannot open the storage nonsense"),
+    (["--storage", "a/b.db"], "cannot open the storage a/b.db: it is no address; for a file write sqlite:///a/b.db"),
+    (["--storage", "sqlite:///"], "the storage sqlite:/// keeps nothing; for a file write sqlite:///FILE"),
+    (["--storage", "sqlite://"], "the storage sqlite:// keeps nothing"),
+    (["--storage", "sqlite:///:memory:"], "the storage sqlite:///:memory: keeps nothing"),
+    (["--storage", "nonsense://x"], "cannot open the storage nonsense://x"),
+    *[(["--study", name], f"study '{name}' is not the name of a folder") for name in ("../../x", "a/b", "..", "", "/")],
     (["--no-such-option"], "unrecognized arguments"),
 ]
 
