@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
 from dse.searchers import Outcome, searcher_named
 from dse.study.result import Study
+from dse.study.storage import StoreError
 from models.workload import Configuration, InputError, Workload
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def run_plan(plan: Plan) -> Study:
         print(f"study {plan.study} is being searched by another process; waiting until it ends", file=sys.stderr)
 
     with open_alone(plan.settings.storage, plan.study, plan.identity, plan.objectives, waiting) as store:
-        store.set_task(plan.task.record())
+        with suppress(StoreError):  # where a finished search's storage is read-only; else the next write tells
+            store.set_task(plan.task.record())
         if store.workload is None:
             store.set_workload(plan.workload)
         return _search(plan, store)

@@ -150,9 +150,12 @@ def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Seq
     require_address(url)
     _make_directory(url)
     with locked(url, OPENING), _one_line_errors(url):
-        study = optuna.create_study(
-            storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
-        )
+        if name in optuna.get_all_study_names(storage=url):  # writes nothing, so that a storage may be read-only
+            study = optuna.load_study(storage=url, study_name=name)
+        else:
+            study = optuna.create_study(
+                storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
+            )
         known = study.user_attrs.keys() & {"identity", "settings"}
         if not known and not study.get_trials(deepcopy=False):
             with warnings.catch_warnings():

@@ -15,6 +15,7 @@ from dse.exploration.run import run_search
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import InProcess, Processes
 from dse.study.result import load_study
+from dse.study.storage import StoreError
 from models.workload import Configuration
 
 
@@ -142,3 +143,14 @@ def test_a_worker_killed_from_outside_changes_nothing(whole, tmp_path, monkeypat
         killer.join()
     assert kills
     assert points(result) == points(whole)
+
+
+def test_a_finished_search_runs_again_on_a_storage_that_cannot_be_written(tmp_path):
+    given = {"evaluations": 8, "population": 4, "study": "s"}
+    before = search(tmp_path, **given)
+    read_only = f"sqlite:///file:{tmp_path}/dse.db?mode=ro&uri=true"
+    for task in (FakeTask(), FakeTask(corpus_path="/moved")):
+        assert points(search(tmp_path, **given, task=task, storage=read_only)) == points(before)
+    assert len(load_study("s", read_only).evaluations) == 8
+    with pytest.raises(StoreError, match=r"cannot write to the storage .*readonly database; the 8 evaluations"):
+        search(tmp_path, **{**given, "evaluations": 12}, storage=read_only)
