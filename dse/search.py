@@ -64,6 +64,11 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         _report_interrupted(plan)
         return EXIT_INTERRUPTED
     publish(study, folder)
+    if study.gave_up:
+        print(
+            f"the search gave up before {plan.settings.evaluations} evaluations: none comes near the limit on the "
+            "error, and neither does 16 bit"
+        )
     if study.exhausted:
         print(f"no new genome was found; the search ends before {plan.settings.evaluations} evaluations")
     return 0

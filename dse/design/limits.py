@@ -53,6 +53,9 @@ def parse_limit(text: str, platforms: Iterable[str] = ()) -> Limit:
         raise InputError(f"limit {name}={value}: '{value}' is not a finite number")
     if bound < 0 or value.startswith("-"):
         raise InputError(f"limit {name}={value} is negative; a limit is 0 or more")
+    most = valid[name].most
+    if most is not None and bound > most:
+        raise InputError(f"limit {name}={value}: nothing keeps it, {name} is {most:g} {valid[name].unit} at most")
     relative = value.startswith("+")
     if relative and not valid[name].relative_limits:
         able = " and ".join(o.name for o in OBJECTIVES.values() if o.relative_limits)

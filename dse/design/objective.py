@@ -26,7 +26,7 @@ class Objective:
     """A metric of an evaluation under its short name, with its unit and the better direction.
 
     `relative_limits`: a limit on it may be given as points over the 16-bit baseline's value.
-    `gains_from_delta`: eliminated operations better it wherever it is measured.
+    `gains_from_delta`: eliminated operations better it wherever it is measured. `most`: no value is above it.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Objective:
     description: str
     relative_limits: bool = False
     gains_from_delta: bool = False
+    most: float | None = None
 
     @property
     def label(self) -> str:
@@ -55,7 +56,9 @@ OBJECTIVES = {
     for objective in (
         Objective("error", "error_percent", "%", "minimize", "phone error rate", relative_limits=True),
         Objective("size", "size_mib", "MiB", "minimize", "size of all weights"),
-        Objective("ops", "eliminated_percent", "%", "maximize", "eliminated operations", gains_from_delta=True),
+        Objective(
+            "ops", "eliminated_percent", "%", "maximize", "eliminated operations", gains_from_delta=True, most=100.0
+        ),
         Objective("compression", "compression", "×", "maximize", "compression over 16 bit"),
         MAX4,
     )

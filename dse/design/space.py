@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import Any, Protocol
 
 from models.workload import FLOAT_BITS, Configuration, Setting
@@ -142,6 +143,17 @@ class SearchSpace:
                 fields |= self.genes[gene].fields(genome[gene], position)
             known[key] = _setting(base, fields).effect
         return known[key]
+
+    def settings_of(self, name: str) -> tuple[Setting, ...]:
+        """The different settings that genes give a matvec."""
+        base, setters, _ = self._matvecs[[matvec for matvec, _ in self.base].index(name)]
+        found: dict[Setting, None] = {}
+        for chosen in product(*(range(len(self.genes[gene].choices)) for gene, _ in setters)):
+            fields: dict[str, int] = {}
+            for (gene, position), index in zip(setters, chosen, strict=True):
+                fields |= self.genes[gene].fields(index, position)
+            found[_setting(base, fields)] = None
+        return tuple(found)
 
     def uniform(self, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:
         """The genomes of the uniform configurations without delta, those that the space holds."""

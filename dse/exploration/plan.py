@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dse.design.genes import DEFAULT_DELTA, search_space
-from dse.design.limits import Limit, parse_limits, with_default
-from dse.design.objective import Objective, full_objective, objectives_named
+from dse.design.limits import Limit, parse_limits, violations, with_default
+from dse.design.objective import Objective, full_objective, objectives_named, size_metrics
 from dse.design.space import SearchSpace
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import common_bits, open_platforms, price, require
@@ -18,7 +18,7 @@ from dse.evaluator.pricing import identity as platform_identity
 from dse.exploration.settings import SearchSettings
 from dse.searchers import searcher_named
 from models.devices import require_gpu
-from models.workload import Workload
+from models.workload import InputError, Workload, size_bits
 from platforms import Platform
 
 
@@ -70,6 +70,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         settings.skip,
         pairs=common_bits(platforms),
     )
+    _require_reachable(limits, workload, space)
     limited = [full_objective(limit.objective) for limit in limits]
     require([*objectives, *limited], price(platforms, workload, space.base))
     identity = {
@@ -88,6 +89,19 @@ def make_plan(settings: SearchSettings) -> Plan:
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
     return Plan(settings, workload, space, objectives, limits, platforms, identity)
+
+
+def _require_reachable(limits: Iterable[Limit], workload: Workload, space: SearchSpace) -> None:
+    """Raises InputError on limits of size that not even the space's smallest design point keeps."""
+    smallest = space.base
+    for name in workload.names:
+        settings = {replace(setting, delta=0) for setting in space.settings_of(name)}
+        fitted = [smallest.with_setting(name, **asdict(setting)) for setting in settings]
+        smallest = min(fitted, key=lambda configuration: size_bits(workload, configuration))
+    known = [limit for limit in limits if not limit.relative]
+    if broken := violations(known, size_metrics(workload, smallest)):
+        reasons = "; ".join(violation.reason for violation in broken)
+        raise InputError(f"no design point keeps the limits: the smallest has {reasons}")
 
 
 def _gain_from_delta(objectives: Iterable[Objective], platforms: Mapping[str, Platform]) -> bool:

@@ -21,6 +21,7 @@ from dse.design.space import Genome
 from dse.evaluator.evaluate import judge
 from dse.evaluator.pricing import broken_rules
 from dse.evaluator.remarks import doubts
+from dse.exploration.patience import hopeless
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
 from dse.exploration.settings import SearchSettings
@@ -38,7 +39,7 @@ OFFSPRING_FRACTION = 0.25  # of the population, per generation; Source: Rezk et 
 
 
 def run_search(settings: SearchSettings) -> Study:
-    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated.
+    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated or it is hopeless.
 
     Every evaluation is stored as soon as it is done. The study holds all that was stored, also of longer runs.
     Raises InputError, or StoreError where the storage fails; KeyboardInterrupt passes through and loses only the
@@ -86,8 +87,8 @@ def _search(plan: Plan, store: Store) -> Study:
         known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
         failed_before = store.evaluations.keys() - known.keys()
         asked: list[Genome] = []
-        wanted = settings.population
-        while len(asked) < settings.evaluations and (genomes := searcher.ask(wanted)):
+        wanted, gave_up = settings.population, False
+        while len(asked) < settings.evaluations and not gave_up and (genomes := searcher.ask(wanted)):
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
             genomes = genomes[: settings.evaluations - len(asked)]
             new = [genome for genome in genomes if genome not in known]
@@ -100,6 +101,7 @@ def _search(plan: Plan, store: Store) -> Study:
             asked += genomes
             searcher.tell([_outcome(store.evaluations[genome], plan.objectives) for genome in genomes])
             wanted = max(1, round(settings.population * OFFSPRING_FRACTION))
+            gave_up = hopeless(limits, baseline, [store.evaluations[g] for g in asked], settings.population)
     in_order = dict.fromkeys((*asked, *store.evaluations))
     return Study(
         name=plan.study,
@@ -107,7 +109,8 @@ def _search(plan: Plan, store: Store) -> Study:
         objectives=plan.objectives,
         baseline=baseline,
         evaluations=tuple(store.evaluations[genome] for genome in in_order),
-        exhausted=len(asked) < settings.evaluations,
+        exhausted=len(asked) < settings.evaluations and not gave_up,
+        gave_up=gave_up,
         workload=plan.workload,
         retried=tuple(store.evaluations[genome] for genome in asked if genome in failed_before),
         task=store.task,

@@ -78,6 +78,7 @@ class Study:
 
     `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
     by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
+    Its search `exhausted` the space where it found no new genome, and `gave_up` where nothing came near its limits.
     Evaluations come in the order in which the searcher asked for them, as far as that is known.
     """
 
@@ -87,6 +88,7 @@ class Study:
     baseline: Evaluation
     evaluations: tuple[Evaluation, ...]
     exhausted: bool = False
+    gave_up: bool = False
     workload: Workload | None = None
     repriced: Mapping[str, str] = field(default_factory=dict)
     retried: tuple[Evaluation, ...] = ()
