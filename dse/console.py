@@ -73,9 +73,14 @@ def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
 
 
 def _text(error: InputError | OSError) -> str:
+    text = str(error)
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+        text = f"{error.filename}: {error.strerror}"
+        from dse.corpora.cache import cache_dir
+
+        if Path(os.fsdecode(error.filename)).is_relative_to(cache_dir()):
+            text += "; DSE_CACHE_DIR names another folder for what is derived"
+    return text
 
 
 def from_settings_file(argv: Sequence[str]) -> list[str]:

@@ -24,15 +24,19 @@ def keep_compiled_code_apart(*folders: Path) -> None:
     """Have numba keep compiled code in a folder for each content of the sources: of this package and below `folders`.
 
     Numba takes compiled code for current while the file of the function is unchanged, whatever became of constants and
-    steps that were compiled into it from other files: an upgrade would go on with the old integers. A folder that a
-    user chose stays; one inherited from a process that runs other sources is not a user's choice.
+    steps that were compiled into it from other files: an upgrade would go on with the old integers. The folder lies in
+    DSE_CACHE_DIR where that is set. One that a user chose for numba stays; one inherited from a process that runs other
+    sources is not a user's choice.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     if chosen and not OURS.fullmatch(Path(chosen).name):
         return
     beside = Path(__file__).parent
-    writable = os.access(beside, os.W_OK)
-    folder = beside / "__pycache__" if writable else Path(platformdirs.user_cache_dir("dse"))
+    if given := os.environ.get("DSE_CACHE_DIR"):
+        folder = Path(given)
+    else:
+        writable = os.access(beside, os.W_OK)
+        folder = beside / "__pycache__" if writable else Path(platformdirs.user_cache_dir("dse"))
     os.environ["NUMBA_CACHE_DIR"] = str(folder / f"numba-{sources_digest(*folders)}")
     if "numba" in sys.modules:  # it has read the environment already
         sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]

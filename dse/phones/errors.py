@@ -70,9 +70,9 @@ def score(
 @cache
 def _compiled_edit_counts() -> Callable[..., tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
     # Imported here so that the phone sets alone do not cost the import of the compiler.
-    import numba
+    from models.quantization.compiling import compiled
 
-    return numba.njit(cache=True, nogil=True)(_edit_counts)
+    return compiled(_edit_counts)
 
 
 def _edit_counts(

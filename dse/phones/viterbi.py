@@ -1,11 +1,11 @@
 """Compiled Viterbi search over 48 phones of three left-to-right states; `decode` defines a path's score."""
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.phones.sets import PHONES_48, STATES_PER_PHONE
 from models.kernels.lanes import LANES, greatest, load, splat, store
+from models.quantization.compiling import compiled
 
 PHONES = len(PHONES_48)  # a multiple of LANES
 TARGETS = PHONES * STATES_PER_PHONE
@@ -15,7 +15,7 @@ UTTERANCE_START = PHONES
 _FRAMES_BETWEEN_RESTARTS = 16
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def viterbi(
     logits: NDArray[np.float32],
     lengths: NDArray[np.int64],
@@ -51,7 +51,7 @@ def viterbi(
     return phones[:total].copy(), counts
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _states_apart(targets: NDArray[np.float32], by_state: NDArray[np.float32]) -> None:
     """Reorder values [144] from phone-major (by phone, then state) to state-major order."""
     for p in range(PHONES):
@@ -59,7 +59,7 @@ def _states_apart(targets: NDArray[np.float32], by_state: NDArray[np.float32]) -
             by_state[s * PHONES + p] = targets[p * STATES_PER_PHONE + s]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _forward(
     logits: NDArray[np.float32],
     scale: np.float32,
@@ -107,7 +107,7 @@ def _forward(
             store(scores, before + TARGETS + k, arrived + (load(frame, k) * scale + load(bias, k) + offset))
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _greatest(array, first, count):  # type: ignore[no-untyped-def]
     most = load(array, first)
     for i in range(first + LANES, first + count, LANES):
@@ -115,7 +115,7 @@ def _greatest(array, first, count):  # type: ignore[no-untyped-def]
     return greatest(most)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _trace_back(scores: NDArray[np.float32], into: NDArray[np.float32], phones: NDArray[np.int16]) -> int:
     """Write the phones of the best path that ends in a last state; returns how many, 0 if its score is not finite.
 

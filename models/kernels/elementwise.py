@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from models.quantization.compiling import compiled
 from models.quantization.fixed_point import GATE_FRACTION_BITS, HIGH, LOW, ROUNDER, SIGMOID_REACH
 
 GATE_STEP = np.float32(2.0**-GATE_FRACTION_BITS)
@@ -35,7 +36,7 @@ def place_in_table(x):  # type: ignore[no-untyped-def]
     return min(max(x, -REACH), REACH) + REACH
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def look_up(table, index, gate):  # type: ignore[no-untyped-def]
     """Set gate [n] to table at index [n]. A loop of its own, so that the arithmetic around it vectorises."""
     for i in range(len(index)):

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, multiply_tile
+from models.quantization.compiling import compiled
 from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
 BYTE_OFFSET = 128
@@ -53,7 +53,7 @@ def padded(count: int) -> int:
     return -(-count // TILE_COLUMNS) * TILE_COLUMNS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def multiply(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
     """Set sums [count, columns] from sum_ on to the products of `count` rows of codes, `width` long, from `code` on.
 

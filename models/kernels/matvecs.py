@@ -22,6 +22,7 @@ from models.kernels.elementwise import clip, grid
 from models.kernels.int8_tile import QUAD, TILE_ROWS
 from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
 from models.kernels.matmul import multiply
+from models.quantization.compiling import compiled
 from models.quantization.fixed_point import ROUNDER
 
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
@@ -57,7 +58,7 @@ class Scratch(NamedTuple):
     values: NDArray[np.float32]  # [M, plane]: [rows, columns] sums of each product, rounded to float32 once
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
     """Allocate scratch for at least `rows` rows."""
     rows = -(-rows // TILE_ROWS) * TILE_ROWS
@@ -67,7 +68,7 @@ def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
     return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), values)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  # type: ignore[no-untyped-def]
     """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and pass them through a delta gate.
 
@@ -100,7 +101,7 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     return sent
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
     """Multiply the first `count` rows of scratch.codes; the products go to scratch.values."""
     half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
@@ -136,7 +137,7 @@ def result(matvecs, scratch, place, column):  # type: ignore[no-untyped-def]
     return grid(load(scratch.values, place) * load(matvecs.scale, column))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def]
     """Store results plus bias of the first `count` rows in rows of out int16 [N, all columns] from `to` on."""
     for m in range(len(matvecs.products)):
@@ -148,7 +149,7 @@ def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def
                 store(out, (to + row) * out.shape[1] + i, codes)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-untyped-def]
     """Run the matvecs over utterances: frames of x from at[u] on, results plus bias to rows of out from to[u] on.
 
@@ -171,7 +172,7 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
             store_rows(matvecs, scratch, frames, out, to[u] + t)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
     """Run one time step of the first `count` rows of x; the products go to scratch.values.
 

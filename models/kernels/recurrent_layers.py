@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.kernels.elementwise import GATE_STEP, blend, clip, grid, look_up, place_in_table
 from models.kernels.lanes import LANES, load, store
 from models.kernels.matvecs import make_scratch, result, run_step
+from models.quantization.compiling import compiled
 from models.quantization.fixed_point import GATE_FRACTION_BITS
 
 ONE = np.float32(2.0**GATE_FRACTION_BITS)
@@ -33,7 +34,7 @@ class Sequences(NamedTuple):
     to: NDArray[np.int64]  # [U] each utterance's first frame there
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def start(sequences, matvecs):  # type: ignore[no-untyped-def]
     """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [2, rows] for `find_frames`."""
     rows = 2 * len(sequences.lengths)
@@ -43,7 +44,7 @@ def start(sequences, matvecs):  # type: ignore[no-untyped-def]
     return scratch, held, np.zeros(size, np.int16), np.empty((2, rows), np.int64)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
     """Set frames [2, rows] to the frames that rows read and write at step t; returns the number of active utterances.
 
@@ -58,7 +59,7 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
     return active
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-def]
     """Copy h [rows, width], flat, to each row's frame and direction of out [frames, 2 H, padded]."""
     for row in range(rows):
@@ -74,7 +75,7 @@ def tanh(value, scale):  # type: ignore[no-untyped-def]
     return grid((value + value - ONE) * scale)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type: ignore[no-untyped-def]
     """Set a gate's part of index uint16 to the sigmoid table's indices of `times` (pre + recurrent result) of a row."""
     width = matvecs.width
@@ -84,7 +85,7 @@ def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type
         store(index, column + i, place_in_table(x * times))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
     """Run an LSTM layer, gates f, i, o, g.
 
@@ -118,7 +119,7 @@ def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step,
         write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
     """Run a GRU layer, gates z, r in `matvecs`, then `candidate`.
 
@@ -161,7 +162,7 @@ def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent
         write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: ignore[no-untyped-def]
     """Run a LiGRU layer, gates z, h; the candidate h is rectified.
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from models.kernels.elementwise import blend, clip, grid, look_up, place_in_table
 from models.kernels.lanes import LANES, load, store
+from models.quantization.compiling import compiled
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
     """Run the float recurrence; returns h, c, f, r float32 [N, D].
 
@@ -50,7 +50,7 @@ def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
     return h, c, f, r
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no-untyped-def]
     """Gradients du [N, 3 D], dhighway [N, D], dv [2, D], db [2, D] of `scan_float`'s h."""
     frames, width = highway.shape
@@ -89,7 +89,7 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
     return du, dhighway, dv, db
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, highway):  # type: ignore[no-untyped-def]
     """Run the fixed-point recurrence: h goes to `out` int16 [N, 2 H, padded], on the layer's state grid; H = half.
 

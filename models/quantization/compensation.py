@@ -11,14 +11,15 @@ Source: Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generativ
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from models.quantization.compiling import compiled
 
 LANES = 32  # rows, or scales of one row, that are rounded together; a column's factors are read once for all
 SWEEPS = 10  # over a row's columns at most; most rows settle in three
 ROUNDER = 1.5 * 2.0**52  # leaves a float64 no fraction bits: rounds half to even, see `fixed_point.ROUNDER`
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def factorise(moments):  # type: ignore[no-untyped-def]
     """Factorise a positive definite matrix [n, n], which is overwritten: transposed N [n, n] and D [n]."""
     n = len(moments)
@@ -34,7 +35,7 @@ def factorise(moments):  # type: ignore[no-untyped-def]
     return unit, diagonal
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _accumulate(total, factors, values, count):  # type: ignore[no-untyped-def]
     """Add factors [count] times values [count, n] to total [n], one after another; eight for each time it is stored.
 
@@ -60,7 +61,7 @@ def _accumulate(total, factors, values, count):  # type: ignore[no-untyped-def]
             total[i] += factors[k] * values[k, i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _round_lanes(weights, unit, diagonal, scales, low, high, carried, errors, codes, loss):  # type: ignore[no-untyped-def]
     """Round the LANES columns of weights [n, LANES], each by its scale, to codes [n, LANES], with the output errors.
 
@@ -80,7 +81,7 @@ def _round_lanes(weights, unit, diagonal, scales, low, high, carried, errors, co
             loss[lane] += diagonal[j] * remains * remains
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def output_errors(weights, unit, diagonal, scales, low, high, carried):  # type: ignore[no-untyped-def]
     """Output errors [rows, C] of weights [rows, n] rounded by each of their scales [rows, C]."""
     rows, n = weights.shape
@@ -98,7 +99,7 @@ def output_errors(weights, unit, diagonal, scales, low, high, carried):  # type:
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def round_rows(weights, unit, diagonal, scales, low, high):  # type: ignore[no-untyped-def]
     """Codes float64 [rows, n] of weights [rows, n] with a scale [rows] each, columns making up for earlier ones."""
     rows, n = weights.shape
@@ -116,7 +117,7 @@ def round_rows(weights, unit, diagonal, scales, low, high):  # type: ignore[no-u
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def errors_of_codes(weights, damped, damping, scales, codes):  # type: ignore[no-untyped-def]
     """Output errors [rows] of codes [rows, n], without the damping's share."""
     rows, n = weights.shape
@@ -131,7 +132,7 @@ def errors_of_codes(weights, damped, damping, scales, codes):  # type: ignore[no
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def settle(weights, moments, scales, low, high, codes):  # type: ignore[no-untyped-def]
     """Move single codes of codes float64 [rows, n], in place, as long as that lessens a row's output error.
 

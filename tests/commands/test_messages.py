@@ -54,6 +54,14 @@ def test_the_name_of_a_file_comes_without_an_error_number(capsys):
     assert capsys.readouterr().err == "error: /some/file: Permission denied\n"
 
 
+def test_a_cache_that_cannot_be_written_names_the_variable_that_helps(cli, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    status, _, err = cli("data", "check")
+    assert status == 2 and err.count("\n") == 1
+    assert err.startswith(f"error: {tmp_path}/file") and "; DSE_CACHE_DIR names another folder" in err
+
+
 def test_folders_that_can_be_made_pass(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     require_folder(Path("new/er/est"))

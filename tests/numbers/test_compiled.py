@@ -23,6 +23,7 @@ print(codes[0])
 @pytest.mark.parametrize("before", ["", "import numba\n", "inherited"])
 def test_a_constant_changed_in_another_file_is_compiled_anew(tmp_path, monkeypatch, before):
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("DSE_CACHE_DIR", raising=False)
     if before == "inherited":
         monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba-0123456789abcdef"))
         before = ""
@@ -49,6 +50,7 @@ def test_a_folder_of_the_users_own_is_kept(monkeypatch):
 def test_a_constant_of_the_phone_sets_gives_the_decoder_another_folder(tmp_path, monkeypatch):
     """Constants of the phone sets are compiled into the decoder, which lies in another file and package."""
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("DSE_CACHE_DIR", raising=False)
     for package in ("models", "dse"):
         ignored = shutil.ignore_patterns("__pycache__", "checkpoints")
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
@@ -59,6 +61,8 @@ def test_a_constant_of_the_phone_sets_gives_the_decoder_another_folder(tmp_path,
 
     before = folder()
     assert folder() == before and str(tmp_path) in before
+    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "given"))
+    assert folder() == f"{tmp_path}/given/{before.rsplit('/', 1)[1]}"
     constants = tmp_path / "dse" / "phones" / "sets.py"
     constants.write_text(constants.read_text().replace("STATES_PER_PHONE = 3", "STATES_PER_PHONE = 2"))
     assert folder() != before

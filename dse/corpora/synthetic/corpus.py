@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from dse.corpora.base import SAMPLE_RATE_HZ, Utterance, check_split, content_fingerprint
-from dse.corpora.cache import cache_dir
+from dse.corpora.cache import cache_dir, make_folder
 from dse.corpora.synthetic.speaker import DAMAGED, UTTERANCES, load_utterances, speaker_names
 from models.workload import InputError
 
@@ -112,8 +112,10 @@ class SyntheticCorpus:
 def synthesise(files: dict[Path, tuple[str, int]]) -> None:
     """Write the first utterances of each (speaker, count) to its file, each speaker in a fresh process.
 
-    Raises InputError with espeak-ng's message if one fails.
+    Raises InputError with espeak-ng's message if one fails, OSError naming a folder that takes no files.
     """
+    for folder in {path.parent for path in files}:
+        make_folder(folder)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [pool.submit(_synthesise_one, path, speaker, count) for path, (speaker, count) in files.items()]
         try:

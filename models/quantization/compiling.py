@@ -1,0 +1,76 @@
+"""Compiled functions, kept on disk for the next process where that works, compiled anew where it does not."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from typing import Any
+
+from numba import njit
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+REMEDY = "DSE_CACHE_DIR or NUMBA_CACHE_DIR names another folder"
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function at its first call; it runs without the interpreter's lock.
+
+    Warns once, naming the folder, where its code cannot be kept and where what was kept is damaged.
+    """
+    dispatcher: Any = njit(nogil=True)(function)
+    try:
+        dispatcher._cache = _Kept(function)
+    except (RuntimeError, OSError):  # none of numba's folders can be written; it would end the process
+        _warn(f"compiled code cannot be kept, no folder for it can be written; {REMEDY}")
+    return dispatcher
+
+
+class _Kept(FunctionCache):
+    """Cache of one function that loses what it cannot read or write, where numba's ends the process."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        locator = self._impl.locator
+        self._cache_file = _Verified(self.cache_path, self._impl.filename_base, locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # whatever unpickling of damaged files raises
+            _warn(f"compiled code in {self.cache_path} is damaged ({type(error).__name__}) and compiled anew")
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn(f"compiled code cannot be kept in {self.cache_path}: {error.strerror}; {REMEDY}")
+
+
+class _Verified(IndexDataCacheFile):
+    """Files of compiled code with key and digest: damaged code would run."""
+
+    def save(self, key: Any, data: Any) -> None:
+        payload = self._dump((key, data))
+        super().save(key, (hashlib.sha256(payload).digest(), payload))
+
+    def load(self, key: Any) -> Any:
+        found = super().load(key)
+        if found is None:
+            return None
+        digest, payload = found
+        if hashlib.sha256(payload).digest() != digest:
+            raise ValueError("its digest differs")
+        kept_key, data = pickle.loads(payload)
+        return data if kept_key == key else None
+
+
+@cache  # so that each is told once
+def _warn(what: str) -> None:
+    warnings.warn(what, stacklevel=3)
