@@ -100,7 +100,7 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
         raise MissingError(f"no settings file at {path}") from None
     except OSError as error:
         raise InputError(f"settings file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep
         raise InputError(f"settings file {path} is not TOML: {error}") from error
     arguments = []
     for key, value in table.items():

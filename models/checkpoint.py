@@ -24,6 +24,7 @@ from models.workload import InputError, MissingError
 
 SHIPPED = Path(__file__).parent / "checkpoints"
 CHECKSUM = "sha256"  # its name in the card
+FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}  # safetensors' names of types, and numpy's
 # Magnitudes that a 16-bit grid without fraction bits holds, and with them products of a unit's inputs.
 LARGEST_WEIGHT = 2.0**15
 LARGEST_FEATURE = 2.0**30
@@ -96,20 +97,23 @@ def read_card(path: Path) -> tuple[Spec, dict[str, Any]]:
         raise MissingError(f"no checkpoint at {path}") from None
     except OSError as error:
         raise InputError(f"checkpoint {path} cannot be read: {error.strerror}") from error
-    except (struct.error, KeyError, TypeError, ValueError) as error:
+    except (struct.error, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"checkpoint {path} is damaged or not one of this tool's: {_line(error)}") from error
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises InputError naming what is damaged, missing, of the wrong shape or out of range."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    """Read a checkpoint, of floats of any width.
+
+    Raises InputError naming what is damaged, missing, of the wrong shape or out of range.
+    """
+    from safetensors import SafetensorError, deserialize
 
     spec, card = read_card(path)
     try:
-        tensors = load_file(path)
+        stored = deserialize(path.read_bytes())
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"checkpoint {path} is damaged: {_line(error)}") from error
+    tensors = {name: _floats(f"checkpoint {path}: tensor '{name}'", fields) for name, fields in stored}
     if card.get(CHECKSUM, expected := _checksum(card, tensors)) != expected:
         raise InputError(f"checkpoint {path} is damaged: its content is not that of its checksum")
     parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}}
@@ -121,6 +125,19 @@ def load(path: Path) -> Checkpoint:
     _check_shapes(path, spec.shapes(), parts["network"])
     _check_values(path, tensors)
     return Checkpoint(spec, parts["network"], parts["decoder"], card)
+
+
+def _floats(what: str, stored: Mapping[str, Any]) -> NDArray[np.float32]:
+    """A tensor as float32, from any of the usual floats. Raises InputError on one of another type."""
+    data, kind = stored["data"], stored["dtype"]
+    if kind == "BF16":  # the upper half of a float32
+        values = (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+    elif kind in FLOATS:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+            values = np.frombuffer(data, FLOATS[kind]).astype(np.float32)
+    else:
+        raise InputError(f"{what} holds {kind}; floats are read: {', '.join((*FLOATS, 'BF16'))}")
+    return values.reshape(stored["shape"])
 
 
 def _check_shapes(path: Path, wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, np.ndarray]) -> None:

@@ -23,10 +23,11 @@ edge preset runs with where no --checkpoint is given.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from models.devices import CPU
 from models.workload import InputError, Workload
@@ -59,6 +60,10 @@ MODELS = {
     "gru": Parts("models.networks.gru:Gru", *_GATED),
     "ligru": Parts("models.networks.ligru:Ligru", *_GATED),
 }
+
+
+# Far above any network that fits edge hardware; sizes that a damaged or foreign file claims take no hours then.
+MOST_LAYERS, MOST_UNITS = 1000, 2**20
 
 
 class Spec(Protocol):
@@ -113,6 +118,17 @@ def preset(model: str, name: str) -> Spec:
 def spec_from_json(model: str, sizes: Mapping[str, Any]) -> Spec:
     """Sizes from their JSON form. Raises InputError on an unknown model, an unknown size or a value out of range."""
     spec_class = _load(_parts(model).spec)
+    kinds = get_type_hints(spec_class)
+    for name, size in sizes.items():
+        kind, most = kinds.get(name), MOST_LAYERS if name == "layers" else MOST_UNITS
+        if kind in (int, bool) and type(size) is not kind:
+            raise InputError(
+                f"{model}: {name} is {size!r}, not {'true or false' if kind is bool else 'a whole number'}"
+            )
+        if kind is float and (type(size) not in (int, float) or not abs(size) <= sys.float_info.max):
+            raise InputError(f"{model}: {name} is {size!r}, not a number")
+        if kind is int and size > most:
+            raise InputError(f"{model}: {name} is {size}, at most {most} are taken")
     try:
         spec: Spec = spec_class(**sizes)
     except TypeError as error:

@@ -5,11 +5,11 @@ A platform prices one matvec at a time (`matvec_cost`); `Platform` sums the matv
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
-from math import isfinite
 from typing import Any, Literal
 
 from models.workload import BASELINE_BITS, BITS, BitPair, Configuration, InputError, MatVec, Workload, size_mib, total
@@ -94,7 +94,7 @@ class Platform(ABC):
                 continue
             may_be_zero = item.default == 0 or item.metadata["unit"].startswith("pJ")
             bound = "0 or above" if may_be_zero else "above 0"
-            if not isfinite(value) or value < 0 or (value == 0 and not may_be_zero):
+            if not 0 <= value <= sys.float_info.max or (value == 0 and not may_be_zero):
                 raise InputError(f"{self.name}: {item.name} must be {bound}, not {value}")
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,6 +13,7 @@ from models.workload import BASELINE_BITS, BITS, BitPair, InputError, MatVec, Mi
 from platforms.base import Cost, Platform, constant
 
 BASELINE = (BASELINE_BITS, BASELINE_BITS)
+SHOWN_CHARACTERS = 60
 FILE = "the chip's description file"
 
 
@@ -74,7 +76,7 @@ def load_chip(path: Path) -> TableChip:
         raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep
         raise InputError(f"{path}: not valid TOML: {error}") from error
     valid = [f.name for f in fields(TableChip)]
     values: dict[str, Any] = {"name": path.stem}
@@ -94,23 +96,29 @@ def load_chip(path: Path) -> TableChip:
 def _value(where: str, key: str, value: Any) -> Any:
     if key == "name":
         if not isinstance(value, str):
-            raise InputError(f"{where}: {value!r} is not a string")
+            raise InputError(f"{where}: {_short(value)} is not a string")
         return value
     if key in ("delta", "row_scales", "zero_points"):
         if not isinstance(value, bool):
-            raise InputError(f"{where}: {value!r} is neither true nor false")
+            raise InputError(f"{where}: {_short(value)} is neither true nor false")
         return value
     if key in ("macs_per_cycle", "mac_pj"):
         if not isinstance(value, dict):
-            raise InputError(f'{where}: {value!r} is not a table of weight x activation bits, like "8x8" = 64')
+            raise InputError(f'{where}: {_short(value)} is not a table of weight x activation bits, like "8x8" = 64')
         return {_pair(where, pair): _positive(f"{where}.{pair}", number) for pair, number in value.items()}
     return _positive(where, value)
 
 
 def _positive(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InputError(f"{where}: {value!r} is not a number above 0")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= sys.float_info.max:
+        raise InputError(f"{where}: {_short(value)} is not a number above 0 that a float holds")
     return float(value)
+
+
+def _short(value: Any) -> str:
+    """A value as messages show it; a file's may be of any length."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def _pair(where: str, text: str) -> BitPair:

@@ -6,6 +6,7 @@ Metrics of a platform carry its name in front: "silago.speedup", "silago.energy_
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -88,12 +89,22 @@ def price(
     configuration: Configuration,
     computed: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Metrics of all platforms for a configuration; without `computed` every computed fraction is 1."""
+    """Metrics of all platforms for a configuration; without `computed` every computed fraction is 1.
+
+    Raises InputError on a price that no float holds, which numbers of a chip's description can lead to.
+    """
     metrics: dict[str, float] = {}
     for name, platform in platforms.items():
-        estimate = platform.estimate(workload, configuration, computed)
+        try:
+            estimate = platform.estimate(workload, configuration, computed)
+        except OverflowError as error:
+            raise InputError(f"platform {name}: its numbers are out of range: {error}") from error
         numbers = {**vars(estimate), **estimate.metrics}
-        metrics |= {f"{name}.{metric}": v for metric, v in numbers.items() if isinstance(v, int | float)}
+        for metric, value in numbers.items():
+            if isinstance(value, int | float):
+                if not 0 <= value <= sys.float_info.max:
+                    raise InputError(f"platform {name}: its {metric} would be {value}; its numbers are out of range")
+                metrics[f"{name}.{metric}"] = value
     return metrics
 
 

@@ -19,6 +19,8 @@ SMALLEST_POPULATION = 4
 TEXTS = ("objectives", "limits", "platforms", "skip")
 NUMBERS = ("weight_bits", "activation_bits", "delta")
 AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
+# Beyond them a search is drawn or started for hours before it begins; seeds are what Optuna's samplers take.
+AT_MOST = {"evaluations": 10**7, "seed": 2**32 - 1, "population": 10**4, "workers": 10**3}
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class SearchSettings:
                 raise InputError(f"{name} is {value!r}, not a whole number")
             if value < least:
                 raise InputError(f"{name} {value} is too small; it is at least {least}")
+            if value > AT_MOST[name]:
+                raise InputError(f"{name} {value} is too large; it is at most {AT_MOST[name]}")
 
     @classmethod
     def of(cls, kind: Callable[..., Task] = NetworkTask, **given: Any) -> SearchSettings:

@@ -90,6 +90,9 @@ TABLE = '[macs_per_cycle]\n"16x16" = 1\n'
             "must have the same bit pairs as macs_per_cycle; differing: 8x8, 16x16",
         ),
         ("clock_hz =\n", "not valid TOML"),
+        ("clock_hz = " + "[" * 100_000, "not valid TOML"),
+        ("clock_hz = 1" + "0" * 10_000, "not valid TOML"),
+        ("clock_hz = 1" + "0" * 400 + "\n" + TABLE, "0000… is not a number above 0 that a float holds"),
     ],
 )
 def test_a_wrong_file_is_told_where_and_what(tmp_path: Path, text: str, message: str) -> None:

@@ -23,6 +23,8 @@ def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
     ("text", "message"),
     [
         ("seed = ", "study.toml is not TOML"),
+        ("seed = " + "[" * 100_000, "study.toml is not TOML"),
+        ("seed = " + "9" * 10_000, "study.toml is not TOML"),
         ("[seed]\nx = 1", "[seed] is a table"),
         ("sead = 1", "unrecognized arguments: --sead=1"),
         (None, "no settings file at study.toml"),
