@@ -13,6 +13,7 @@ PATHS: tuple[Path, ...] = ("input", "recurrent", "candidate", "projection", "out
 
 INTEGER_BITS = (2, 3, 4, 5, 6, 7, 8)
 BASELINE_BITS = 16  # 16-bit binary fixed point: the baseline, and the precision of skipped paths and vectors
+MOST_STEPS = 2**31 - 1  # of a delta threshold; far beyond what any activation reaches
 FLOAT_BITS = 32  # unquantized; what "float" means in tables
 BITS = (*INTEGER_BITS, BASELINE_BITS, FLOAT_BITS)
 BITS_PER_MIB = 8 * 2**20
@@ -133,8 +134,8 @@ class Setting:
         for field, bits in (("weight_bits", self.weight_bits), ("act_bits", self.act_bits)):
             if type(bits) is not int or bits not in BITS:
                 raise InputError(f"{field} {bits} is none of {', '.join(map(str, BITS))}")
-        if type(self.delta) is not int or self.delta < 0:
-            raise InputError(f"delta {self.delta} is not a count of integer steps, 0 or more")
+        if type(self.delta) is not int or not 0 <= self.delta <= MOST_STEPS:
+            raise InputError(f"delta {self.delta} is not a count of integer steps, 0 to {MOST_STEPS}")
         if type(self.skip) is not bool:
             raise InputError(f"skip {self.skip!r} is neither true nor false")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import struct
 import traceback
 import zlib
@@ -115,11 +114,11 @@ class Evaluation:
     def from_json(cls, data: Mapping[str, Any]) -> Evaluation:
         """Read a record: what it lacks has a default, what it has besides is kept. Raises InputError naming a field."""
         for name in ("genome", "configuration", "status"):
-            if name not in data:
+            if data.get(name) is None:
                 raise InputError(f"an evaluation's record lacks its {name}")
         if data["status"] not in get_args(Status):
             raise InputError(f"an evaluation's status is {data['status']!r}, none of {', '.join(get_args(Status))}")
-        known = {**dict.fromkeys(RECORD_FIELDS), **data}
+        known = {**DEFAULTS, **{name: value for name, value in data.items() if value is not None}}
         text = known["utterance_errors"]
         configuration, more = _configuration(known["configuration"])
         extra = {name: value for name, value in data.items() if name not in RECORD_FIELDS}
@@ -140,6 +139,9 @@ class Evaluation:
         )
 
 
+DEFAULTS: dict[str, Any] = {
+    "reasons": (), "metrics": {}, "computed": {}, "violation": 0.0, "seconds": 0.0, "utterance_errors": None,
+}  # fmt: skip
 SETTING_EXTRA = "setting_fields"  # where `extra` keeps unknown fields of settings, by matvec
 RECORD_FIELDS = (
     "genome", "configuration", "status", "reasons", "metrics", "computed", "violation", "seconds", "utterance_errors",

@@ -8,6 +8,7 @@ So `best_trials` and optuna-dashboard agree with our front.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -16,7 +17,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
-from dse.design.objective import MAX4, OBJECTIVES, Objective, values
+from dse.design.objective import MAX4, OBJECTIVES, PLATFORM_OBJECTIVES, Objective, values
 from dse.design.space import SearchSpace
 from models.workload import PATHS, InputError, MatVec, StoredScales, Workload
 
@@ -24,7 +25,10 @@ from models.workload import PATHS, InputError, MatVec, StoredScales, Workload
 # 2: identity, the task that makes it again, errors of every utterance, the worst quarter as a metric.
 FORMAT = 2
 WITHOUT_INFERENCE = ("size_mib", "compression")
+MEASURED = (*WITHOUT_INFERENCE, "error_percent", "eliminated_percent")
 EDITS, PHONES = ("substitutions", "deletions", "insertions"), "reference_phones"
+METRICS = {*EDITS, PHONES, *(objective.metric for objective in OBJECTIVES.values())}
+PLATFORM_METRICS = {objective.metric for objective in PLATFORM_OBJECTIVES.values()}
 # What every identity holds; other fields only make it differ from another.
 IDENTITY = {"model": str, "preset": str, "corpus": str, "content": dict, "objectives": list, "limits": list}
 
@@ -53,6 +57,10 @@ def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Ob
 def from_trial(trial: FrozenTrial, worst_quarter: bool = False) -> Evaluation:
     """Read a trial, see `from_record`. Numbers beside the record's own fields are metrics."""
     attributes = trial.user_attrs
+    for name, value in attributes.items():
+        known = name in METRICS or name.startswith("error_quarter_") or name.rpartition(".")[2] in PLATFORM_METRICS
+        if known and type(value) not in (int, float):
+            raise InputError(f"an evaluation's {name} is {value!r}, not a number")
     metrics = {n: value for n, value in attributes.items() if n not in RECORD_FIELDS and type(value) in (int, float)}
     record = {name: value for name, value in attributes.items() if name not in metrics}
     return from_record({**record, "metrics": metrics}, worst_quarter)
@@ -76,6 +84,7 @@ def from_record(record: Mapping[str, Any], worst_quarter: bool = False) -> Evalu
         metrics[MAX4.metric] = max(quarters)
         if worst_quarter:
             metrics["error_percent"] = _whole_error_percent(metrics)
+    _require_sound(evaluation)
     return evaluation
 
 
@@ -84,6 +93,25 @@ def _whole_error_percent(metrics: Mapping[str, float]) -> float:
     if missing or not metrics[PHONES]:
         raise InputError(f"an evaluation's metrics lack {', '.join(missing or [PHONES])}")
     return 100.0 * sum(metrics[name] for name in EDITS) / metrics[PHONES]
+
+
+def _require_sound(evaluation: Evaluation) -> None:
+    """Raises InputError on values that no evaluation has, or that contradict one another."""
+    status, metrics, computed = evaluation.status, evaluation.metrics, evaluation.computed
+    if (eliminated := metrics.get("eliminated_percent", 0.0)) > 100:
+        raise InputError(f"an evaluation's eliminated_percent is {eliminated}, not from 0 to 100")
+    if (status == "ok") != (evaluation.measured and not evaluation.violation and not evaluation.reasons):
+        raise InputError(
+            f"an evaluation is {status} with violation {evaluation.violation:g}, {len(evaluation.reasons)} reasons and "
+            f"{len(computed)} computed fractions"
+        )
+    if evaluation.measured and (missing := [name for name in MEASURED if name not in metrics]):
+        raise InputError(f"an evaluation lacks its {', '.join(missing)}")
+    errors = evaluation.errors
+    if errors is not None and not math.isclose(errors.percent, metrics.get("error_percent", math.nan), rel_tol=1e-9):
+        raise InputError(
+            f"an evaluation's error_percent is {metrics.get('error_percent')}, of utterances {errors.percent}"
+        )
 
 
 def read_identity(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -120,6 +148,17 @@ def require_metrics(baseline: Evaluation, objectives: Sequence[Objective]) -> No
     for objective in (*OBJECTIVES.values(), *objectives):
         if objective.metric not in baseline.metrics:
             raise InputError(f"its baseline cannot be read: it has no {objective.metric}")
+
+
+def require_of_study(evaluation: Evaluation, genes: Any, workload: Workload | None) -> None:
+    """Raises InputError where an evaluation is none of the study's: a gene's choice or a matvec that is not there."""
+    if isinstance(genes, dict):
+        most = [len(choices) for choices in genes.values()]
+        if len(evaluation.genome) != len(most) or any(c >= m for c, m in zip(evaluation.genome, most, strict=True)):
+            raise InputError(f"an evaluation's genome {list(evaluation.genome)} is none of its {len(most)} genes")
+    matvecs = tuple(name for name, _ in evaluation.configuration)
+    if workload is not None and matvecs != workload.names:
+        raise InputError(f"an evaluation's configuration is of {', '.join(matvecs)}, not {', '.join(workload.names)}")
 
 
 def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

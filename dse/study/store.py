@@ -16,7 +16,16 @@ from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
 from dse.study.locks import locked
-from dse.study.record import FORMAT, from_record, from_trial, read_identity, read_workload, require_metrics, to_trial
+from dse.study.record import (
+    FORMAT,
+    from_record,
+    from_trial,
+    read_identity,
+    read_workload,
+    require_metrics,
+    require_of_study,
+    to_trial,
+)
 from dse.study.storage import StoreError, hide_password, require_address, sqlite_file
 from models.workload import InputError, Workload
 
@@ -59,6 +68,7 @@ class Store:
                 if "genome" in trial.user_attrs:
                     where = f"trial {trial.number} of study '{study.study_name}' in {hide_password(url)}"
                     evaluation = from_trial(trial, worst_quarter)
+                    require_of_study(evaluation, self.identity.get("genes"), self.workload)
                     before = self.evaluations.get(evaluation.genome)
                     if before is None or before.status == "failed":
                         self.evaluations[evaluation.genome] = evaluation

@@ -1,5 +1,7 @@
 """Records that cannot be read: one line that names what is wrong, nothing changed."""
 
+import math
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -11,9 +13,10 @@ from optuna.trial import TrialState
 
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings
-from dse.study.record import IDENTITY
+from dse.study.record import IDENTITY, from_record, from_trial
 from dse.study.result import load_study
 from dse.study.store import StoreError
+from models.workload import InputError
 
 
 @pytest.fixture(scope="module")
@@ -139,5 +142,67 @@ def test_a_baseline_without_its_metrics_is_one_line(url):
     metrics = dict(study.user_attrs["baseline"]["metrics"])
     del metrics["size_mib"]
     study.set_user_attr("baseline", study.user_attrs["baseline"] | {"metrics": metrics})
-    with pytest.raises(StoreError, match="its baseline cannot be read: it has no size_mib"):
+    with pytest.raises(StoreError, match="an evaluation lacks its size_mib"):
         load_study("s", url)
+
+
+GONE = object()
+IMPOSSIBLE = [GONE, None, True, -1, -0.5, math.nan, math.inf, 10**400, "", "x", "1", [], [None], {}, {"x": 1}]
+OPTIONAL = {"reasons", "violation", "seconds", "utterance_errors"}
+# What one record alone cannot tell: these are kept by utterance too; a setting lacks fields with defaults; the genes.
+ALLOWED = re.compile(
+    r"(metrics\.)?(substitutions|deletions|insertions|reference_phones|error_quarter_\d_percent)=GONE"
+    r"|configuration\.\S+(=\{'x': 1\}|\.\w+=GONE|\.skip=True)|genome=\[\]"
+)
+
+
+def mutations(record):
+    """Every field of a record, of whatever depth, with each impossible value in its place."""
+    for name, value in record.items():
+        for wrong in IMPOSSIBLE:
+            changed = {**record, name: wrong}
+            if wrong is GONE:
+                del changed[name]
+            yield f"{name}={'GONE' if wrong is GONE else repr(wrong)}", changed
+        if isinstance(value, dict):
+            for path, inner in mutations(value):
+                yield f"{name}.{path}", {**record, name: inner}
+
+
+def test_no_impossible_value_passes_in_silence(searched):
+    study = optuna.load_study(storage=f"sqlite:///{searched}", study_name="s")
+    trial = study.trials[0]
+
+    def of_trial(attributes):
+        return from_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
+
+    passed, refused = [], 0
+    for read, record in ((of_trial, trial.user_attrs), (from_record, study.user_attrs["baseline"])):
+        whole = read(record).to_json()
+        for what, changed in mutations(record):
+            try:
+                found = read(changed).to_json()
+            except InputError as error:
+                refused += 1
+                assert "\n" not in str(error)
+                continue
+            if found != whole and what.split("=")[0] not in OPTIONAL and not ALLOWED.fullmatch(what):
+                passed.append(what)
+    assert not passed and refused > 500
+
+
+@pytest.mark.parametrize("name", ["genome", "configuration"])
+def test_an_evaluation_of_another_space_is_refused(url, name):
+    study = optuna.load_study(storage=url, study_name="s")
+    attributes = dict(study.trials[0].user_attrs)
+    others = {"genome": ([0], [99, *attributes["genome"][1:]], []), "configuration": ()}
+    for genome in others[name]:
+        study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes | {"genome": genome}))
+        with pytest.raises(StoreError, match="none of its"):
+            load_study("s", url)
+    if name == "configuration":
+        setting = attributes["configuration"]["output"]
+        other = {"status": "failed", "computed": {}, "configuration": {"elsewhere": setting}, "reasons": ["x"]}
+        study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL, user_attrs=attributes | other))
+        with pytest.raises(StoreError, match=r"configuration is of elsewhere, not l0\.input"):
+            load_study("s", url)

@@ -27,7 +27,7 @@ IDENTITY = NAMES | {
     "objectives": ["error", "ops"],
     "limits": ["size=0.015"],
     "seed": 1,
-    "genes": {"a": [2, 4], "b": [8]},
+    "genes": {gene.name: list(gene.choices) for gene in SPACE.genes},
 }
 LIMITS = (Limit("size", 0.015), Limit("error", 21.0))
 
@@ -79,7 +79,8 @@ def test_optuna_sees_readable_trials_and_the_same_front(url):
 
 
 def test_other_settings_are_refused_field_by_field(url):
-    open_study(url, "s", IDENTITY, OBJECTIVES)
+    mine = {**IDENTITY, "genes": {"a": [2, 4], "b": [8]}}
+    open_study(url, "s", mine, OBJECTIVES)
     other = {**IDENTITY, "seed": 2, "limits": [], "genes": {"a": [2, 4, 8], "b": [8]}}
     with pytest.raises(StoreError) as caught:
         open_study(url, "s", other, OBJECTIVES)
