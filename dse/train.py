@@ -30,6 +30,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--device", default=TrainSettings.device, help=f"{', '.join((AUTO, *DEVICES))}; default %(default)s"
     )
+    result.add_argument(
+        "--threads", type=int, default=TrainSettings.threads, help="of torch on the CPU; default %(default)s"
+    )
     result.add_argument("--out", type=Path, help="checkpoint to write (default: studies/<model>-<preset>.safetensors)")
     return result
 
@@ -41,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_file(out)
     card = train(TrainSettings(**options), out)
     validation, test = card["float_error_percent"]["validation"], card["float_error_percent"]["test"]
-    print(f"{out}: float PER validation {validation:.2f} %, test {test:.2f} %; {card['minutes']} minutes")
+    before = min(epoch["validation_error_percent"] for epoch in card["history"])
+    print(
+        f"{out}: float PER validation {validation:.2f} %, test {test:.2f} % with the decoder tuned on validation "
+        f"(best epoch before: {before:.2f} %); {card['minutes']} minutes"
+    )
     return 0
 
 

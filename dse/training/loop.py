@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -16,13 +18,16 @@ from dse.corpora.split import Split
 from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
 from dse.training.settings import TrainSettings
 from dse.training.state import TrainState
+from models.checkpoint import read_card
 from models.devices import CPU, GPU, require_gpu
 from models.registry import build_network, preset, spec_from_json
 from models.whole_file import whole_file
+from models.workload import InputError
 
 if TYPE_CHECKING:
     import torch
 
+SUFFIX = ".safetensors"
 PATIENCE = 6  # epochs without a better validation PER after which training stops
 HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
 
@@ -30,19 +35,28 @@ HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less th
 def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     """Train, keep the epoch of least validation PER, tune the decoder, write the checkpoint `out`; returns its card.
 
-    Progress is saved beside `out` after every epoch; a later call with the same settings resumes from there. Raises
-    InputError for other settings than those of the saved progress, or where the corpus cannot be read.
+    Progress is saved beside `out` after every epoch; a later call with the same settings resumes from there, and one
+    after the end trains nothing. Raises InputError where `out` is no name of a checkpoint or holds another one, for
+    other settings than those of the saved progress, or where the corpus cannot be read.
     """
     import torch
 
     from dse.phones.decode import tune
     from models.checkpoint import Checkpoint, save
 
-    state = TrainState(out.with_suffix(".state.safetensors"), settings)
+    if out.suffix != SUFFIX:
+        raise InputError(f"--out {out}: a checkpoint's name ends in {SUFFIX}; its curves lie beside it as .png")
+    state = TrainState(out.with_suffix(f".state{SUFFIX}"), settings)
     spec = preset(settings.model, settings.preset)
     corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
     for line in introduction(corpus):
         print(line)
+    trained_on = training_record(corpus)
+    if out.exists() and not state.path.exists():
+        card = _finished(out, settings, trained_on)
+        print(f"{out} is trained already, on this corpus with these settings; delete it to train anew")
+        return card
+    torch.set_num_threads(settings.threads)
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     targets, outputs = frame_targets_of(corpus, data)
     spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
@@ -73,7 +87,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     card = {
         "command": "python -m dse.train " + _arguments(settings),
         "date": date.today().isoformat(),
-        "corpus": training_record(corpus),
+        "corpus": trained_on,
         "float_error_percent": {
             split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
         },
@@ -84,6 +98,18 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     save(out, Checkpoint(spec, network.arrays(), decoder.to_arrays(), card))
     draw_curves(history, out.with_suffix(".png"))
     state.path.unlink()
+    return card
+
+
+def _finished(out: Path, settings: TrainSettings, trained_on: Mapping[str, Any]) -> dict[str, Any]:
+    """Card of a checkpoint that this training would make again. Raises InputError where it is another one."""
+    _, card = read_card(out)
+    if not isinstance(card.get("settings"), dict):
+        raise InputError(f"{out} is a checkpoint that was not trained by this command; delete it or give another --out")
+    stored = {**card["settings"], "corpus": card.get("corpus")}
+    now = json.loads(json.dumps({**asdict(settings), "corpus": trained_on}))
+    if different := [name for name in now if name in stored and stored[name] != now[name]]:
+        raise InputError(f"{out} was trained with another {', '.join(different)}; delete it or give another --out")
     return card
 
 

@@ -25,9 +25,10 @@ class TrainSettings:
     learning_rate: float = 2e-3
     dropout: float = 0.15
     device: str = AUTO
+    threads: int = 1  # more are seldom faster on sizes for the edge, and far slower on a machine with other work
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_utterances", "learning_rate"):
+        for name in ("epochs", "batch_utterances", "learning_rate", "threads"):
             if getattr(self, name) <= 0:
                 raise InputError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
         require_known(self.device, (AUTO, *DEVICES))

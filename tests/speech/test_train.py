@@ -13,6 +13,7 @@ from dse.training import loop
 from dse.training.settings import TrainSettings
 from models.checkpoint import load, read_card
 from models.registry import MODELS, build_network
+from models.workload import InputError
 
 
 def tiny_split(name: str, utterances: int, seed: int) -> Split:
@@ -131,9 +132,40 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     assert "damaged" in capsys.readouterr().err
 
 
+def test_a_finished_training_says_so_and_no_other_checkpoint_is_overwritten(tiny, tmp_path, capsys):
+    import torch
+
+    path = tmp_path / "x.safetensors"
+    settings = dataclasses.replace(SETTINGS, epochs=1)
+    threads = torch.get_num_threads()
+    card = loop.train(settings, path)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(threads)
+    first = path.read_bytes()
+    capsys.readouterr()
+    again = loop.train(settings, path)
+    assert again["history"] == card["history"] and "is trained already" in capsys.readouterr().out
+    for change, what in (({"seed": 2}, "seed"), ({"epochs": 2, "dropout": 0.5}, "epochs, dropout")):
+        with pytest.raises(InputError, match=f"x.safetensors was trained with another {what}; delete it or give"):
+            loop.train(dataclasses.replace(settings, **change), path)
+    assert path.read_bytes() == first
+    foreign = load(path)
+    save(path, dataclasses.replace(foreign, card={"command": "import"}))
+    with pytest.raises(InputError, match="was not trained by this command"):
+        loop.train(settings, path)
+
+
+@pytest.mark.parametrize("name", ["m.png", "mine.tmp", "mine"])
+def test_a_checkpoint_has_a_name_that_its_curves_do_not_take(tiny, tmp_path, name):
+    with pytest.raises(InputError, match=f"{name}: a checkpoint's name ends in .safetensors"):
+        loop.train(SETTINGS, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--model", "sru", "--threads", "0"], "threads must be positive"),
         (["--model", "sur"], f"unknown model 'sur'; there are {', '.join(sorted(MODELS))}"),
         (["--model", "sru", "--preset", "big"], "unknown preset 'big' of sru; there are edge, paper"),
         (["--model", "sru", "--epochs", "0"], "epochs must be positive"),
