@@ -14,8 +14,9 @@ from dse.evaluator.measurement import Task
 from dse.evaluator.task import NetworkTask, recorded_task
 from dse.study.result import Study
 from dse.study.store import differences
-from models.workload import InputError
+from models.workload import InputError, MissingError
 
+OPTIONS = "with --checkpoint or --corpus-path"
 NOTHING_SKIPPED = str({"train": 0, "validation": 0, "test": 0})
 
 
@@ -27,9 +28,19 @@ def task_of(study: Study, kind: Callable[..., Task] = NetworkTask, **changes: An
     identity = study.identity
     skip_bad = identity["content"].get("skipped", "") not in ("", NOTHING_SKIPPED)
     names = {name: identity[name] for name in ("model", "preset", "corpus")} | {"skip_bad": skip_bad}
-    task = recorded_task({**names, **(study.task or {})}, kind, **changes)
-    if different := differences(identity["content"], task.fingerprint):
-        raise InputError(f"study '{study.name}' ran on another checkpoint or corpus: {'; '.join(different)}")
+    given = {**names, **(study.task or {}), **changes}
+    task = recorded_task(given, kind)
+    try:
+        fingerprint = task.fingerprint
+    except MissingError as error:
+        raise MissingError(f"{error}; the study was searched there: say where it is now, {OPTIONS}") from error
+    if different := differences(identity["content"], fingerprint):
+        checkpoint = given.get("checkpoint") or "the shipped one"
+        corpus = given.get("corpus_path") or given["corpus"]
+        raise InputError(
+            f"study '{study.name}' was searched on another checkpoint or corpus than {checkpoint} and {corpus} "
+            f"({'; '.join(different)}); give its own, {OPTIONS}"
+        )
     return task
 
 

@@ -33,6 +33,8 @@ from models.workload import InputError, Workload
 PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
 
+SHOWN_CHARACTERS = 80  # of a value in a message
+
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
 
 
@@ -201,8 +203,22 @@ def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if isinstance(before, dict) or isinstance(after, dict):
             found += [f"{field}.{difference}" for difference in differences(before or {}, after or {})]
         elif before != after:
-            found.append(f"{field}: stored {_shown(before)}, now {_shown(after)}")
+            first, second = _where_they_part(_shown(before), _shown(after))
+            found.append(f"{field}: stored {first}, now {second}")
     return found
+
+
+def _where_they_part(first: str, second: str) -> list[str]:
+    """Two texts, cut to where they part if one of them is long, as the notes on a corpus are."""
+    if max(len(first), len(second)) <= SHOWN_CHARACTERS:
+        return [first, second]
+    same = next((n for n, pair in enumerate(zip(first, second, strict=False)) if len(set(pair)) > 1), 0)
+    start = max(0, same - SHOWN_CHARACTERS // 4)
+    cut = []
+    for text in (first, second):
+        part = text[start : start + SHOWN_CHARACTERS]
+        cut.append(f"{'…' if start else ''}{part}{'…' if len(text) > start + len(part) else ''}")
+    return cut
 
 
 def _shown(value: Any) -> str:

@@ -171,7 +171,14 @@ def test_the_final_report_tells_the_error_on_the_test_split(cli, tmp_path, monke
     assert all("test_error_percent" in point["metrics"] for point in [*record["front"], record["baseline"]])
     monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: {"checkpoint": "other", "corpus": "x"}))
     status, _, err = cli("front", *argv, "--test")
-    assert status == 2 and "checkpoint: stored fake-weights, now other" in err
+    told = (
+        "than the shipped one and synthetic (checkpoint: stored fake-weights, now other; corpus: stored fake-synthetic,"
+    )
+    assert status == 2 and told in err and "give its own, with --checkpoint or --corpus-path" in err
+    notes = {"checkpoint": "fake-weights", "notes": "some " * 1000 + "end"}
+    monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: notes))
+    status, _, err = cli("front", *argv, "--test")
+    assert status == 2 and len(err) < 800 and "notes: stored none, now some some" in err
 
 
 def test_no_search_has_the_test_error_as_objective(cli):

@@ -209,5 +209,9 @@ def test_a_checkpoint_that_was_moved_is_told(cli, tmp_path, monkeypatch):
     assert cli("front", "--study", "s", "--test")[0] == 0
     (tmp_path / "net").rename(tmp_path / "moved")
     status, _, err = cli("front", "--study", "s", "--test")
-    assert (status, err) == (2, f"error: no checkpoint at {tmp_path}/net\n")
+    where = "the study was searched there: say where it is now, with --checkpoint or --corpus-path"
+    assert (status, err) == (2, f"error: no checkpoint at {tmp_path}/net; {where}\n")
+    (tmp_path / "net").write_bytes(b"others")
+    status, _, err = cli("front", "--study", "s", "--test")
+    assert status == 2 and f"another checkpoint or corpus than {tmp_path}/net and synthetic (checkpoint: stored" in err
     assert cli("front", "--study", "s", "--test", "--checkpoint", "moved")[0] == 0

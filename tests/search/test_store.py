@@ -89,6 +89,13 @@ def test_other_settings_are_refused_field_by_field(url):
     assert "objectives" not in message
 
 
+def test_differences_of_long_texts_are_short_and_show_where_they_part():
+    long = "the same words, " * 60
+    (told,) = differences({"notes": f"{long}one{long}"}, {"notes": f"{long}other{long}"})
+    assert len(told) < 220 and "one" in told and "other" in told
+    assert differences({"a": "x" * 500}, {}) == [f"a: stored {'x' * 80}…, now none"]
+
+
 def test_differences_name_missing_fields():
     assert differences({"a": 1, "b": {"c": "x"}}, {"b": {"c": "y"}, "d": 2}) == [
         "a: stored 1, now none",
