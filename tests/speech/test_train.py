@@ -11,7 +11,7 @@ from dse import train as dse_train
 from dse.corpora.split import Split
 from dse.training import loop
 from dse.training.settings import TrainSettings
-from models.checkpoint import load, read_card
+from models.checkpoint import load, read_card, save
 from models.registry import MODELS, build_network
 from models.workload import InputError
 

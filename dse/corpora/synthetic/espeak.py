@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,10 +22,16 @@ SAMPLE_RATE_HZ = 22_050  # of every formant voice of espeak-ng
 _OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_PHONEME_EVENTS = 1
 _CHARS_UTF8 = 1
+_INITIALIZE_DONT_EXIT = 0x8000
 _PHONEMES_IN_BRACKETS = 0x100
 _RATE_PARAMETER = 1
 _EVENT_LIST_END = 0
 _EVENT_PHONEME = 7
+
+
+# The library cuts paths of its files off at 160 bytes; the longest name of its data below the folder has 24.
+# Source: N_PATH_HOME, https://github.com/espeak-ng/espeak-ng/blob/1.52.0/src/libespeak-ng/speech.h
+LONGEST_PATH_BYTES = 120
 
 
 class _Event(ctypes.Structure):
@@ -88,13 +97,30 @@ class Espeak:
         return 0
 
 
+def _short_path(data: Path) -> Path:
+    """A path of the library's data that it does not cut off: a link in the temporary folder, where its own is long.
+
+    Raises OSError where none can be made.
+    """
+    if len(os.fsencode(data)) <= LONGEST_PATH_BYTES:
+        return data
+    folder = Path(tempfile.mkdtemp(prefix="espeak-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # the library goes on reading from there
+    link = folder / data.name
+    link.symlink_to(data, target_is_directory=True)
+    if len(os.fsencode(link)) > LONGEST_PATH_BYTES:
+        raise OSError(f"its data lies at a path longer than {LONGEST_PATH_BYTES} bytes, and so does {link}")
+    return link
+
+
 def _load_library() -> ctypes.CDLL:
     try:
         import espeakng_loader
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
+        data = _short_path(Path(espeakng_loader.get_data_path()))
         rate_hz = library.espeak_Initialize(
-            _OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), _INITIALIZE_PHONEME_EVENTS
+            _OUTPUT_SYNCHRONOUS, 0, os.fsencode(data), _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_DONT_EXIT
         )
     except (ImportError, OSError, RuntimeError) as error:
         raise MissingError(
