@@ -126,6 +126,8 @@ def _load_library() -> ctypes.CDLL:
         raise MissingError(
             f"espeak-ng cannot be loaded ({error}); reinstall it with: pip install espeakng-loader"
         ) from error
+    if rate_hz <= 0:
+        raise MissingError(f"espeak-ng finds no data in {data}; reinstall it with: pip install espeakng-loader")
     if rate_hz != SAMPLE_RATE_HZ:
         raise MissingError(f"espeak-ng speaks at {rate_hz} Hz instead of {SAMPLE_RATE_HZ}; its data is damaged")
     return library
