@@ -11,7 +11,7 @@ from pathlib import Path
 from dse.corpora.cache import cache_dir, write_atomically
 from models.workload import InputError
 
-FORMAT = 2  # raise it when the content read from the same files changes
+FORMAT = 3  # raise it when the content read from the same files changes
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ def examined(
     if any(problem.passing for problem in content.problems):
         stored.unlink(missing_ok=True)
     else:
-        write_atomically(stored, lambda file: file.write(json.dumps(asdict(content)).encode()))
+        verdict = json.dumps(asdict(content)).encode()
+        write_atomically(stored, lambda file: file.write(_digest(verdict) + b"\n" + verdict))
     return content
 
 
@@ -92,8 +93,15 @@ def _looks(path: Path) -> tuple[str, ...]:
 def _stored(path: Path) -> Content | None:
     """Read a cached result; None where it is absent or damaged."""
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        problems = tuple(Problem(**problem) for problem in fields.pop("problems"))
-        return Content(**{**fields, "problems": problems, "repaired": tuple(fields["repaired"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        digest, _, verdict = path.read_bytes().partition(b"\n")
+    except OSError:
         return None
+    if digest != _digest(verdict):
+        return None
+    fields = json.loads(verdict)
+    problems = tuple(Problem(**problem) for problem in fields.pop("problems"))
+    return Content(**{**fields, "problems": problems, "repaired": tuple(fields["repaired"])})
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()

@@ -34,6 +34,7 @@ from dse.phones.sets import FOLD_61_TO_39, PHONES_39
 from models.workload import InputError, MissingError
 
 PHONE_MAP = "phone_map.txt"
+LARGEST_FEATURE = 1e6  # energies, cepstra and what is made of them lie within some hundreds
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ class KaldiCorpus:
             features = features - folder.mean(speaker)
         if not np.isfinite(features).all():
             raise InputError("features are not finite")
+        if (peak := np.abs(features).max(initial=0)) > LARGEST_FEATURE:
+            raise InputError(f"features hold {peak:g}, damage: no more than {LARGEST_FEATURE:g} is possible")
         senones = _alignment(folder.alignments[name])
         if len(senones) != len(features):
             raise InputError(f"{len(features)} frames of features but {len(senones)} of alignment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from dse.phones.text import read_lines
 from models.workload import InputError
 
 LARGEST = 2**31 - 1  # number that an int32 holds
+SHOWN_CHARACTERS = 80  # of a line in a message
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,13 @@ def read_scp(path: Path) -> dict[str, Ark]:
                 "copy-int-vector ... ark,scp:OUT.ark,OUT.scp"
             )
         beside = path.parent / file
-        table[key] = Ark(beside if beside.exists() and not Path(file).exists() else Path(file), int(offset))
+        try:
+            found = beside if beside.exists() and not Path(file).exists() else Path(file)
+        except (OSError, ValueError) as error:  # no name that a file can have
+            raise InputError(
+                f"{path}: '{key} {place[:SHOWN_CHARACTERS]}': {getattr(error, 'strerror', None) or error}"
+            ) from None
+        table[key] = Ark(found, int(offset))
     return table
 
 
@@ -101,8 +109,11 @@ def read_ark(ark: Ark, dimensions: int) -> NDArray[Any]:
         file.seek(ark.offset_bytes)
         try:
             array = np.asarray(read_kaldi(file))
-        except (ValueError, AssertionError, IndexError, struct.error) as error:
-            raise InputError(f"damaged array in '{ark.path}' at byte {ark.offset_bytes} ({error})") from None
+        except (ValueError, AssertionError, IndexError, MemoryError, OverflowError, struct.error, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the file's start
+                raise
+            reason = "it claims more than memory holds" if isinstance(error, MemoryError) else error
+            raise InputError(f"damaged array in '{ark.path}' at byte {ark.offset_bytes} ({reason})") from None
     if array.ndim != dimensions:
         raise InputError(f"array of {array.ndim} dimensions in '{ark.path}', {dimensions} expected")
     return array

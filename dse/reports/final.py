@@ -12,8 +12,8 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import TEST_ERROR
 from dse.evaluator.measurement import Task
 from dse.evaluator.task import NetworkTask, recorded_task
+from dse.study.differences import differences
 from dse.study.result import Study
-from dse.study.store import differences
 from models.workload import InputError, MissingError
 
 OPTIONS = "with --checkpoint or --corpus-path"

@@ -15,6 +15,7 @@ from dse.design.evaluation import Evaluation, first_line
 from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
+from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
     FORMAT,
@@ -32,8 +33,6 @@ from models.workload import InputError, Workload
 # What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
 PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
-
-SHOWN_CHARACTERS = 80  # of a value in a message
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
 
@@ -193,38 +192,6 @@ def find_study(url: str, name: str) -> Store:
             raise StoreError(f"no study '{name}' in {hide_password(url)}; there are {there}")
         study = optuna.load_study(storage=url, study_name=name)
     return Store(study, url)
-
-
-def differences(stored: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """'field: stored X, now Y' for every field that differs, nested fields joined by dots."""
-    found = []
-    for field in dict.fromkeys((*stored, *now)):
-        before, after = stored.get(field), now.get(field)
-        if isinstance(before, dict) or isinstance(after, dict):
-            found += [f"{field}.{difference}" for difference in differences(before or {}, after or {})]
-        elif before != after:
-            first, second = _where_they_part(_shown(before), _shown(after))
-            found.append(f"{field}: stored {first}, now {second}")
-    return found
-
-
-def _where_they_part(first: str, second: str) -> list[str]:
-    """Two texts, cut to where they part if one of them is long, as the notes on a corpus are."""
-    if max(len(first), len(second)) <= SHOWN_CHARACTERS:
-        return [first, second]
-    same = next((n for n, pair in enumerate(zip(first, second, strict=False)) if len(set(pair)) > 1), 0)
-    start = max(0, same - SHOWN_CHARACTERS // 4)
-    cut = []
-    for text in (first, second):
-        part = text[start : start + SHOWN_CHARACTERS]
-        cut.append(f"{'…' if start else ''}{part}{'…' if len(text) > start + len(part) else ''}")
-    return cut
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
 
 
 def _make_directory(url: str) -> None:

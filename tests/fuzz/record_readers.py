@@ -19,7 +19,7 @@ from dse.corpora.content import Content, Problem, examined
 from dse.design.evaluation import Evaluation, failed
 from dse.design.genes import search_space
 from dse.design.limits import Limit
-from dse.evaluator.calibrate import _from_arrays, _kept, _to_arrays
+from dse.evaluator.calibrate import _kept
 from dse.evaluator.evaluate import evaluate
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_search
@@ -27,8 +27,8 @@ from dse.exploration.settings import SearchSettings
 from dse.study.record import from_record, read_identity, read_workload
 from dse.study.result import load_study
 from dse.study.store import find_study
-from models.engines.network_quantizer import Matrices
-from models.quantization.quantizer import QuantizedMatrix
+from models.engines.width import Width
+from models.quantization.quantizer import ActivationQuantizer, QuantizedMatrix
 
 SPACE = search_space(WORKLOAD)
 RECORD = "record.json"
@@ -137,18 +137,19 @@ def wrong_study(found: Any, sound: Any) -> str | None:
     return None if len(found.evaluations) <= len(sound.evaluations) else "more evaluations than there were"
 
 
-def matrices() -> Matrices:
+def width() -> Width:
     rng = np.random.default_rng(0)
-    codes = rng.integers(-7, 8, (12, 9)).astype(np.int16)
-    return {n: QuantizedMatrix(codes, np.float32(0.01), np.ones(12, np.int64), 4) for n in ("l0.input", "output")}
+    codes, names = rng.integers(-7, 8, (12, 9)).astype(np.int16), ("l0.input", "output")
+    matrices = {name: QuantizedMatrix(codes, np.float32(0.01), np.ones(12, np.int8), 4) for name in names}
+    return Width(matrices, {name: ActivationQuantizer(np.float32(0.5), 1.25) for name in names})
 
 
-def kept(folder: Path) -> Matrices:
-    return _kept(folder / "kept.npz", matrices, _to_arrays, _from_arrays)
+def read_kept(folder: Path) -> Width:
+    return _kept(folder / "kept.npz", width, Width.to_arrays, Width.from_arrays)
 
 
 def keep(folder: Path) -> bytes:
-    kept(folder)
+    read_kept(folder)
     return (folder / "kept.npz").read_bytes()
 
 
@@ -156,21 +157,17 @@ def damage_kept(folder: Path, content: bytes, rng: random.Random) -> None:
     (folder / "kept.npz").write_bytes(mutated(content, rng))
 
 
-def wrong_matrices(found: Matrices, sound: Matrices) -> str | None:
-    same = found.keys() == sound.keys() and all(
-        np.array_equal(found[n].codes, sound[n].codes)
-        and np.array_equal(found[n].multiples, sound[n].multiples)
-        and (found[n].step, found[n].bits) == (sound[n].step, sound[n].bits)
-        for n in sound
-    )
-    return None if same else "other matrices than were kept"
+def wrong_width(found: Width, sound: Width) -> str | None:
+    arrays, wanted = found.to_arrays(), sound.to_arrays()
+    same = arrays.keys() == wanted.keys() and all(np.array_equal(arrays[name], wanted[name]) for name in wanted)
+    return None if same else "another width than was kept"
 
 
 CONTENT = Content("0123456789abcdef", 12, (Problem("u1", "u1.wav: truncated"),), ("u2",))
 
 
 def examine(folder: Path) -> Content:
-    return examined("fuzz", [], lambda: CONTENT)
+    return examined("fuzz", [], lambda: CONTENT, {p.name: p for p in CONTENT.problems}.get)
 
 
 def keep_verdict(folder: Path) -> bytes:
@@ -199,8 +196,6 @@ RECORDS = {
     "identity": of_value(identities, lambda value: read_identity({"format": 2, "identity": value}), wrong_identity),
     "workload": of_value(workloads, read_workload, wrong_workload),
     "study's database": Reader(database, damage_database, read_database, wrong_study),
-    "kept matrices": Reader(
-        keep, damage_kept, lambda folder: _kept(folder / "kept.npz", matrices, _to_arrays, _from_arrays), wrong_matrices
-    ),
+    "kept width": Reader(keep, damage_kept, read_kept, wrong_width),
     "kept verdict": Reader(keep_verdict, damage_verdict, examine, wrong_verdict),
 }

@@ -17,8 +17,9 @@ from dse.design.objective import objectives_named
 from dse.design.pareto import front
 from dse.evaluator.evaluate import evaluate
 from dse.searchers import draw_new
+from dse.study.differences import differences
 from dse.study.storage import hide_password
-from dse.study.store import StoreError, differences, find_study, open_study
+from dse.study.store import StoreError, find_study, open_study
 
 SPACE = search_space(WORKLOAD)
 OBJECTIVES = objectives_named(["error", "ops"])
