@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import struct
+import sys
 import traceback
 import zlib
 from collections.abc import Mapping
@@ -208,6 +208,6 @@ def _fractions(value: Any, configuration: Configuration) -> dict[str, float]:
 
 
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         raise InputError(f"an evaluation's {name} is {value!r}, not a finite number from 0")
     return value

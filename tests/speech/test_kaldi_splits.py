@@ -71,7 +71,7 @@ def test_splits_of_unlike_features_are_refused(
     damage, message = REFUSED[kind]
     damage(tmp_path / "data" / split)
     corpus = ["--corpus", "kaldi", "--corpus-path", str(tmp_path / "data")]
-    out = ["--out", str(tmp_path / "out")]
+    out = ["--out", str(tmp_path / "out.safetensors")]
     for command in (["data", "check", *out], ["train", "--model", "sru", *out], ["search", *out]):
         assert main([*command, *corpus]) == 2
         err = capsys.readouterr().err
