@@ -19,6 +19,7 @@ from models.workload import InputError, MissingError
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 SETTINGS = "--settings"
+FLAGS = ("--skip-bad", "--dry-run", "--list")  # the options without a value
 P = ParamSpec("P")
 
 
@@ -86,7 +87,8 @@ def _text(error: InputError | OSError) -> str:
 def from_settings_file(argv: Sequence[str]) -> list[str]:
     """Put the options of a `--settings FILE.toml` before the arguments, so that those of the command line win.
 
-    Keys are options without the dashes, values as on the command line; lists are joined by commas, `true` is a flag.
+    Keys are options without the dashes, values as on the command line; lists are joined by commas. `true` is a flag, or
+    `on`, and `false` no flag, or `off`.
     Raises MissingError without the file, InputError naming the file, and the key where it has a table.
     """
     finder = Parser(add_help=False, allow_abbrev=False)
@@ -106,10 +108,14 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
     for key, value in table.items():
         if isinstance(value, dict):
             raise InputError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         option = f"--{key.replace('_', '-')}"
-        if value is not False:
-            arguments += [option] if value is True else [f"{option}={text}"]
+        if isinstance(value, bool):
+            value = "on" if value else "off"
+            if option in FLAGS:
+                arguments += [option] if value == "on" else []
+                continue
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        arguments.append(f"{option}={text}")
     return [*arguments, *argv]
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from dse.console import FLAGS, from_settings_file
+from dse.search import parser
 from dse.study.result import load_study
 
 
@@ -26,6 +28,7 @@ def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
         ("seed = " + "[" * 100_000, "study.toml is not TOML"),
         ("seed = " + "9" * 10_000, "study.toml is not TOML"),
         ("[seed]\nx = 1", "[seed] is a table"),
+        ("seed = false", "'off'"),
         ("sead = 1", "unrecognized arguments: --sead=1"),
         (None, "no settings file at study.toml"),
     ],
@@ -35,3 +38,18 @@ def test_bad_settings_files_are_one_line(cli, tmp_path, text, message):
         (tmp_path / "study.toml").write_text(text)
     status, out, err = cli("search", "--settings", "study.toml")
     assert (status, out) == (2, "") and message in err and err.count("\n") == 1
+
+
+def test_true_and_false_are_flags_or_on_and_off(tmp_path):
+    without_value = {action.option_strings[0] for action in parser()._actions if action.nargs == 0} - {"-h"}
+    assert without_value == set(FLAGS)
+    for text, wanted in {
+        "zero_points = false": {"zero_points": False},
+        "zero_points = true": {"zero_points": True},
+        "zero_points = 'off'": {"zero_points": False},
+        "skip_bad = true\ndry-run = false": {"skip_bad": True, "dry_run": False},
+        "skip_bad = false\nlist = true": {"skip_bad": False, "list": True},
+    }.items():
+        (tmp_path / "study.toml").write_text(text)
+        given = vars(parser().parse_args(from_settings_file(["--settings", str(tmp_path / "study.toml")])))
+        assert {name: given[name] for name in wanted} == wanted
