@@ -24,6 +24,7 @@ from dse.evaluator.remarks import doubts
 from dse.exploration.patience import hopeless
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
+from dse.exploration.recall import recall, remember
 from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
@@ -86,22 +87,34 @@ def _search(plan: Plan, store: Store) -> Study:
         )
         known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
         failed_before = store.evaluations.keys() - known.keys()
-        asked: list[Genome] = []
-        wanted, gave_up = settings.population, False
+
+        def outcome(genome: Genome) -> Outcome:
+            return _outcome(store.evaluations[genome], plan.objectives)
+
+        def gives_up() -> bool:
+            return hopeless(limits, baseline, [store.evaluations[genome] for genome in asked], settings.population)
+
+        asked = recall(searcher, store, settings.evaluations, outcome)
+        for genome in asked:
+            progress.count(known[genome], stored=True)
+        offspring = max(1, round(settings.population * OFFSPRING_FRACTION))
+        wanted, gave_up = offspring if asked else settings.population, gives_up()
         while len(asked) < settings.evaluations and not gave_up and (genomes := searcher.ask(wanted)):
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
-            genomes = genomes[: settings.evaluations - len(asked)]
+            whole, genomes = genomes, genomes[: settings.evaluations - len(asked)]
+            numbers = {genome: number for number, genome in enumerate(genomes, start=len(asked))}
             new = [genome for genome in genomes if genome not in known]
             for genome in genomes:
                 if genome in known:
                     progress.count(known[genome], stored=True)
             for evaluation in _evaluate(new, plan, baseline, limits, workers):
-                store.add(evaluation, plan.space)
+                store.add(evaluation, plan.space, numbers[evaluation.genome])
                 progress.count(evaluation)
             asked += genomes
-            searcher.tell([_outcome(store.evaluations[genome], plan.objectives) for genome in genomes])
-            wanted = max(1, round(settings.population * OFFSPRING_FRACTION))
-            gave_up = hopeless(limits, baseline, [store.evaluations[g] for g in asked], settings.population)
+            searcher.tell([outcome(genome) for genome in genomes])
+            wanted, gave_up = offspring, gives_up()
+            if new and genomes == whole:
+                remember(searcher, asked, store)
     in_order = dict.fromkeys((*asked, *store.evaluations))
     return Study(
         name=plan.study,

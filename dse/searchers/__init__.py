@@ -3,6 +3,7 @@
 To add a searcher:
 1. `dse/searchers/x.py`: a class with what `Searcher` lists. Genomes are asked in their canonical form
    (`SearchSpace.canonical`), and `draw_new` gives random ones. Only this file imports its library.
+   Where asking takes its time, `Stateful` lets a search go on without asking again.
 2. A line in SEARCHERS. Commands know it then.
 3. `tests/search/test_searcher_conformance.py` holds it to what every searcher must keep; one that does not listen to
    outcomes is named there beside `random`.
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -55,6 +56,17 @@ class Searcher(Protocol):
     ) -> None: ...
     def ask(self, n: int) -> list[Genome]: ...
     def tell(self, outcomes: Sequence[Outcome]) -> None: ...
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A searcher that can go on from where another one of its kind, with the same settings, stood after `tell`.
+
+    `state` is plain JSON. `recall` takes it, and the outcomes of all that the other had asked, in order.
+    """
+
+    def state(self) -> Any: ...
+    def recall(self, outcomes: Sequence[Outcome], state: Any) -> None: ...
 
 
 def searcher_named(name: str) -> type[Searcher]:

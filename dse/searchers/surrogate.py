@@ -8,6 +8,7 @@ add most hypervolume to the front, one after another, as if those before had bee
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from moocore import hypervolume, is_nondominated
@@ -54,6 +55,15 @@ class Surrogate:
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         self._measured += [outcome for outcome in outcomes if outcome.values is not None]
+
+    def state(self) -> Any:
+        return self._rng.bit_generator.state
+
+    def recall(self, outcomes: Sequence[Outcome], state: Any) -> None:
+        self._seen = {outcome.genome for outcome in outcomes}
+        self._waiting = [genome for genome in self._waiting if genome not in self._seen]
+        self.tell(outcomes)
+        self._rng.bit_generator.state = state
 
     def _neighbour(self, parents: Genes) -> Genome:
         one, other = parents[self._rng.integers(len(parents), size=2)]

@@ -33,7 +33,12 @@ PLATFORM_METRICS = {objective.metric for objective in PLATFORM_OBJECTIVES.values
 IDENTITY = {"model": str, "preset": str, "corpus": str, "content": dict, "objectives": list, "limits": list}
 
 
-def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Objective]) -> FrozenTrial:
+ASKED = "dse:asked"  # system attribute: how many genomes the searcher had asked before
+
+
+def to_trial(
+    evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Objective], asked: int | None = None
+) -> FrozenTrial:
     state = TrialState.COMPLETE
     if evaluation.status == "failed":
         state = TrialState.FAIL
@@ -44,13 +49,14 @@ def to_trial(evaluation: Evaluation, space: SearchSpace, objectives: Sequence[Ob
     distributions: dict[str, BaseDistribution] = {
         gene.name: CategoricalDistribution(gene.choices) for gene in space.genes
     }
+    constraints = {} if evaluation.status == "failed" else {"constraints": [evaluation.violation]}
     return create_trial(
         state=state,
         params=space.values(evaluation.genome),
         distributions=distributions,
         values=list(values(objectives, evaluation.metrics)) if state == TrialState.COMPLETE else None,
         user_attrs=record | metrics,
-        system_attrs={} if evaluation.status == "failed" else {"constraints": [evaluation.violation]},
+        system_attrs=constraints | ({} if asked is None else {ASKED: asked}),
     )
 
 

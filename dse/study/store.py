@@ -18,6 +18,7 @@ from dse.design.space import Genome, SearchSpace
 from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
+    ASKED,
     FORMAT,
     from_record,
     from_trial,
@@ -64,7 +65,9 @@ class Store:
             if self.baseline is not None:
                 require_metrics(self.baseline, self.objectives)
             self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
+            self.searcher: Any = attributes.get("searcher")
             self.evaluations: dict[Genome, Evaluation] = {}
+            self.asked: dict[Genome, int] = {}
             for trial in trials:
                 if "genome" in trial.user_attrs:
                     where = f"trial {trial.number} of study '{study.study_name}' in {hide_password(url)}"
@@ -73,6 +76,7 @@ class Store:
                     before = self.evaluations.get(evaluation.genome)
                     if before is None or before.status == "failed":
                         self.evaluations[evaluation.genome] = evaluation
+                        self._asked(evaluation.genome, trial.system_attrs.get(ASKED))
         except InputError as error:
             raise StoreError(f"{where}: {error}") from error
 
@@ -94,6 +98,15 @@ class Store:
     def set_baseline(self, evaluation: Evaluation) -> None:
         self._set("baseline", evaluation.to_json())
         self.baseline = evaluation
+
+    def set_searcher(self, state: dict[str, Any]) -> None:
+        """Store how far the searcher is, see `exploration.recall`."""
+        self._set("searcher", state)
+        self.searcher = state
+
+    def _asked(self, genome: Genome, number: Any) -> None:
+        if isinstance(number, int):
+            self.asked[genome] = number
 
     def _set(self, attribute: str, value: Any) -> None:
         with self._writing():
@@ -120,18 +133,21 @@ class Store:
             return f"; of the {stored} evaluations stored before {left} are left"
         return f"; the {stored} evaluations stored before are safe"
 
-    def add(self, evaluation: Evaluation, space: SearchSpace) -> None:
+    def add(self, evaluation: Evaluation, space: SearchSpace, asked: int | None = None) -> None:
         """Store at once, in one transaction; a success takes the place of a failure.
+
+        `asked`: how many genomes the searcher had asked before this one.
 
         Raises StoreError, telling what is left of what was stored before.
         """
         before = self.evaluations.get(evaluation.genome)
         if before is not None and before.status == evaluation.status == "failed":
             return  # it failed again; one record of that will do
-        trial = to_trial(evaluation, space, self.objectives)
+        trial = to_trial(evaluation, space, self.objectives, asked)
         with self._writing():
             self._study.add_trial(trial)
         self.evaluations[evaluation.genome] = evaluation
+        self._asked(evaluation.genome, asked)
 
 
 @contextmanager

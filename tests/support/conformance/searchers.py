@@ -1,5 +1,6 @@
 """What every searcher must keep: genomes in bounds, canonical and new, the same for the same seed and outcomes."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +10,7 @@ from dse.design.genes import search_space
 from dse.design.objective import minimised, objectives_named
 from dse.design.space import Genome, SearchSpace
 from dse.evaluator.evaluate import evaluate
-from dse.searchers import Outcome, Searcher
+from dse.searchers import Outcome, Searcher, Stateful
 
 SPACE = search_space(WORKLOAD)
 TWO = objectives_named(["error", "size"])
@@ -105,6 +106,22 @@ class SearcherConformance:
         genomes = searcher.ask(8)
         searcher.tell([outcome(genome) for genome in genomes[:5]])
         assert len(searcher.ask(4)) == 4
+
+    def test_goes_on_from_a_state_as_if_it_had_asked(self) -> None:
+        first, second = (self.searcher()(SPACE, 2, 1, 12, SPACE.uniform()) for _ in range(2))
+        if not isinstance(first, Stateful) or not isinstance(second, Stateful):
+            pytest.skip("has no state")
+        told: list[Outcome] = []
+        for n in (12, 4, 4):
+            outcomes = [outcome(genome) for genome in first.ask(n)]
+            first.tell(outcomes)
+            told += outcomes
+        second.recall(told, json.loads(json.dumps(first.state())))
+        for _ in range(3):
+            asked = first.ask(4)
+            assert asked == second.ask(4)
+            for searcher in (first, second):
+                searcher.tell([outcome(genome) for genome in asked])
 
     @pytest.mark.parametrize("objectives", [1, 3, 5])
     def test_any_number_of_objectives_will_do(self, objectives: int) -> None:
