@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import product
 from typing import Literal
 
-from models.workload import BASELINE_BITS, BitPair, InputError, MatVec
+from models.workload import BASELINE_BITS, BitPair, InputError, MatVec, total
 from platforms.base import ANY_BITS, ONE_AND_ANY_BITS, Constant, Cost, Platform, Trust, constant
 from platforms.bitfusion_parts import CACTI, SYNTHESIZED, Core, Sram, bank_range, banked_sram, synthesized_core
 from platforms.bitfusion_tiled import OUTPUT_BITS, Array, Energies, Tiling, best_tiling, composed_bits
@@ -74,7 +74,7 @@ class BitFusion(Platform):
     @property
     def area_mm2(self) -> float | None:
         parts = [self._core, *self._buffers.values()]
-        return sum(part.area_mm2 for part in parts if part) if all(parts) else None
+        return total(part.area_mm2 for part in parts if part) if all(parts) else None
 
     def derived_constants(self) -> tuple[Constant, ...]:
         rows = []
