@@ -49,6 +49,18 @@ class Engine:
             self.prefixes.keep(prefix.kept[layer], layer, output, counter)
         return to_float(codes, network.logit_bits), counter.computed
 
+    def trace(
+        self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64]
+    ) -> tuple[dict[str, NDArray[np.int16]], Counter]:
+        """Run an integer network of this engine's sizes: codes [N, width] by site, counts.
+
+        Sites are the output of every layer, "l0.state" and so on, and "logits". Arguments are as `run` has them.
+        """
+        prefix = Prefix(kept={layer: layer for layer in range(len(network.layers))})
+        logits, counter, outputs = self._run_integers(network, network.input_codes(features), offsets, prefix)
+        states = {f"l{layer}.state": outputs[layer][:, : 2 * network.hidden] for layer in sorted(outputs)}
+        return states | {"logits": logits}, counter
+
     def _run_integers(
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
