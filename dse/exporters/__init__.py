@@ -69,5 +69,5 @@ class Exporter(Protocol):
 
 def exporter_named(name: str) -> Exporter:
     """Module of the exporter of that name."""
-    module: Exporter = import_module(EXPORTERS[name])  # type: ignore[assignment]
+    module: Exporter = import_module(EXPORTERS[name])
     return module
