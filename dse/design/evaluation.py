@@ -8,7 +8,7 @@ import struct
 import sys
 import traceback
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,19 +20,57 @@ Status = Literal["ok", "infeasible", "failed"]
 QUARTERS = 4
 
 
-@dataclass(frozen=True)
 class UtteranceErrors:
-    """Edit errors of each utterance of a split, in the split's order; reference phones beside them."""
+    """Edit errors of each utterance of a split, in the split's order; reference phones beside them.
 
-    substitutions: tuple[int, ...]
-    deletions: tuple[int, ...]
-    insertions: tuple[int, ...]
-    reference_phones: tuple[int, ...]
+    Counts are held deflated, as they are stored: a long search keeps thousands of these.
+    """
+
+    def __init__(
+        self,
+        substitutions: Sequence[int],
+        deletions: Sequence[int],
+        insertions: Sequence[int],
+        reference_phones: Sequence[int],
+    ) -> None:
+        numbers = (*substitutions, *deletions, *insertions, *reference_phones)
+        self._packed = zlib.compress(struct.pack(f"<{len(numbers)}I", *numbers), 9)
+
+    @property
+    def _counts(self) -> tuple[tuple[int, ...], ...]:
+        data = zlib.decompress(self._packed)
+        utterances, rest = divmod(len(data), 16)
+        if rest:
+            raise ValueError(f"{len(data)} bytes are not four counts an utterance")
+        numbers = struct.unpack(f"<{4 * utterances}I", data)
+        return tuple(numbers[k * utterances : (k + 1) * utterances] for k in range(4))
+
+    @property
+    def substitutions(self) -> tuple[int, ...]:
+        return self._counts[0]
+
+    @property
+    def deletions(self) -> tuple[int, ...]:
+        return self._counts[1]
+
+    @property
+    def insertions(self) -> tuple[int, ...]:
+        return self._counts[2]
+
+    @property
+    def reference_phones(self) -> tuple[int, ...]:
+        return self._counts[3]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, UtteranceErrors) and self._counts == other._counts
+
+    def __hash__(self) -> int:
+        return hash(self._counts)
 
     @property
     def errors(self) -> tuple[int, ...]:
         """Substitutions, deletions and insertions together."""
-        return tuple(map(sum, zip(self.substitutions, self.deletions, self.insertions, strict=True)))
+        return tuple(map(sum, zip(*self._counts[:3], strict=True)))
 
     @property
     def percent(self) -> float:
@@ -52,21 +90,18 @@ class UtteranceErrors:
 
     def to_text(self) -> str:
         """Encode the four counts of all utterances: unsigned 32-bit little-endian, deflated, in base 64."""
-        numbers = (*self.substitutions, *self.deletions, *self.insertions, *self.reference_phones)
-        return base64.b64encode(zlib.compress(struct.pack(f"<{len(numbers)}I", *numbers), 9)).decode("ascii")
+        return base64.b64encode(self._packed).decode("ascii")
 
     @classmethod
     def from_text(cls, text: str) -> UtteranceErrors:
         """Decode what `to_text` gives. Raises InputError."""
+        found = cls.__new__(cls)
         try:
-            data = zlib.decompress(base64.b64decode(text, validate=True))
-            utterances, rest = divmod(len(data), 16)
-            if rest:
-                raise ValueError(f"{len(data)} bytes are not four counts an utterance")
+            found._packed = base64.b64decode(text, validate=True)
+            found._counts  # noqa: B018  raises where it cannot be read
         except (binascii.Error, zlib.error, ValueError, TypeError) as error:
             raise InputError(f"errors per utterance cannot be read: {error}") from error
-        numbers = struct.unpack(f"<{4 * utterances}I", data)
-        return cls(*(tuple(numbers[k * utterances : (k + 1) * utterances]) for k in range(4)))
+        return found
 
 
 @dataclass(frozen=True)
