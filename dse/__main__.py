@@ -9,6 +9,9 @@ from importlib import import_module
 COMMANDS = {
     "search": ("dse.search", "search a model's design space for its Pareto front"),
     "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
+    "pick": ("dse.pick", "pick a point of a front by a rule"),
+    "export": ("dse.export", "write a picked point as a bundle that runs on the target"),
+    "verify": ("dse.verify", "run a bundle's parts against the evaluator, bit for bit"),
     "train": ("dse.train", "train a network and write its checkpoint"),
     "report": ("dse.report", "tables about the shipped models and the platforms"),
     "data": ("dse.data", "check a corpus before it is used"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from tabulate import tabulate
 
+from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
 from dse.study.result import Study
@@ -20,24 +22,29 @@ def table(study: Study) -> str:
 
     A longer front than MOST_ROWS shows that many points, evenly spread, its ends among them.
     """
+    points = [(str(number), point) for number, point in enumerate(study.front, start=1)]
+    if len(points) > MOST_ROWS:
+        last = len(points) - 1
+        points = [points[round(k * last / (MOST_ROWS - 1))] for k in range(MOST_ROWS)]
+    shown = rows_of(study, points)
+    left = len(study.front) - len(points)
+    return f"{shown}\n({left} more of {len(study.front)} points in the files)" if left else shown
+
+
+def rows_of(study: Study, points: Sequence[tuple[str, Evaluation]]) -> str:
+    """Points under their names, over the baseline's row for reference."""
     baseline_error = study.baseline.metrics["error_percent"]
     groups = list(labels(study.baseline.configuration))
     columns = [_head(objective) for objective in study.shown]
     headers = ["#", *columns, *(group.replace(".", "\n") for group in groups)]
     headers.insert(2, "Δ error\npoints")
     rows = []
-    points = [(str(number), point) for number, point in enumerate(study.front, start=1)]
-    if len(points) > MOST_ROWS:
-        last = len(points) - 1
-        points = [points[round(k * last / (MOST_ROWS - 1))] for k in range(MOST_ROWS)]
     for number, evaluation in [*points, ("16 bit", study.baseline)]:
         cells = [short_number(evaluation.metrics.get(objective.metric)) for objective in study.shown]
         cells.insert(1, f"{evaluation.metrics['error_percent'] - baseline_error:+.2f}")
         rows.append([number, *cells, *labels(evaluation.configuration).values()])
     align = ("right",) * (len(columns) + 2) + ("left",) * len(groups)
-    shown = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align)
-    left = len(study.front) - len(points)
-    return f"{shown}\n({left} more of {len(study.front)} points in the files)" if left else shown
+    return str(tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align))
 
 
 def summary(study: Study) -> str:

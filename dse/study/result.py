@@ -14,7 +14,7 @@ from dse.design.objective import TEST_ERROR, Objective, full_objective, objectiv
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import identity as platform_identity
 from dse.evaluator.pricing import name_of, open_platforms, require
-from dse.study.choose import best_within, limits_of, objective_of
+from dse.study.choose import balanced, best, limits_of, objective_of, within
 from dse.study.frame import columns_of, evaluations_frame, outcomes_frame
 from dse.study.reprice import repriced
 from dse.study.storage import DEFAULT_STORAGE, hide_password
@@ -172,15 +172,38 @@ class Study:
             stored=stored,
         )
 
-    def pick(self, minimize: str | None = None, maximize: str | None = None, **bounds: str | float) -> Evaluation:
-        """The point of the front that is best in one objective within bounds: pick(error="+1", minimize="size").
+    def pick(
+        self,
+        minimize: str | None = None,
+        maximize: str | None = None,
+        *,
+        number: int | None = None,
+        knee: bool = False,
+        weights: Mapping[str, float] | None = None,
+        **bounds: str | float,
+    ) -> Evaluation:
+        """The point of the front that a rule chooses among those within bounds: pick(error="+1", minimize="size").
 
-        Bounds are limits as on the command line; those of a platform go by `**{"silago.speedup": 3}`.
-        Raises InputError where no point keeps them, with the nearest one's reason.
+        Rules: the best in one objective; the point of that number; the knee; the least weighted sum of objectives, each
+        scaled from the front's best to its worst, as in weights={"error": 2, "size": 1}. Bounds are limits as on the
+        command line; those of a platform go by `**{"silago.speedup": 3}`.
+        Raises InputError on no rule or several, and where no point keeps the bounds, with the nearest one's reason.
         """
-        objective = objective_of(minimize, maximize, self.platforms)
-        limits = limits_of(bounds, self.platforms, self.baseline)
-        return best_within(self.front, limits, objective, self.baseline)
+        rules = (number is not None, knee, weights is not None, minimize is not None or maximize is not None)
+        if sum(rules) > 1:
+            raise InputError("number, knee, weights and minimize or maximize each choose a point alone; give one")
+        points = within(self.front, limits_of(bounds, self.platforms, self.baseline))
+        if number is not None:
+            if not 1 <= number <= len(self.front):
+                raise InputError(f"point {number} is not on the front; it has 1 to {len(self.front)}")
+            if (point := self.front[number - 1]) not in points:
+                raise InputError(f"point {number} does not keep the limits")
+            return point
+        if knee:
+            weights = {objective.name: 1.0 for objective in self.objectives}
+        if weights is not None:
+            return balanced(points, self.front, weights, self.platforms)
+        return best(points, objective_of(minimize, maximize, self.platforms))
 
     def frame(self) -> pd.DataFrame:
         """A row for each evaluation, in order; see `frame.outcomes_frame`."""

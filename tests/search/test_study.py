@@ -117,11 +117,26 @@ def test_a_point_is_picked_by_rule(study):
     assert fastest.metrics["edgedrnn.speedup"] >= 1
 
 
+def test_the_knee_and_weights_are_least_in_what_they_say(study):
+    names = ("error", "size", "ops")
+    metrics = ("error_percent", "size_mib", "eliminated_percent")
+    table = study.front.frame()[list(metrics)].mul([1, 1, -1])
+    scaled = (table - table.min()) / (table.max() - table.min())
+    assert study.pick(knee=True) == study.front[scaled.sum(axis=1).idxmin() - 1]
+    weighted = scaled.mul([3, 1, 0.5]).sum(axis=1)
+    weights = dict(zip(names, (3, 1, 0.5), strict=True))
+    assert study.pick(weights=weights) == study.front[weighted.idxmin() - 1]
+    small = table["size_mib"] <= 0.01
+    assert study.pick(weights=weights, size=0.01) == study.front[weighted[small].idxmin() - 1]
+    assert study.pick(number=3) == study.front[2]
+    assert study.pick(weights={"error": 1}) == study.front[0]
+
+
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
         ({"minimize": "ops"}, "ops is better the other way: maximize='ops'"),
-        ({}, "minimize or maximize, one of them"),
+        ({}, "minimize or maximize an objective, number, knee or weights, one of them"),
         ({"minimize": "error", "maximize": "ops"}, "one of them"),
         ({"minimize": "speed"}, "objective 'speed' is none of error, size"),
         ({"minimize": "size", "speed": 3}, "limit on 'speed', which is none of"),
@@ -131,6 +146,14 @@ def test_a_point_is_picked_by_rule(study):
             r"no point of the front keeps the limits; the nearest: error .* % > 1 % limit",
         ),
         ({"maximize": "speedup"}, "objective 'speedup' is none of"),
+        ({"number": 0}, r"point 0 is not on the front; it has 1 to \d+"),
+        ({"number": 1, "size": 0.001}, "no point of the front keeps the limits"),
+        ({"number": 1, "knee": True}, "each choose a point alone"),
+        ({"knee": True, "minimize": "size"}, "each choose a point alone"),
+        ({"weights": {"speed": 1}}, "objective 'speed' is none of"),
+        ({"weights": {"error": 0}}, "the weight of error is 0, not a number above 0"),
+        ({"weights": {"error": "much"}}, "the weight of error is 'much', not a number above 0"),
+        ({"weights": {}}, "no objective given"),
     ],
 )
 def test_a_rule_that_picks_nothing_says_why(study, rule, message):

@@ -1,0 +1,60 @@
+"""Export a point of a stored study's front as a bundle: integers, ONNX graph, C sources, golden outputs, card."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dse.console import Parser, one_line_errors, require_folder
+from dse.pick import add_rules, moved, picked
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    options = parser().parse_args(argv)
+    from dse.exporters.manifest import require_free
+
+    require_free(options.to, options.force)
+    require_folder(options.to.parent)
+    study, point = picked(options)
+    from dse.evaluator.measure import NetworkMeasurer
+    from dse.exporters.chosen import Chosen
+    from dse.exporters.write import write_bundle
+    from dse.reports.final import task_of
+
+    task = task_of(study, **moved(options))
+    tested = task.open("test").measure(point.configuration).error_percent if options.test else None
+    chosen = Chosen(study, study.front.number(point), point, tested)
+    measurer = task.open()
+    if not isinstance(measurer, NetworkMeasurer):
+        raise TypeError("only networks are exported")
+    write_bundle(options.to, chosen, measurer, options.utterances, options.force)
+    for path in sorted(options.to.iterdir()):
+        print(path)
+    print(f"\npython -m dse.verify {options.to}")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    result = Parser(prog="python -m dse.export", description=__doc__)
+    add_rules(result)
+    result.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    result.add_argument("--force", action="store_true", help="write over a bundle that is there")
+    result.add_argument(
+        "--test", action="store_true", help="run the point on the test split and put its error in the card"
+    )
+    result.add_argument(
+        "--utterances",
+        type=int,
+        default=20,
+        metavar="N",
+        help="golden ones, of the validation split; default %(default)s",
+    )
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""The card of a bundle: what it holds, what it scored, how to verify it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+from dse.exporters.chosen import Chosen
+from dse.exporters.golden import Golden
+from models.engines.integer_network import IntegerMatVec, IntegerNetwork
+from models.workload import BASELINE_BITS, Workload, size_bits
+
+TEXT = """# {model}, {size_bytes:,} bytes
+
+Point {number} of the front of study `{study}` over {objectives}: a configuration of bitwidths, skipped paths and delta
+thresholds, found without retraining. What is here runs bit for bit as it was evaluated.
+
+## What it scored
+
+{metrics}
+
+PER is the phone error rate on 39 phones. The validation split chose this point, so that its PER there is optimistic;
+{test}.
+
+## Matvecs
+
+{matvecs}
+
+`delta` is the threshold in steps of the quantized activation; `sent` the share of inputs that its gate sent on the
+validation split, so that the rest of its operations are eliminated.
+
+## What is in the folder
+
+| file | |
+|---|---|
+| `configuration.json` | everything above for programs, and every scale, grid, threshold and zero point |
+| `weights.safetensors` | integer weights packed at their width, biases, grids |
+| `decoder.safetensors` | phone bigram and priors |
+| `golden.safetensors` | {utterances} held-out utterances and what they give: codes of logits, phones, counts |
+{parts}
+| `manifest.json` | SHA-256 of every file |
+
+## How to verify it
+
+```bash
+python -m dse.verify .
+```
+
+runs the golden utterances through the evaluator and every part that runs, and compares the codes of every layer,
+the logits, the phones and the counts of sent elements. It compiles and runs the C sources: verify bundles whose origin
+you trust. `--split validation` or `--split test` takes a whole split.
+
+## Where it comes from
+
+{origin}
+"""
+PARTS = {
+    "onnx": "the network as an ONNX graph in integers",
+    "c": "the network in C99, with a Makefile and a program that prints phones",
+    "encodings": "scales and offsets in AIMET's format",
+}
+
+
+def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, golden: Golden, workload: Workload) -> str:
+    """Text of a bundle's card.md."""
+    study = chosen.study
+    test = "it was not run on the test split"
+    if chosen.test_error_percent is not None:
+        test = f"on the test split, which chose nothing, it is {chosen.test_error_percent:.2f} %"
+    content = record["study"].get("content", {})
+    origin = [
+        ("study", f"`{study.name}`, searcher {study.identity.get('searcher')}, seed {study.identity.get('seed')}"),
+        ("corpus", record["corpus"]),
+        *((name, f"`{value}`") for name, value in content.items()),
+        *((name, value) for name, value in record["made_with"].items()),
+    ]
+    return TEXT.format(
+        model=record["model"].upper(),
+        size_bytes=-(-size_bits(workload, chosen.point.configuration) // 8),
+        number=chosen.number,
+        study=study.name,
+        objectives=", ".join(objective.name for objective in study.objectives),
+        metrics=_metrics(chosen),
+        test=test,
+        matvecs=_table(
+            ("matvec", "rows × cols", "weights", "activations", "delta", "sent"),
+            [_matvec(matvec, chosen.point.computed[matvec.name]) for matvec in network.matvecs],
+        ),
+        utterances=len(golden.speech.lengths),
+        parts="\n".join(f"| `{name}/` | {PARTS[name]} |" for name in record["parts"]),
+        origin=_table(("", ""), origin),
+    )
+
+
+def _metrics(chosen: Chosen) -> str:
+    shown = chosen.study.shown
+    rows = []
+    for objective in shown:
+        name, unit = objective.name, objective.unit
+        values = (chosen.point.metrics.get(objective.metric), chosen.study.baseline.metrics.get(objective.metric))
+        rows.append((name, unit, *("–" if value is None else f"{value:,.4g}" for value in values)))
+    return _table(("", "unit", "this point", "16-bit baseline"), rows)
+
+
+def _matvec(matvec: IntegerMatVec, computed: float) -> tuple[str, ...]:
+    wide = matvec.matrix.bits == BASELINE_BITS
+    scales = "" if wide else ", one scale" if (matvec.matrix.multiples == 1).all() else ", a scale a row"
+    return (
+        matvec.name,
+        f"{matvec.rows} × {matvec.cols}",
+        f"{matvec.matrix.bits} bit{scales}",
+        f"{matvec.act_bits} bit",
+        str(matvec.delta),
+        f"{computed:.1%}",
+    )
+
+
+def _table(headers: tuple[str, ...], rows: list[Any]) -> str:
+    return str(tabulate(rows, headers, tablefmt="github", disable_numparse=True))

@@ -1,0 +1,177 @@
+"""Verification of a bundle: its parts that run against the evaluator, the evaluator against the golden outputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dse.design.objective import eliminated_percent
+from dse.evaluator.batches import batches, frames_at_once
+from dse.exporters import EXPORTERS, Replayed, exporter_named
+from dse.exporters.bundle import Bundle
+from dse.exporters.golden import Speech
+from dse.phones.decode import errors_of
+from dse.phones.errors import PhoneErrors
+from models.engines.network_quantizer import NetworkQuantizer
+from models.quantization.calibration import Calibration
+from models.quantization.scheme import Scheme
+from models.registry import build_engine
+from models.workload import InputError
+
+EVALUATOR = "evaluator"
+PHONES = "phones"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first place where a part differs: a code of a site, an utterance's phones, or a matvec's count."""
+
+    utterance: str
+    site: str
+    frame: int | None
+    unit: int | None
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        place = [f"utterance {self.utterance}"] if self.utterance else []
+        place += [f"frame {self.frame}"] if self.frame is not None else []
+        place.append(self.site if self.unit is None else f"{self.site} unit {self.unit}")
+        return f"{', '.join(place)}: {self.found} in place of {self.expected}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one part gave over all utterances, and where it first differs."""
+
+    part: str
+    utterances: int
+    frames: int
+    error_percent: float
+    eliminated_percent: float
+    seconds: float
+    difference: Difference | None = None
+
+
+def parts_of(bundle: Bundle) -> tuple[str, ...]:
+    """Names of the bundle's parts that run."""
+    return tuple(
+        name for name in EXPORTERS if (bundle.folder / name).is_dir() and hasattr(exporter_named(name), "replay")
+    )
+
+
+def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -> Iterator[Check]:
+    """Run the speech, or the golden utterances, through the evaluator and then each part; yield a check for each.
+
+    Raises InputError where a part cannot run here.
+    """
+    golden = speech is None
+    speech = bundle.golden.speech if speech is None else speech
+    if speech.features.shape[1] != bundle.spec.features:
+        raise InputError(f"the bundle's network reads {bundle.spec.features} features, not {speech.features.shape[1]}")
+    evaluator = _evaluator(bundle)
+    pieces = [speech.part(piece) for piece in batches(speech.lengths, frames_at_once(bundle.spec.workload()))]
+    expected: list[Replayed] = []
+    for part in (EVALUATOR, *parts):
+        run: Callable[[Speech], Replayed] = evaluator
+        if part != EVALUATOR:
+            run = _runner(part, bundle)
+        start, found = time.perf_counter(), [run(piece) for piece in pieces]
+        seconds = time.perf_counter() - start
+        if part != EVALUATOR:
+            compared = zip(pieces, expected, found, strict=True)
+            difference = next(filter(None, (_difference(*each) for each in compared)), None)
+        else:
+            expected = found
+            difference = _from_golden(bundle, found[0]) if golden and len(found) == 1 else None
+        yield _check(bundle, part, speech, found, seconds, difference)
+
+
+def _runner(part: str, bundle: Bundle) -> Callable[[Speech], Replayed]:
+    exporter = exporter_named(part)
+
+    def run(speech: Speech) -> Replayed:
+        found = exporter.replay(bundle.folder / part, speech.features, speech.offsets)
+        return found if found.phones is not None else _decoded(bundle, found, speech)
+
+    return run
+
+
+def _evaluator(bundle: Bundle) -> Callable[[Speech], Replayed]:
+    engine = build_engine(NetworkQuantizer(bundle.spec, {}, Calibration({}), Scheme()))
+
+    def run(speech: Speech) -> Replayed:
+        sites, counter = engine.trace(bundle.network, speech.features, speech.offsets)
+        return _decoded(bundle, Replayed(sites, counter.sent), speech)
+
+    return run
+
+
+def _decoded(bundle: Bundle, found: Replayed, speech: Speech) -> Replayed:
+    phones = bundle.decoding.phones(found.logits, bundle.network.logit_bits, speech.lengths)
+    return replace(found, phones=tuple(phones))
+
+
+def _from_golden(bundle: Bundle, found: Replayed) -> Difference | None:
+    golden = bundle.golden
+    expected = Replayed({"logits": golden.logits}, golden.sent, golden.phones)
+    return _difference(golden.speech, expected, replace(found, sites={"logits": found.logits}))
+
+
+def _difference(speech: Speech, expected: Replayed, found: Replayed) -> Difference | None:
+    """The first place, by utterance, then by site in the order in which they are computed, then by frame."""
+    bounds = speech.offsets
+    first: list[tuple[int, int, int, Difference]] = []
+    for order, (site, codes) in enumerate(expected.sites.items()):
+        mine = found.sites.get(site)
+        if mine is None or mine.shape != codes.shape:
+            return Difference("", site, None, None, codes.shape, None if mine is None else mine.shape)
+        frames = np.flatnonzero((mine != codes).any(axis=1))
+        if len(frames):
+            frame = int(frames[0])
+            unit = int(np.flatnonzero(mine[frame] != codes[frame])[0])
+            utterance = int(np.searchsorted(bounds, frame, side="right")) - 1
+            within = frame - int(bounds[utterance])
+            values = int(codes[frame, unit]), int(mine[frame, unit])
+            first.append((utterance, order, within, Difference(speech.names[utterance], site, within, unit, *values)))
+    if first:
+        return min(first, key=lambda each: each[:3])[3]
+    for name, phones, mine_phones in zip(speech.names, expected.phones or (), found.phones or (), strict=True):
+        if phones != mine_phones:
+            return Difference(name, PHONES, None, None, phones, mine_phones)
+    for matvec, sent in expected.sent.items():
+        if found.sent.get(matvec) != sent:
+            return Difference("", f"elements sent by {matvec}", None, None, sent, found.sent.get(matvec))
+    return None
+
+
+def _check(
+    bundle: Bundle, part: str, speech: Speech, found: Sequence[Replayed], seconds: float, difference: Difference | None
+) -> Check:
+    phones = [row for replayed in found for row in replayed.phones or ()]
+    sent = {name: sum(replayed.sent.get(name, 0) for replayed in found) for name in bundle.spec.workload().names}
+    frames = int(speech.lengths.sum())
+    return Check(
+        part,
+        len(speech.lengths),
+        frames,
+        score_of(phones, speech.references).percent,
+        eliminated_percent(bundle.spec.workload(), computed_of(bundle, sent, frames)),
+        seconds,
+        difference,
+    )
+
+
+def score_of(phones: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> PhoneErrors:
+    """Errors of decoded phones, of the 48 set, against references of the 61 set."""
+    flat = [np.array([phone for row in rows for phone in row], np.int16) for rows in (phones, references)]
+    counts = [np.array([len(row) for row in rows], np.int64) for rows in (phones, references)]
+    return errors_of(flat[0], counts[0], flat[1], counts[1])
+
+
+def computed_of(bundle: Bundle, sent: Mapping[str, int], frames: int) -> dict[str, float]:
+    """Computed fraction of each matvec, from its count of sent elements over so many frames."""
+    return {m.name: sent[m.name] / (frames * m.cols * m.passes) for m in bundle.spec.workload()}

@@ -1,0 +1,17 @@
+"""Speech of the corpus that a bundle's network was chosen on."""
+
+from __future__ import annotations
+
+from dse.corpora import open_corpus
+from dse.corpora.load import load_split
+from dse.evaluator.measure import require_fit
+from dse.exporters.bundle import Bundle
+from dse.exporters.golden import Speech
+
+
+def speech_of(bundle: Bundle, split: str, corpus_path: str | None = None) -> Speech:
+    """All utterances of a split. Raises InputError where the corpus is not there, or not the bundle's."""
+    corpus = open_corpus(str(bundle.record.get("corpus")), corpus_path)
+    data = load_split(corpus, split)
+    require_fit(f"bundle {bundle.folder}", bundle.spec, corpus, data)
+    return Speech.of(data)

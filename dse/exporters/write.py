@@ -1,0 +1,110 @@
+"""A chosen point of a study as a bundle."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dse.design.evaluation import Evaluation
+from dse.evaluator.measure import NetworkMeasurer
+from dse.exporters import EXPORTERS, exporter_named, weights
+from dse.exporters.bundle import CARD, CONFIGURATION, DECODER, GOLDEN, WEIGHTS, write_arrays
+from dse.exporters.card import card
+from dse.exporters.chosen import Chosen
+from dse.exporters.decoding import Decoding
+from dse.exporters.golden import UTTERANCES, Golden, Speech, spread
+from dse.exporters.manifest import SCHEMA, VERSION, whole_folder, write_json
+from dse.phones.senones import SenoneCorpus
+from models.engines.integer_network import IntegerNetwork
+from models.registry import Spec
+from models.workload import InputError
+
+PACKAGES = ("dse", "numpy", "numba", "onnx", "onnxruntime")
+STUDY_FIELDS = ("content", "objectives", "limits", "searcher", "seed", "population", "platforms")
+
+
+def write_bundle(
+    folder: Path, chosen: Chosen, measurer: NetworkMeasurer, utterances: int = UTTERANCES, force: bool = False
+) -> None:
+    """Write the bundle of a point, whole or not at all; the measurer is of the validation split.
+
+    Raises InputError where `folder` is not free, or the point does not give here what the study stored for it.
+    """
+    point, spec = chosen.point, measurer.engine.spec
+    _require_reproduced(point, measurer)
+    network = measurer.engine.quantizer.network(point.configuration)
+    senones = measurer.corpus.senones if isinstance(measurer.corpus, SenoneCorpus) else None
+    decoding = Decoding(measurer.decoder, senones)
+    golden = golden_of(measurer, network, decoding, utterances)
+    record = _record(chosen, spec, network)
+    with whole_folder(folder, force) as beside:
+        write_json(beside / CONFIGURATION, record)
+        write_arrays(beside / WEIGHTS, weights.to_arrays(network))
+        write_arrays(beside / DECODER, decoding.to_arrays())
+        write_arrays(beside / GOLDEN, golden.to_arrays())
+        for name in EXPORTERS:
+            (beside / name).mkdir()
+            exporter_named(name).write(network, measurer.decoder if senones is None else None, beside / name)
+        (beside / CARD).write_text(card(chosen, record, network, golden, measurer.workload), encoding="utf-8")
+
+
+def golden_of(measurer: NetworkMeasurer, network: IntegerNetwork, decoding: Decoding, utterances: int) -> Golden:
+    """Outputs of the evaluator for some utterances of the measurer's split."""
+    speech = Speech.of(spread(measurer.split, utterances))
+    sites, counter = measurer.engine.trace(network, speech.features, speech.offsets)
+    phones = decoding.phones(sites["logits"], network.logit_bits, speech.lengths)
+    sent = {name: counter.sent[name] for name in measurer.workload.names}
+    return Golden(speech, np.ascontiguousarray(sites["logits"]), sent, tuple(phones))
+
+
+def _require_reproduced(point: Evaluation, measurer: NetworkMeasurer) -> None:
+    """Raises InputError where this machine does not measure what the study stored."""
+    found = measurer.measure(point.configuration)
+    stored = point.metrics["error_percent"]
+    if found.error_percent != stored or dict(found.computed) != point.computed:
+        raise InputError(
+            f"this point has an error of {found.error_percent:.4f} % here, where its study stored {stored:.4f} %; "
+            "what calibrates or runs it has changed since: search anew"
+        )
+
+
+def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, Any]:
+    """The content of configuration.json."""
+    study, point = chosen.study, chosen.point
+    metrics = dict(point.metrics)
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "model": spec.name,
+        "sizes": spec.to_json(),
+        "configuration": point.configuration.to_json(),
+        "network": weights.to_record(network),
+        "study": {
+            "name": study.name,
+            "number": chosen.number,
+            "front": [objective.name for objective in study.objectives],
+            **{name: study.identity[name] for name in STUDY_FIELDS if name in study.identity},
+            "repriced": dict(study.repriced),
+        },
+        "corpus": study.identity["corpus"],
+        "validation": {"metrics": metrics, "computed": point.computed, "baseline": dict(study.baseline.metrics)},
+        "test": None if chosen.test_error_percent is None else {"error_percent": chosen.test_error_percent},
+        "parts": list(EXPORTERS),
+        "made_with": made_with(),
+    }
+
+
+def made_with() -> Mapping[str, str]:
+    """Versions of Python and of the packages that a bundle depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

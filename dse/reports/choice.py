@@ -1,0 +1,76 @@
+"""A point that was picked: its place on the front, and what one more bit would buy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+
+from tabulate import tabulate
+from tqdm import tqdm
+
+from dse.design.evaluation import Evaluation
+from dse.evaluator.evaluate import evaluate
+from dse.evaluator.measurement import Task
+from dse.reports.labels import label
+from dse.reports.table import rows_of
+from dse.study.result import Study
+from models.workload import Configuration, Setting
+
+NEIGHBOURS = 2  # on each side
+
+
+def place(study: Study, number: int) -> str:
+    """The point between its neighbours on the front, in the order of the first objective."""
+    first, last = max(1, number - NEIGHBOURS), min(len(study.front), number + NEIGHBOURS)
+    points = [(f"> {each}" if each == number else str(each), study.front[each - 1]) for each in range(first, last + 1)]
+    return rows_of(study, points)
+
+
+def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuration]]:
+    """Configurations with the next width that the study has, of weights or activations, in one group of matvecs.
+
+    Both move together where the study has no pair with one of them alone, as on chips that tie them. Each comes with
+    its label, as in 'l1.input W4A8 → W8A8'.
+    """
+    pairs = {setting.operand_bits for e in study.evaluations for _, setting in e.configuration}
+    weights, activations = (sorted({pair[side] for pair in pairs}) for side in range(2))
+    groups: dict[tuple[str, Setting], list[str]] = {}
+    for name, setting in point.configuration:
+        if not setting.skip:
+            group = name.partition("_")[0].replace("candidate", "recurrent")
+            groups.setdefault((group, setting), []).append(name)
+    for (group, setting), names in groups.items():
+        more_weights = next((bits for bits in weights if bits > setting.weight_bits), setting.weight_bits)
+        more_acts = next((bits for bits in activations if bits > setting.act_bits), setting.act_bits)
+        one = [(more_weights, setting.act_bits), (setting.weight_bits, more_acts)]
+        alone = [pair for pair in one if pair in pairs and pair != setting.operand_bits]
+        for pair in alone or [(more_weights, more_acts)]:
+            if pair in pairs and pair != setting.operand_bits:
+                wider = replace(setting, weight_bits=pair[0], act_bits=pair[1])
+                configuration = point.configuration
+                for name in names:
+                    configuration = configuration.with_setting(name, **asdict(wider))
+                yield f"{group} {label(setting)} → {label(wider)}", configuration
+
+
+def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
+    """Table of what each of `widened` changes, best error first. Runs what the study has not evaluated."""
+    stored = {evaluation.configuration: evaluation for evaluation in study.evaluations if evaluation.measured}
+    wider = dict(widened(study, point))
+    if any(configuration not in stored for configuration in wider.values()):
+        measurer = task.open()
+        for configuration in tqdm(wider.values(), desc="one more bit", unit="evaluation", disable=None, leave=False):
+            if configuration not in stored:
+                stored[configuration] = evaluate(configuration, measurer)
+    rows = []
+    for name, configuration in wider.items():
+        metrics = stored[configuration].metrics
+        moved = [metrics.get(metric, float("nan")) - point.metrics[metric] for metric in METRICS]
+        rows.append((moved[0], [name, f"{moved[0]:+.2f}", f"{moved[1]:+.4f}", f"{moved[2]:+.2f}"]))
+    headers = ("one more bit", "Δ error\npoints", "Δ size\nMiB", "Δ eliminated\npoints")
+    align = ("left", "right", "right", "right")
+    ordered = [row for _, row in sorted(rows, key=lambda each: each[0])]
+    return str(tabulate(ordered, headers, tablefmt="simple", disable_numparse=True, colalign=align))
+
+
+METRICS = ("error_percent", "size_mib", "eliminated_percent")
