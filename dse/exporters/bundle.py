@@ -25,6 +25,7 @@ from dse.exporters.golden import Golden
 from dse.exporters.manifest import read_json, require_whole
 from models.engines.integer_network import IntegerNetwork
 from models.registry import Spec, spec_from_json
+from models.whole_file import whole_file
 from models.workload import Configuration, InputError
 
 CONFIGURATION, CARD = "configuration.json", "card.md"
@@ -85,4 +86,5 @@ def read_arrays(path: Path) -> Arrays:
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     from safetensors.numpy import save_file
 
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    with whole_file(path) as beside:  # for its permissions: the library's are the owner's alone
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, beside)

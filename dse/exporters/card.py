@@ -14,8 +14,9 @@ from models.workload import BASELINE_BITS, Workload, size_bits
 
 TEXT = """# {model}, {size_bytes:,} bytes
 
-Point {number} of the front of study `{study}` over {objectives}: a configuration of bitwidths, skipped paths and delta
-thresholds, found without retraining. What is here runs bit for bit as it was evaluated.
+Point {number} of the front of study `{study}` over {objectives}:
+a configuration of bitwidths, skipped paths and delta thresholds, found without retraining. What is here runs bit for
+bit as it was evaluated.
 
 ## What it scored
 
@@ -98,7 +99,7 @@ def _metrics(chosen: Chosen) -> str:
     shown = chosen.study.shown
     rows = []
     for objective in shown:
-        name, unit = objective.name, objective.unit
+        name, unit = objective.description, objective.unit
         values = (chosen.point.metrics.get(objective.metric), chosen.study.baseline.metrics.get(objective.metric))
         rows.append((name, unit, *("–" if value is None else f"{value:,.4g}" for value in values)))
     return _table(("", "unit", "this point", "16-bit baseline"), rows)

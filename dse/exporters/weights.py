@@ -25,14 +25,16 @@ from models.workload import BASELINE_BITS, INTEGER_BITS, MOST_STEPS, InputError,
 Arrays = Mapping[str, NDArray[Any]]
 Layer = SruLayer | GatedLayer
 WIDTHS = (*INTEGER_BITS, BASELINE_BITS)
+AT_ONCE = 1 << 16  # codes that are unfolded to bits at once; of a whole number of bytes at any width
 MOST_ZERO = 128  # steps; zero points are 8-bit numbers
 NUMBERS = (int, float, np.float32, bool)  # what a layer holds besides matvecs and arrays
 
 
 def pack(codes: NDArray[np.int16], bits: int) -> NDArray[np.uint8]:
     """Pack codes (any shape) of `bits` bits into bytes [ceil(codes * bits / 8)]."""
-    planes = (codes.ravel().astype(np.int32)[:, None] >> np.arange(bits)) & 1
-    return np.packbits(planes.astype(np.uint8).ravel(), bitorder="little")
+    flat = codes.ravel()
+    parts = (flat[k : k + AT_ONCE].astype(np.int32)[:, None] >> np.arange(bits) for k in range(0, len(flat), AT_ONCE))
+    return np.concatenate([np.packbits((part & 1).astype(np.uint8).ravel(), bitorder="little") for part in parts])
 
 
 def unpack(packed: NDArray[np.uint8], bits: int, shape: tuple[int, int]) -> NDArray[np.int16]:
@@ -40,10 +42,14 @@ def unpack(packed: NDArray[np.uint8], bits: int, shape: tuple[int, int]) -> NDAr
     count = shape[0] * shape[1]
     if packed.shape != (-(-count * bits // 8),):
         raise InputError(f"{list(packed.shape)} bytes are not {list(shape)} codes of {bits} bits")
-    planes = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
-    values = planes.astype(np.int32) @ (1 << np.arange(bits, dtype=np.int32))
-    signed = np.where(planes[:, -1] == 1, values - (1 << bits), values)
-    return signed.astype(np.int16).reshape(shape)
+    codes = np.empty(count, np.int16)
+    for start in range(0, count, AT_ONCE):
+        part = codes[start : start + AT_ONCE]
+        bytes_of_part = packed[start * bits // 8 :][: -(-len(part) * bits // 8)]
+        planes = np.unpackbits(bytes_of_part, count=len(part) * bits, bitorder="little").reshape(-1, bits)
+        values = planes.astype(np.int32) @ (1 << np.arange(bits, dtype=np.int32))
+        part[:] = np.where(planes[:, -1] == 1, values - (1 << bits), values)
+    return codes.reshape(shape)
 
 
 def to_record(network: IntegerNetwork) -> dict[str, Any]:

@@ -42,6 +42,20 @@ def write_bundle(
     decoding = Decoding(measurer.decoder, senones)
     golden = golden_of(measurer, network, decoding, utterances)
     record = _record(chosen, spec, network)
+    text = card(chosen, record, network, golden, measurer.workload)
+    write_parts(folder, record, network, decoding, golden, text, force)
+
+
+def write_parts(
+    folder: Path,
+    record: Mapping[str, Any],
+    network: IntegerNetwork,
+    decoding: Decoding,
+    golden: Golden,
+    text: str,
+    force: bool = False,
+) -> None:
+    """Write a bundle's files and every exporter's part, whole or not at all; `record` is configuration.json."""
     with whole_folder(folder, force) as beside:
         write_json(beside / CONFIGURATION, record)
         write_arrays(beside / WEIGHTS, weights.to_arrays(network))
@@ -49,8 +63,9 @@ def write_bundle(
         write_arrays(beside / GOLDEN, golden.to_arrays())
         for name in EXPORTERS:
             (beside / name).mkdir()
-            exporter_named(name).write(network, measurer.decoder if senones is None else None, beside / name)
-        (beside / CARD).write_text(card(chosen, record, network, golden, measurer.workload), encoding="utf-8")
+            decoder = decoding.decoder if decoding.senones is None else None
+            exporter_named(name).write(network, decoder, beside / name)
+        (beside / CARD).write_text(text, encoding="utf-8")
 
 
 def golden_of(measurer: NetworkMeasurer, network: IntegerNetwork, decoding: Decoding, utterances: int) -> Golden:
