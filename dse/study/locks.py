@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy
 from filelock import FileLock, Timeout
@@ -39,7 +40,10 @@ def _lock(url: str, digest: str, until_the_end: ExitStack) -> Callable[[], bool]
     address = sqlalchemy.make_url(url)
     kind = address.get_backend_name()
     if kind == "sqlite" and address.database:
-        database = Path(address.database).resolve()
+        path = address.database
+        if "uri" in address.query:  # the file as SQLite's own address: file:PATH
+            path = unquote(urlsplit(path).path)
+        database = Path(path).resolve()
         lock = FileLock(database.with_name(f".{database.name}.{digest}.lock"))
         until_the_end.callback(lock.release)
 

@@ -1,10 +1,13 @@
 """Two searches at once: each evaluation once, no study of two minds, no half-made database."""
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from searches import start, wait_for_evaluations
 
+from dse.study.locks import locked
 from dse.study.result import load_study
 
 ARGV = ("--population", "12", "--workers", "1", "--objectives", "error,size,ops")
@@ -60,3 +63,20 @@ def test_of_two_seeds_under_one_name_the_later_is_refused(tmp_path):
     assert (won, told, lost) == (0, "", 2)
     assert "made with other settings: seed: stored" in refusal and refusal.count("\n") == 1
     assert trials(tmp_path) == 20
+
+
+def test_an_address_of_sqlites_own_has_the_lock_of_its_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plain, own = f"sqlite:///{tmp_path}/a b.db", f"sqlite:///file:{tmp_path}/a%20b.db?mode=ro&uri=true"
+    waiting = threading.Event()
+
+    def later():
+        with locked(plain, "search", waiting.set):
+            pass
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(own, "search"):
+            made = pool.submit(later)
+            assert waiting.wait(10) and not made.done()
+        made.result(10)
+    assert [path.parent for path in tmp_path.rglob("*.lock")] == [tmp_path]
