@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dse.console import Parser, one_line_errors, require_folder
 from dse.pick import add_rules, moved, picked
+from models.workload import InputError
 
 
 @one_line_errors
@@ -17,6 +18,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     from dse.exporters.manifest import require_free
 
+    if options.utterances < 1:
+        raise InputError(f"utterances {options.utterances} is too small; it is at least 1")
     require_free(options.to, options.force)
     require_folder(options.to.parent)
     study, point = picked(options)
