@@ -9,7 +9,7 @@ Products are MatMulInteger of unsigned bytes, 16-bit operands split into bytes a
 kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, umlal, udot and ummla
 on ARM (read in its source, onnxruntime/core/mlas/lib). That they are, and that its optimiser turns them into nothing
 else, is what `tests/check_onnx_cpus.py` checks, on this CPU and on emulated ones without VNNI.
-Weights of 2 to 8 bits are bit-packed at their width, 16-bit ones are two planes of bytes; all are unpacked in the graph.
+Weights of 2 to 8 bits are bit-packed at their width, 16-bit ones are planes of bytes; all are unpacked in the graph.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from dse.exporters import Replayed
 from dse.exporters.onnx_graph import Graph, Tensor
-from dse.exporters.onnx_layers import Tables, Utterances, gated_layer, sru_layer
+from dse.exporters.onnx_layers import Tables, Utterances, run_layer
 from dse.exporters.onnx_matvec import Counts, over_frames
-from models.engines.integer_network import IntegerNetwork, SruLayer
+from models.engines.integer_network import GatedLayer, IntegerNetwork, SruLayer
 from models.workload import InputError, MissingError
 
 if TYPE_CHECKING:
@@ -54,11 +54,9 @@ def build(network: IntegerNetwork) -> Any:
     time = g("Range", np.int64(0), g("Squeeze", g("Shape", x, start=0, end=1)), np.int64(1))
     valid = g("Less", g("Unsqueeze", time, np.array([1])), "lengths")
     utterances, counts, tables = Utterances("lengths", valid), Counts(valid, {}), Tables.of(g, network.sigmoid_knots)
-    for number, layer in enumerate(network.layers):
-        if isinstance(layer, SruLayer):
-            x = sru_layer(g, layer, tables, x, utterances, counts)
-        else:
-            x = gated_layer(g, layer, network.model, tables, x, utterances, counts)
+    layers: tuple[SruLayer | GatedLayer, ...] = network.layers
+    for number, layer in enumerate(layers):
+        x = run_layer(g, layer, network.model, tables, x, utterances, counts)
         outputs.append((_codes(g, x, f"l{number}.state"), kind.INT16, ["batch", "time", 2 * network.hidden]))
     logits = over_frames(g, [network.output], x, counts)
     _codes(g, g("Where", g("Unsqueeze", valid, np.array([2])), logits, np.float32(0)), "logits")
@@ -73,8 +71,8 @@ def build(network: IntegerNetwork) -> Any:
         "hidden": str(network.hidden),
         "matvecs": " ".join(names),
     }
-    described = [[onnx.helper.make_tensor_value_info(*tensor) for tensor in some] for some in (inputs, outputs)]
-    return g.proto(*described, metadata)
+    describe = onnx.helper.make_tensor_value_info
+    return g.proto([describe(*each) for each in inputs], [describe(*each) for each in outputs], metadata)
 
 
 def _input_codes(g: Graph, network: IntegerNetwork, features: Tensor) -> Tensor:

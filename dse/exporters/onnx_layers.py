@@ -90,8 +90,25 @@ class Utterances:
         return g("Where", g("Unsqueeze", self.valid, np.array([2])), both, np.float32(0))
 
 
+def run_layer(
+    g: Graph,
+    layer: SruLayer | GatedLayer,
+    model: str,
+    tables: Tables,
+    x: Tensor,
+    utterances: Utterances,
+    counts: Counts,
+) -> Tensor:
+    """Run a layer on codes x [time, batch, cols]: state codes [time, batch, 2 hidden], 0 past an utterance's end."""
+    if isinstance(layer, SruLayer):
+        states = sru_layer(g, layer, tables, x, utterances, counts)
+    else:
+        states = gated_layer(g, layer, model, tables, x, utterances, counts)
+    return utterances.merge(g, states)
+
+
 def sru_layer(g: Graph, layer: SruLayer, tables: Tables, x: Tensor, utterances: Utterances, counts: Counts) -> Tensor:
-    """Run an SRU layer on codes x [time, batch, cols]: state codes [time, batch, width]."""
+    """Run an SRU layer: state codes [time, batch, 2, hidden]."""
     u = x if layer.projection is None else over_frames(g, [layer.projection], x, counts)
     u = over_frames(g, [layer.input], u, counts)
     half = layer.v.shape[1] // DIRECTIONS
@@ -124,13 +141,13 @@ def sru_layer(g: Graph, layer: SruLayer, tables: Tables, x: Tensor, utterances: 
     else:
         alpha = np.float32(layer.alpha * 2.0 ** (layer.state_bits - layer.input_bits - layer.alpha_bits))
         through = g.grid(g("Mul", parts(x, 1)[0], alpha))
-    return utterances.merge(g, blend(g, r, through, c))
+    return blend(g, r, through, c)
 
 
 def gated_layer(
     g: Graph, layer: GatedLayer, model: str, tables: Tables, x: Tensor, utterances: Utterances, counts: Counts
 ) -> Tensor:
-    """Run an LSTM, GRU or LiGRU layer on codes x [time, batch, cols]: state codes [time, batch, 2 hidden]."""
+    """Run an LSTM, GRU or LiGRU layer: state codes [time, batch, 2, hidden]."""
     hidden = layer.inputs[0].rows
     pre = g("Unsqueeze", over_frames(g, layer.inputs, x, counts), np.array([2]))
     pre = utterances.both_ways(g, pre, pre)
@@ -159,7 +176,7 @@ def gated_layer(
     h, *held = g.scan(states, [pre], body, 1 + len(every))
     for stack, values in zip(every, held, strict=True):
         counts.add(g, stack, values, axes=4)
-    return utterances.merge(g, h)
+    return h
 
 
 Step = Callable[..., list[Tensor]]  # (graph, preactivations [batch, 2, gates H], read, h, ...) -> new states
@@ -196,10 +213,7 @@ def gru_step(g: Graph, layer: GatedLayer, tables: Tables) -> Step:
         pre_gates, pre_candidate = _units(g, pre, 2, 1, hidden=layer.inputs[0].rows)
         gates = look_up(g, tables.gate, g.clip(g("Add", pre_gates, read(0, h))))
         z, r = g.several("Split", 2, gates, axis=-1, num_outputs=2)
-        if layer.reset_after:
-            back = g.grid(g("Mul", r, read(1, h)))
-        else:
-            back = read(1, g.grid(g("Mul", r, h)))
+        back = g.grid(g("Mul", r, read(1, h))) if layer.reset_after else read(1, g.grid(g("Mul", r, h)))
         candidate = look_up(g, candidates, g.clip(g("Add", pre_candidate, back)))
         return [blend(g, z, candidate, h)]
 

@@ -66,7 +66,7 @@ def stacks(matvecs: Iterable[IntegerMatVec]) -> list[Stack]:
 
 
 def packed(codes: NDArray[np.int16], bits: int) -> NDArray[np.uint8]:
-    """Codes of `bits` bits plus 2^(bits - 1), one after the other, low bits first, in rows of 8 codes: [n / 8, bits]."""
+    """Codes plus 2^(bits - 1), one after the other at their width, low bits first: 8 codes a row [n / 8, bits]."""
     unsigned = (codes.ravel() + 2 ** (bits - 1)).astype(np.uint8)
     unsigned = np.concatenate([unsigned, np.zeros(-len(unsigned) % 8, np.uint8)])
     each = np.unpackbits(unsigned[:, None], axis=1, bitorder="little")[:, :bits]
