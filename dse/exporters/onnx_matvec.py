@@ -117,8 +117,8 @@ def gate(g: Graph, matvec: IntegerMatVec, v: Tensor, held: Tensor) -> Tensor:
     return g("Where", moves, v, held)
 
 
-def product(g: Graph, stack: Stack, operand: Tensor, held: Tensor) -> Tensor:
-    """Compute result codes [..., rows] of held values [..., cols]; `operand` is what `weights` gave."""
+def sums(g: Graph, stack: Stack, operand: Tensor, held: Tensor) -> Tensor:
+    """Compute codes . held, [..., rows] in int32 or int64, of held values [..., cols]; `operand` is from `weights`."""
     m, zero = stack.first, weight_zero(stack.weight_bits)
     if m.act_bits == BASELINE_BITS:
         high = g("Floor", g("Mul", held, np.float32(1 / BYTE)))
@@ -137,6 +137,12 @@ def product(g: Graph, stack: Stack, operand: Tensor, held: Tensor) -> Tensor:
         total = g("Cast", total, to=g.onnx.TensorProto.INT64) if stack.has_wide_sums else total
     if stack.weight_bits == BASELINE_BITS:
         total = _weighted(g, *g.several("Split", 2, total, axis=-1, num_outputs=2))
+    return total
+
+
+def product(g: Graph, stack: Stack, operand: Tensor, held: Tensor) -> Tensor:
+    """Compute result codes [..., rows] of held values [..., cols]; `operand` is what `weights` gave."""
+    total = sums(g, stack, operand, held)
     start = np.concatenate([matvec.start for matvec in stack.matvecs])
     if start.any():
         total = g("Add", total, start.astype(np.int64) if stack.has_wide_sums else start)
