@@ -17,51 +17,16 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 QEMU, CPUS = "qemu-x86_64", ("Haswell-noTSX", "Nehalem")
-WIDTHS = [(8, 8), (7, 8), (2, 8), (8, 2), (16, 8), (8, 16), (16, 16)]
-COLS, ROWS, FRAMES = (1, 2, 3, 17, 255, 1024, 16384), 19, (1, 6, 33)
+COLS, ROWS = (1, 2, 3, 17, 255, 1024, 16384), 19
 CONTROL = "u8 times s8"
 
 
-def extremes(low: int, high: int, shape: tuple[int, ...], pattern: int) -> np.ndarray:
-    """Codes of one kind: all high, all low, in turn, or any of both."""
-    if pattern == 3:
-        return np.random.default_rng(1).choice([low, high], shape)
-    turn = np.arange(np.prod(shape)).reshape(shape) % 2 if pattern == 2 else np.full(shape, pattern)
-    return np.where(turn, low, high)
+Case = tuple[str, Any, dict[str, np.ndarray], dict[str, np.ndarray]]  # name, model, inputs, exact outputs
 
 
-def products() -> Iterator[tuple[str, Any, dict[str, np.ndarray], dict[str, np.ndarray]]]:
-    """Name, model, inputs and exact outputs of every product."""
-    import onnx
-
-    from dse.exporters.onnx_graph import Graph
-    from dse.exporters.onnx_matvec import Stack, sums, weights
-    from models.engines.integer_network import IntegerMatVec
-    from models.quantization.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix, code_range
-
-    kinds, describe = onnx.TensorProto, onnx.helper.make_tensor_value_info
-    for (bits, act_bits), cols, pattern in itertools.product(WIDTHS, COLS, range(4)):
-        low, high = (-WEIGHT_CODE_MAX, WEIGHT_CODE_MAX) if bits == 16 else code_range(bits)
-        codes = extremes(low, high, (ROWS, cols), pattern).astype(np.int16)
-        matrix = QuantizedMatrix(codes, np.float32(1), np.ones(ROWS, np.int8), bits)
-        ones, nothing = np.ones(ROWS, np.float32), np.zeros(ROWS, np.int16)
-        zero = 2 ** (act_bits - 1) if act_bits < 16 and pattern == 1 else 0
-        matvec = IntegerMatVec(
-            "matvec", matrix, act_bits, zero, np.float32(0), 0, 0, np.float32(1), ones, nothing.astype(np.int8), nothing
-        )
-        g = Graph(onnx)
-        stack = Stack((matvec,))
-        g.named(g("Cast", sums(g, stack, weights(g, stack), "held"), to=kinds.INT64), "sums")
-        model = g.proto([describe("held", kinds.FLOAT, ["m", cols])], [describe("sums", kinds.INT64, ["m", ROWS])], {})
-        least, most = code_range(16) if act_bits == 16 else matvec.value_range
-        for frames, other in itertools.product(FRAMES, range(4)):
-            held = extremes(least, most, (frames, cols), other)
-            name = f"W{bits}A{act_bits} {cols} columns, {frames} frames, patterns {pattern} {other}"
-            yield name, model, {"held": held.astype(np.float32)}, {"sums": held @ codes.T.astype(np.int64)}
-
-
-def control() -> tuple[str, Any, dict[str, np.ndarray], dict[str, np.ndarray]]:
+def control() -> Case:
     """The product that saturates without VNNI."""
     import onnx
 
@@ -79,9 +44,8 @@ def control() -> tuple[str, Any, dict[str, np.ndarray], dict[str, np.ndarray]]:
     return CONTROL, model, {"held": held}, {"sums": held.astype(np.int32) @ codes.astype(np.int32)}
 
 
-def networks() -> Iterator[tuple[str, Any, dict[str, np.ndarray], dict[str, np.ndarray]]]:
+def networks() -> Iterator[Case]:
     """Small networks of every model at several configurations."""
-    sys.path.insert(0, str(Path(__file__).parent / "support"))
     from conformance.exporters import mixed
     from networks import SPECS, engine_of, features_of, offsets_of, trained
 
@@ -129,7 +93,10 @@ def main() -> int:
     if sys.argv[1:]:
         return min(run(Path(sys.argv[1])), 1)
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, model, inputs, outputs) in enumerate(itertools.chain(products(), [control()], networks())):
+        from onnx_products import products
+
+        cases = itertools.chain(products(COLS, ROWS), [control()], networks())
+        for number, (name, model, inputs, outputs) in enumerate(cases):
             arrays = {f"in {key}": value for key, value in inputs.items()}
             arrays |= {f"out {key}": value for key, value in outputs.items()}
             content = np.frombuffer(model.SerializeToString(), np.uint8)

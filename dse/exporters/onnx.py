@@ -138,10 +138,13 @@ def open_session(path: Path, optimised: bool = True) -> Any:
     if not optimised:
         options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        # Without its second try, of which it tells on standard output.
+        session = runtime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+        wrong = _wrong(session)
     except Exception as error:  # ONNX Runtime has a class of its own for each of its codes, with no common base
         raise InputError(f"{path} is no model that ONNX Runtime can load: {_one_line(error)}") from None
-    wrong = _wrong(session)
     if wrong:
         raise InputError(f"{path} is no network of this tool: {wrong}")
     return session
