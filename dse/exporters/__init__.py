@@ -4,7 +4,7 @@ To add an exporter:
 1. `dse/exporters/x.py`: `write(network, decoder, folder)`, which writes its part into a new folder, and for what runs
    `replay(folder, features, offsets)`, which runs what was written as its target would. Only this file imports its
    library, and only when it is called. Nothing is read but the `IntegerNetwork` and the decoder.
-2. A line in EXPORTERS: the folder's name in the bundle, and the module.
+2. A line in EXPORTERS: the folder's name in the bundle, and the module; and the name in REPLAYED if it runs.
 3. `tests/export/test_exporter_conformance.py` then holds its replay to the compiled engine, bit for bit.
 """
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 EXPORTERS = {
     "onnx": "dse.exporters.onnx",
     "c": "dse.exporters.c99",
+    "encodings": "dse.exporters.encodings",
 }
+REPLAYED = ("onnx", "c")  # those whose part runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +61,10 @@ class Exporter(Protocol):
         """
         ...
 
+
+class Replayer(Exporter, Protocol):
+    """A module of an exporter whose part runs."""
+
     def replay(self, folder: Path, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> Replayed:
         """Run features float32 [N, features], utterances bounded by offsets int64 [U + 1], through what was written.
 
@@ -70,4 +76,10 @@ class Exporter(Protocol):
 def exporter_named(name: str) -> Exporter:
     """Module of the exporter of that name."""
     module: Exporter = import_module(EXPORTERS[name])
+    return module
+
+
+def replayer_named(name: str) -> Replayer:
+    """Module of the exporter of that name, one of REPLAYED."""
+    module: Replayer = import_module(EXPORTERS[name])
     return module

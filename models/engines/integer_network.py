@@ -3,7 +3,7 @@
 The compiled engine, the GPU engine and every exporter are built from an `IntegerNetwork` and from nothing else. It
 defines these computations (sums are exact; every other step is one float32 operation, then rounded half to even to a
 16-bit grid and saturated, which is `grid` below):
-    features   x = grid((features - mean) / std) on 2^-input_bits
+    features   x = grid((features - mean) / std) on 2^-input_bits, 0 where that is no number
     matvec     see `IntegerMatVec`
     layers     see `SruLayer` and `GatedLayer`; a layer reads the state codes of the one before, both directions
     logits     the output matvec's result on 2^-logit_bits
@@ -143,5 +143,10 @@ class IntegerNetwork:
         return (*(matvec for layer in self.layers for matvec in layer.matvecs), self.output)
 
     def input_codes(self, features: Floats) -> Codes:
-        """Quantize features float32 [N, features] to the input grid: codes int16 [N, features]."""
-        return to_grid((features - self.input_mean) / self.input_std, self.input_bits)
+        """Quantize features float32 [N, features] to the input grid: codes int16 [N, features].
+
+        What is beyond the grid saturates, infinity too; what is no number is 0.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            normal = (features - self.input_mean) / self.input_std
+            return to_grid(np.where(np.isnan(normal), np.float32(0), normal), self.input_bits)

@@ -1,12 +1,17 @@
-"""Every registered exporter keeps what every exporter must keep."""
+"""Every registered exporter whose part runs keeps what every one must keep."""
 
 import pytest
 from conformance.exporters import ExporterConformance
 
-from dse.exporters import EXPORTERS, exporter_named
+from dse.exporters import EXPORTERS, REPLAYED, exporter_named, replayer_named
 
 
 class TestExporters(ExporterConformance):
-    @pytest.fixture(autouse=True, params=EXPORTERS)
+    @pytest.fixture(autouse=True, params=REPLAYED)
     def named(self, request: pytest.FixtureRequest) -> None:
-        self.exporter = exporter_named(request.param)
+        self.exporter = replayer_named(request.param)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_those_that_run_are_replayed(name):
+    assert hasattr(exporter_named(name), "replay") == (name in REPLAYED)

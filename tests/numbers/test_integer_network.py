@@ -67,3 +67,13 @@ def test_the_description_holds_plain_arrays_and_numbers(engines):
 
     kinds = {type(leaf) for leaf in leaves(network)}
     assert kinds <= {np.ndarray, np.float32, int, str, bool, type(None)}
+
+
+def test_features_beyond_the_grid_saturate_and_what_is_no_number_is_zero(engines):
+    spec, compiled, _ = engines
+    network = compiled.quantizer.network(Configuration.uniform(spec.workload(), 8))
+    strange = np.float32([0, np.nan, np.inf, -np.inf, 3.4e38, -3.4e38])
+    codes = network.input_codes(np.repeat(strange[:, None], spec.features, axis=1))
+    assert not codes[1].any()
+    for code, expected in zip(codes[2:], (2**15 - 1, -(2**15)) * 2, strict=True):
+        assert (code == expected).all()

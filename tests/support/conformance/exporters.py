@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from networks import LENGTHS, SPECS, engine_of, features_of, offsets_of, trained
 
-from dse.exporters import Exporter, Replayed
+from dse.exporters import Replayed, Replayer
 from models.quantization.scheme import COMPENSATED, MATRIX, NEAREST, ROW, scheme_of
 from models.workload import Configuration, Setting
 
@@ -43,7 +43,7 @@ def assert_same(replayed: Replayed, sites, sent) -> None:
 class ExporterConformance:
     """`exporter` is the module. Subclasses may skip where what it needs is not installed."""
 
-    exporter: Exporter
+    exporter: Replayer
 
     def check(self, spec, scheme, configuration, folder: Path, lengths=LENGTHS, scale=1.0) -> None:
         engine = engine_of(spec, *trained(spec), SCHEMES[scheme])
