@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from dse.exporters.chosen import Chosen
+from dse.exporters.encodings import not_expressed
 from dse.exporters.golden import Golden
 from models.engines.integer_network import IntegerMatVec, IntegerNetwork
 from models.workload import BASELINE_BITS, Workload, size_bits
@@ -53,6 +54,12 @@ runs the golden utterances through the evaluator and every part that runs, and c
 the logits, the phones and the counts of sent elements. It compiles and runs the C sources: verify bundles whose origin
 you trust. `--split validation` or `--split test` takes a whole split.
 
+## What the encodings leave out
+
+`encodings/` is for toolchains that read AIMET's format, which cannot express all of this network:
+
+{left_out}
+
 ## Where it comes from
 
 {origin}
@@ -91,6 +98,7 @@ def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, gol
         ),
         utterances=len(golden.speech.lengths),
         parts="\n".join(f"| `{name}/` | {PARTS[name]} |" for name in record["parts"]),
+        left_out="\n".join(f"- {each}" for each in not_expressed(network)),
         origin=_table(("", ""), origin),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from dse.design.objective import eliminated_percent
 from dse.evaluator.batches import batches, frames_at_once
-from dse.exporters import EXPORTERS, Replayed, exporter_named
+from dse.exporters import Replayed, replayer_named
 from dse.exporters.bundle import Bundle
 from dse.exporters.golden import Speech
 from dse.phones.decode import errors_of
@@ -58,9 +58,7 @@ class Check:
 
 def parts_of(bundle: Bundle) -> tuple[str, ...]:
     """Names of the bundle's parts that run."""
-    return tuple(
-        name for name in EXPORTERS if (bundle.folder / name).is_dir() and hasattr(exporter_named(name), "replay")
-    )
+    return tuple(name for name in REPLAYED if (bundle.folder / name).is_dir())
 
 
 def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -> Iterator[Check]:
@@ -91,7 +89,7 @@ def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -
 
 
 def _runner(part: str, bundle: Bundle) -> Callable[[Speech], Replayed]:
-    exporter = exporter_named(part)
+    exporter = replayer_named(part)
 
     def run(speech: Speech) -> Replayed:
         found = exporter.replay(bundle.folder / part, speech.features, speech.offsets)
