@@ -10,7 +10,7 @@ import numpy as np
 
 from dse.design.objective import eliminated_percent
 from dse.evaluator.batches import batches, frames_at_once
-from dse.exporters import Replayed, replayer_named
+from dse.exporters import REPLAYED, Replayed, replayer_named
 from dse.exporters.bundle import Bundle
 from dse.exporters.golden import Speech
 from dse.phones.decode import errors_of
