@@ -9,7 +9,6 @@ from pathlib import Path
 
 from dse.console import Parser, one_line_errors, require_folder
 from dse.pick import add_rules, moved, picked
-from models.workload import InputError
 
 
 @one_line_errors
@@ -18,23 +17,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     from dse.exporters.manifest import require_free
 
-    if options.utterances < 1:
-        raise InputError(f"utterances {options.utterances} is too small; it is at least 1")
     require_free(options.to, options.force)
     require_folder(options.to.parent)
     study, point = picked(options)
-    from dse.evaluator.measure import NetworkMeasurer
-    from dse.exporters.chosen import Chosen
-    from dse.exporters.write import write_bundle
-    from dse.reports.final import task_of
-
-    task = task_of(study, **moved(options))
-    tested = task.open("test").measure(point.configuration).error_percent if options.test else None
-    chosen = Chosen(study, study.front.number(point), point, tested)
-    measurer = task.open()
-    if not isinstance(measurer, NetworkMeasurer):
-        raise TypeError("only networks are exported")
-    write_bundle(options.to, chosen, measurer, options.utterances, options.force)
+    given = {"test": options.test, "utterances": options.utterances, "force": options.force}
+    study.export(point, options.to, **given, **moved(options))
     for path in sorted(options.to.iterdir()):
         print(path)
     print(f"\npython -m dse.verify {options.to}")

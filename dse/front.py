@@ -48,7 +48,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         require_file(folder / name)
     if options.test:
         from dse.exploration.progress import tell
-        from dse.reports.final import task_of, with_test_error
+        from dse.reports.final import with_test_error
+        from dse.study.task import task_of
 
         given = {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
         tested = task_of(study, task, device=options.device, **given)

@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     study, point = picked(options)
     number = study.front.number(point)
     from dse.reports.choice import one_more_bit, place
-    from dse.reports.final import task_of
+    from dse.study.task import task_of
 
     print(f"point {number} of {len(study.front)} on the front of study {study.name}\n")
     print(place(study, number), end="\n\n")

@@ -45,7 +45,9 @@ def cases(workload: Workload) -> dict[str, tuple[Configuration, dict[str, Any]]]
     def uniform(*bits: int) -> Configuration:
         return Configuration.uniform(workload, *bits)
 
-    plain = {f"W{w}A{a}{f'd{d}' if d else ''}": (uniform(w, a, d), {}) for w, a, d in UNIFORM}
+    plain: dict[str, tuple[Configuration, dict[str, Any]]] = {
+        f"W{w}A{a}{f'd{d}' if d else ''}": (uniform(w, a, d), {}) for w, a, d in UNIFORM
+    }
     return {
         **plain,
         "mixed 2 to 16": (mixed(workload, 1, (2, 4, 8, 16), (0, 0, 1, 4)), {}),

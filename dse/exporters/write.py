@@ -18,14 +18,43 @@ from dse.exporters.card import card
 from dse.exporters.chosen import Chosen
 from dse.exporters.decoding import Decoding
 from dse.exporters.golden import UTTERANCES, Golden, Speech, spread
-from dse.exporters.manifest import SCHEMA, VERSION, whole_folder, write_json
+from dse.exporters.manifest import SCHEMA, VERSION, require_free, whole_folder, write_json
 from dse.phones.senones import SenoneCorpus
+from dse.study.result import Study
+from dse.study.task import task_of
 from models.engines.integer_network import IntegerNetwork
 from models.registry import Spec
 from models.workload import InputError
 
 PACKAGES = ("dse", "numpy", "numba", "onnx", "onnxruntime")
 STUDY_FIELDS = ("content", "objectives", "limits", "searcher", "seed", "population", "platforms")
+
+
+def export(
+    study: Study,
+    point: Evaluation,
+    folder: Path,
+    *,
+    test: bool = False,
+    utterances: int = UTTERANCES,
+    force: bool = False,
+    **moved: Any,
+) -> None:
+    """Write the bundle of a point of the study's front; with `test`, its error on the test split too.
+
+    `moved`: where `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where
+    the folder is not free, the point is not on the front or does not give here what the study stored for it.
+    """
+    number = study.front.number(point)
+    if utterances < 1:
+        raise InputError(f"utterances {utterances} is too small; it is at least 1")
+    require_free(folder, force)
+    task = task_of(study, **moved)
+    tested = task.open("test").measure(point.configuration).error_percent if test else None
+    measurer = task.open()
+    if not isinstance(measurer, NetworkMeasurer):
+        raise TypeError("only networks are exported")
+    write_bundle(folder, Chosen(study, number, point, tested), measurer, utterances, force)
 
 
 def write_bundle(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
 from dse.design.limits import DEFAULT_LIMIT, Limit, parse_limit, parse_limits, resolve
@@ -15,7 +16,8 @@ from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import identity as platform_identity
 from dse.evaluator.pricing import name_of, open_platforms, require
 from dse.study.choose import balanced, best, limits_of, objective_of, within
-from dse.study.frame import columns_of, evaluations_frame, outcomes_frame
+from dse.study.frame import columns_of, outcomes_frame
+from dse.study.front import Front
 from dse.study.reprice import repriced
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import InputError, Workload
@@ -27,49 +29,8 @@ if TYPE_CHECKING:
 
 SHOWN = ("error", "size", "compression", "ops")
 SHOWN_OF_PLATFORMS = ("speedup", "energy")
-# Pictures stand above studies and are looked up by name, as pandas does with what it plots with.
-PLOT = "dse.reports.plots:interactive"
-
-
-class Front(Sequence[Evaluation]):
-    """Points that no other one beats in all objectives, best first objective first; numbered from 1."""
-
-    def __init__(self, points: Sequence[Evaluation], columns: Sequence[str]) -> None:
-        self._points, self._columns = tuple(points), tuple(columns)
-
-    def __len__(self) -> int:
-        return len(self._points)
-
-    @overload
-    def __getitem__(self, index: int) -> Evaluation: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Evaluation, ...]: ...
-    def __getitem__(self, index: int | slice) -> Evaluation | tuple[Evaluation, ...]:
-        return self._points[index]
-
-    def __iter__(self) -> Iterator[Evaluation]:
-        return iter(self._points)
-
-    def number(self, point: Evaluation) -> int:
-        """Number of a point in tables and files. Raises InputError where it is not on the front."""
-        for number, mine in enumerate(self._points, start=1):
-            if mine.genome == point.genome:
-                return number
-        raise InputError("this point is not on the front")
-
-    def frame(self) -> pd.DataFrame:
-        """A row for each point: metrics, then each matvec's setting; see `frame.evaluations_frame`."""
-        import pandas as pd
-
-        table = evaluations_frame(self._points, self._columns)
-        table.index = pd.RangeIndex(1, len(self) + 1, name="number")
-        return table
-
-    def __repr__(self) -> str:
-        return f"front of {len(self)} points"
-
-    def _repr_html_(self) -> str:
-        return str(self.frame().to_html())
+# Pictures and exports stand above studies and are looked up by name, as pandas does with what it plots with.
+PLOT, EXPORT = "dse.reports.plots:interactive", "dse.exporters.write:export"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -214,6 +175,11 @@ class Study:
         module, _, function = PLOT.partition(":")
         figure: go.Figure = getattr(import_module(module), function)(self)
         return figure
+
+    def export(self, point: Evaluation, folder: str | Path, **given: Any) -> None:
+        """Write a point of the front as a bundle that runs on the target; see `dse.exporters.write.export`."""
+        module, _, function = EXPORT.partition(":")
+        getattr(import_module(module), function)(self, point, Path(folder), **given)
 
     def _repr_html_(self) -> str:
         columns = [objective.metric for objective in self.shown]

@@ -7,9 +7,9 @@ from dse.evaluator.task import NetworkTask
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings
-from dse.reports.final import task_of
 from dse.study.result import load_study
 from dse.study.store import StoreError
+from dse.study.task import task_of
 from models.quantization.scheme import PAPERS, Scheme
 from models.workload import Configuration, InputError, MatVec, Workload, size_bits
 
