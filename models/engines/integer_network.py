@@ -143,5 +143,10 @@ class IntegerNetwork:
         return (*(matvec for layer in self.layers for matvec in layer.matvecs), self.output)
 
     def input_codes(self, features: Floats) -> Codes:
-        """Quantize features float32 [N, features] to the input grid: codes int16 [N, features]."""
-        return to_grid((features - self.input_mean) / self.input_std, self.input_bits)
+        """Quantize features float32 [N, features] to the input grid: codes int16 [N, features].
+
+        What is beyond the grid saturates, infinities too; what is not a number gets the code 0.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = (features - self.input_mean) / self.input_std
+            return to_grid(np.where(np.isnan(values), np.float32(0), values), self.input_bits)
