@@ -48,7 +48,30 @@ def with_shorten_and_copies(root: Path) -> Path:
     return root
 
 
-@pytest.mark.parametrize("change", [lower, nested, with_copies, with_shorten_and_copies])
+def with_links_around(root: Path) -> Path:
+    """Links to parents, which would go around for ever, and to itself from outside."""
+    (root / "loop").symlink_to(root)
+    for speaker in root.glob("TRAIN/*/*"):
+        (speaker / "up").symlink_to(speaker.parent.parent)
+        (speaker / "all").symlink_to(root)
+    (root / "nowhere").symlink_to(root / "gone")
+    return root
+
+
+def behind_links(root: Path) -> Path:
+    """The speakers elsewhere, each behind a link, and one behind two."""
+    for speaker in list(root.glob("T*/*/*")):
+        moved = root.with_name("elsewhere") / speaker.relative_to(root)
+        moved.parent.mkdir(parents=True, exist_ok=True)
+        speaker.rename(moved)
+        speaker.symlink_to(moved)
+    (root / "TRAIN/again").symlink_to(root / "TRAIN")
+    return root
+
+
+@pytest.mark.parametrize(
+    "change", [lower, nested, with_copies, with_shorten_and_copies, with_links_around, behind_links]
+)
 def test_layouts_give_the_same_corpus(tmp_path: Path, change: Callable[[Path], Path]) -> None:
     plain = TimitCorpus(str(write_ldc(tmp_path / "plain", FOUR)))
     other = TimitCorpus(str(change(write_ldc(tmp_path / "other", FOUR))))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,19 +52,38 @@ def find_recordings(root: Path) -> list[Recording]:
         what = "is not a folder" if root.exists() else "does not exist"
         raise MissingError(f"no TIMIT: '{root}' {what}; {HOW_TO_GET}")
     files: dict[tuple[str, str], list[Path]] = {}
-    for folder, folders, names in os.walk(root, followlinks=True):
-        folders.sort()
+    for folder, names in _folders(root):
         for name in names:
             if match := _FILE.fullmatch(name):
-                speaker = _FOLDER.fullmatch(Path(folder).name)
-                key = ((speaker[2] if speaker else Path(folder).name).upper(), match[1].upper())
-                files.setdefault(key, []).append(Path(folder) / name)
+                speaker = _FOLDER.fullmatch(folder.name)
+                key = ((speaker[2] if speaker else folder.name).upper(), match[1].upper())
+                files.setdefault(key, []).append(folder / name)
     if not files:
         raise MissingError(
             f"no TIMIT in '{root}': expected TRAIN/DR1/FCJF0/SX37.WAV with SX37.PHN (LDC) or dr1-fcjf0/sx37.wav with "
             f"sx37.phn (NLTK) below it; {HOW_TO_GET}"
         )
     return [_recording(root, speaker, sentence, files[speaker, sentence]) for speaker, sentence in sorted(files)]
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below `root` once, with the names of its files; links are followed after all that is no link."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [root]
+    while waiting:
+        links: list[Path] = []
+        for start in waiting:
+            for name, folders, files in os.walk(start):
+                folder = Path(name)
+                status = folder.stat()
+                if (status.st_dev, status.st_ino) in seen:
+                    folders.clear()
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                folders.sort()
+                links += [folder / each for each in folders if (folder / each).is_symlink()]
+                yield folder, files
+        waiting = links
 
 
 def _recording(root: Path, speaker: str, sentence: str, files: list[Path]) -> Recording:
