@@ -54,7 +54,7 @@ def find_recordings(root: Path) -> list[Recording]:
     files: dict[tuple[str, str], list[Path]] = {}
     for folder, names in _folders(root):
         for name in names:
-            if match := _FILE.fullmatch(name):
+            if (match := _FILE.fullmatch(name)) and (folder / name).is_file():  # a pipe would wait for ever
                 speaker = _FOLDER.fullmatch(folder.name)
                 key = ((speaker[2] if speaker else folder.name).upper(), match[1].upper())
                 files.setdefault(key, []).append(folder / name)
