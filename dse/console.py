@@ -12,7 +12,7 @@ import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn, ParamSpec
+from typing import Any, NoReturn, ParamSpec
 
 from models.workload import InputError, MissingError
 
@@ -24,7 +24,13 @@ P = ParamSpec("P")
 
 
 class Parser(argparse.ArgumentParser):
-    """Parser that answers bad options with one line, without the usage. A list may begin with a minus: --delta -1,4."""
+    """Parser that answers bad options with one line, without the usage. A list may begin with a minus: --delta -1,4.
+
+    Options are written out: a settings file's misspelt key is no abbreviation of another.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **given})
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
@@ -109,6 +115,8 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
         if isinstance(value, dict):
             raise InputError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
         option = f"--{key.replace('_', '-')}"
+        if option == SETTINGS:
+            raise InputError(f"settings file {path}: settings files name no others; leave out {key}")
         if isinstance(value, bool):
             value = "on" if value else "off"
             if option in FLAGS:

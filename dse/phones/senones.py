@@ -17,6 +17,7 @@ from models.workload import InputError, MissingError
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
 # Log posterior of a phone-state that no senone belongs to: finite, as the decoder requires, and out of reach.
 LEAST_LOG_POSTERIOR = -70.0
+MOST_SENONES = 2**16  # networks have thousands; a typing error costs no gigabytes then
 # One of the 61 phones for each name that only the smaller sets have; folding leads back to that name.
 _FOLDED = {"sil": "h#", "cl": "tcl", "vcl": "bcl"}
 
@@ -117,6 +118,8 @@ def read_senone_map(path: Path) -> SenoneMap:
         if len(words) not in (2, 3) or not all(word.isdecimal() for word in (words[0], *words[2:])):
             raise InputError(f"{where} is not 'senone phone [hmm-state]': '{line.strip()}'")
         senone = int(words[0])
+        if senone >= MOST_SENONES:
+            raise InputError(f"{where}: senone {senone} is beyond what any network has, {MOST_SENONES - 1} at most")
         try:
             phone = phone_61(words[1])
         except ValueError as error:

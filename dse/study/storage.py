@@ -18,7 +18,7 @@ class StoreError(InputError):
 def require_address(url: str) -> None:
     """Raises StoreError on a storage that is no address, or that keeps nothing."""
     if "://" not in url:
-        raise StoreError(f"cannot open the storage {url}: it is no address; for a file write {SQLITE}{url}")
+        raise StoreError(f"cannot open the storage {url}: it is no address; for a file write {SQLITE}{url or 'FILE'}")
     if re.fullmatch(r"sqlite(\+\w+)?://(/(:memory:)?)?(\?.*)?", url):
         raise StoreError(f"the storage {url} keeps nothing; for a file write {SQLITE}FILE")
 

@@ -30,6 +30,9 @@ def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
         ("[seed]\nx = 1", "[seed] is a table"),
         ("seed = false", "'off'"),
         ("sead = 1", "unrecognized arguments: --sead=1"),
+        ("a = 1", "unrecognized arguments: --a=1"),
+        ("evaluation = 8", "unrecognized arguments: --evaluation=8"),
+        ('settings = "other.toml"', "study.toml: settings files name no others; leave out settings"),
         (None, "no settings file at study.toml"),
     ],
 )

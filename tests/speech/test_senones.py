@@ -60,6 +60,11 @@ def senone_map(lines: list[str]) -> SenoneMap:
         return read_senone_map(path)
 
 
+def test_a_senone_that_no_network_has_is_refused_before_it_costs_memory() -> None:
+    with pytest.raises(ValueError, match="map line 2: senone 99999999 is beyond what any network has, 65535 at most"):
+        senone_map(["0 sil", "99999999 iy 0"])
+
+
 @pytest.mark.parametrize(
     ("states", "expected"),
     [
