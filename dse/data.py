@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     damaged = report_damage(corpus)
     if damaged:
         print(
-            f"{damaged} damaged utterances" + (" are left out" if options.skip_bad else "; --skip-bad leaves them out")
+            f"{damaged} damaged utterance{'s' * (damaged > 1)}"
+            + (" left out" if options.skip_bad else "; --skip-bad leaves them out")
         )
     else:
         print("no errors")

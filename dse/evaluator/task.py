@@ -101,8 +101,9 @@ class NetworkTask:
     def fingerprint(self) -> dict[str, str]:
         from dse.corpora import corpus_record
         from dse.evaluator.calibrate import CALIBRATION_PER_SPEAKER
-        from models.checkpoint import content_hash
+        from models.checkpoint import content_hash, load
 
+        load(self.checkpoint_path)  # a damaged one is refused here, before anything is planned on it
         corpus = self.open_corpus()
         # notes, skipped and repaired utterances
         told = {key: str(value) for key, value in corpus_record(corpus).items() if key != "name"}

@@ -14,7 +14,7 @@ from dse.evaluator.remarks import doubts, remarks
 from dse.evaluator.task import NetworkTask
 from dse.search import main as search
 from dse.train import main as train
-from models.checkpoint import load, read_card, save
+from models.checkpoint import load, read_card, save, shipped_path
 from models.workload import Configuration
 
 SPEAKERS = {f"{sex}{letter * 3}0": "TRAIN/DR1" for sex in "FM" for letter in "ABC"}
@@ -106,3 +106,12 @@ def test_speakers_that_the_checkpoint_was_trained_on_are_told(timit: list[str]) 
             assert len(warned) == (split != "train")
             if warned:
                 assert f"trained on 1 of the 1 {split} speakers, such as {speakers[0]}" in warned[0]
+
+
+def test_a_dry_run_refuses_a_damaged_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "flipped.safetensors"
+    content = bytearray(shipped_path("sru", "edge").read_bytes())
+    content[len(content) // 2] ^= 64
+    path.write_bytes(content)
+    assert search(["--checkpoint", str(path), "--dry-run"]) == 2
+    assert capsys.readouterr().err.endswith("is damaged: its content is not that of its checksum\n")
