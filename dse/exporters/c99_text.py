@@ -168,7 +168,7 @@ def table(plan: Plan, decoder: Decoder | None) -> str:
 
 def _descriptor(number: int, held: HeldMatVec) -> str:
     matvec = held.matvec
-    first, end, _ = held.bias_rows.indices(matvec.rows)
+    first, _, _ = held.bias_rows.indices(matvec.rows)
     values = [
         f"weights_{number}",
         f"multiples_{number}" if held.has_multiples else "NULL",
