@@ -7,9 +7,11 @@ all 0 past an utterance's end, and sent int64 [batch, matvecs], how many element
 metadata names the format, its version, the model, hidden units and the matvecs.
 
 Products are MatMulInteger of unsigned bytes, 16-bit operands split into bytes and summed in int64. ONNX Runtime's
-kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, umlal, udot and ummla
-on ARM (read in its source, onnxruntime/core/mlas/lib). That they are, and that its optimiser turns them into nothing
-else, is what `tests/check_onnx_cpus.py` checks, on this CPU and on emulated ones without VNNI.
+kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, vpdpbuud, which does
+not saturate, with AVX-VNNI-INT8; umlal on words, udot and ummla on ARM (read in its source, onnxruntime/core/mlas/lib,
+and not run on ARM). `tests/check_onnx_cpus.py` checks products of the largest codes and whole networks on this CPU and
+on an emulated Haswell and Nehalem, without VNNI, where the product of unsigned and signed bytes is wrong on the former.
+No optimisation of ONNX Runtime changes a result (tested), nor puts operators of its own in place of these.
 Weights of 2 to 8 bits are bit-packed at their width, 16-bit ones are planes of bytes; all are unpacked in the graph.
 """
 
