@@ -1,14 +1,17 @@
 """ONNX graph of an integer network, standard operators only, and its replay in ONNX Runtime.
 
-`model.onnx` takes features float32 [batch, time, features] and lengths int64 [batch], frames of each padded utterance,
-and gives logits int16 [batch, time, outputs], codes int16 [batch, time, 2 hidden] of every layer's output, `l0.state`
-and so on, all 0 past an utterance's end, and sent int64 [batch, matvecs], how many elements each matvec's delta gate
-sent. Its metadata names the format, its version, the model, hidden units and the matvecs.
+`model.onnx` takes features float32 [batch, time, features] and lengths int64 [batch], frames of each padded utterance.
+An utterance may have none, but batch and time are at least 1, as ONNX Runtime's Scan takes no empty sequence. It gives
+logits int16 [batch, time, outputs], codes int16 [batch, time, 2 hidden] of every layer's output, `l0.state` and so on,
+all 0 past an utterance's end, and sent int64 [batch, matvecs], how many elements each matvec's delta gate sent. Its
+metadata names the format, its version, the model, hidden units and the matvecs.
 
 Products are MatMulInteger of unsigned bytes, 16-bit operands split into bytes and summed in int64. ONNX Runtime's
-kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, umlal, udot and ummla
-on ARM (read in its source, onnxruntime/core/mlas/lib). That they are, and that its optimiser turns them into nothing
-else, is what `tests/check_onnx_cpus.py` checks, on this CPU and on emulated ones without VNNI.
+kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, vpdpbuud, which does
+not saturate, with AVX-VNNI-INT8; umlal on words, udot and ummla on ARM (read in its source, onnxruntime/core/mlas/lib,
+and not run on ARM). `tests/check_onnx_cpus.py` checks products of the largest codes and whole networks on this CPU and
+on an emulated Haswell and Nehalem, without VNNI, where the product of unsigned and signed bytes is wrong on the former.
+No optimisation of ONNX Runtime changes a result (tested), nor puts operators of its own in place of these.
 Weights of 2 to 8 bits are bit-packed at their width, 16-bit ones are planes of bytes; all are unpacked in the graph.
 """
 
@@ -53,7 +56,8 @@ def build(network: IntegerNetwork) -> Any:
     x = _input_codes(g, network, x)
     time = g("Range", np.int64(0), g("Squeeze", g("Shape", x, start=0, end=1)), np.int64(1))
     valid = g("Less", g("Unsqueeze", time, np.array([1])), "lengths")
-    utterances, counts, tables = Utterances("lengths", valid), Counts(valid, {}), Tables.of(g, network.sigmoid_knots)
+    reversed_ = g("Max", "lengths", np.int64(1))  # ONNX Runtime leaves what it reverses no frame of unwritten
+    utterances, counts, tables = Utterances(reversed_, valid), Counts(valid, {}), Tables.of(g, network.sigmoid_knots)
     layers: tuple[SruLayer | GatedLayer, ...] = network.layers
     for number, layer in enumerate(layers):
         x = run_layer(g, layer, network.model, tables, x, utterances, counts)

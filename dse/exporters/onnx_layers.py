@@ -59,7 +59,9 @@ class Tables:
 
 
 def look_up(g: Graph, table: Tensor, codes: Tensor) -> Tensor:
-    return g("Gather", table, g("Cast", codes, to=g.onnx.TensorProto.INT32), axis=0)
+    """Entries of a table at codes of any shape. On flat codes, as ONNX Runtime's Gather copies each like a block."""
+    flat = g("Cast", g("Reshape", codes, np.array([-1])), to=g.onnx.TensorProto.INT32)
+    return g("Reshape", g("GatherElements", table, flat, axis=0), g("Shape", codes))
 
 
 def blend(g: Graph, gates: Tensor, candidate: Tensor, state: Tensor) -> Tensor:
@@ -70,7 +72,7 @@ def blend(g: Graph, gates: Tensor, candidate: Tensor, state: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Utterances:
-    """Padded utterances: frames of each, int64 [batch], and which frames are theirs, bool [time, batch]."""
+    """Padded utterances: frames of each, at least 1, int64 [batch]; which frames are theirs, bool [time, batch]."""
 
     lengths: Tensor
     valid: Tensor
