@@ -27,14 +27,18 @@ def compiler() -> list[str]:
     return command
 
 
-def build(folder: Path, program: str, into: Path, flags: Sequence[str] = ("-O2",)) -> Path:
-    """Compile the library and `program`.c of a folder; returns the executable in `into`. Raises InputError."""
+def build(folder: Path, program: str, into: Path, flags: Sequence[str] = ()) -> Path:
+    """Compile the library and `program`.c of a folder, with CFLAGS or -O2; returns the executable in `into`.
+
+    Raises InputError.
+    """
     sources = sorted(folder.glob("*.c"))
     chosen = [str(path) for path in sources if path.stem not in ("main", "replay") or path.stem == program]
     if not (folder / f"{program}.c").is_file():
         raise InputError(f"{folder} holds no {program}.c")
     executable = into / program
-    command = [*compiler(), *flags, *FLAGS, *chosen, "-o", str(executable)]
+    optimised = shlex.split(os.environ.get("CFLAGS", "-O2"))
+    command = [*compiler(), *optimised, *flags, *FLAGS, *chosen, "-o", str(executable)]
     _run(command, f"{folder} does not compile", BUILD_SECONDS)
     return executable
 

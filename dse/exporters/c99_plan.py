@@ -152,16 +152,15 @@ class Plan:
         return len(self.network.input_mean)
 
     @property
-    def stores_zero_points(self) -> bool:
-        """Whether the scheme has zero points: 0 everywhere is what a scheme without them gives."""
-        return any(held.zero_byte != ZERO_OFFSET for held in self.matvecs)
+    def packed_bytes(self) -> int:
+        """Bytes that the `size` objective counts, the last byte of each matrix filled up, without zero points."""
+        vectors = sum(plan.layer.v.nbytes for plan in self.layers if isinstance(plan.layer, SruLayer))
+        return sum(held.packed_bytes for held in self.matvecs) + vectors
 
     @property
-    def packed_bytes(self) -> int:
-        """Bytes that the `size` objective counts, the last byte of each matrix filled up."""
-        zeros = ZERO_BYTES * sum(held.is_integer for held in self.matvecs) if self.stores_zero_points else 0
-        vectors = sum(plan.layer.v.nbytes for plan in self.layers if isinstance(plan.layer, SruLayer))
-        return sum(held.packed_bytes for held in self.matvecs) + zeros + vectors
+    def zero_bytes(self) -> int:
+        """Bytes of zero points, which the objective counts where the quantization scheme has them."""
+        return ZERO_BYTES * sum(held.is_integer for held in self.matvecs)
 
     @property
     def padding_bits(self) -> int:
@@ -171,8 +170,7 @@ class Plan:
     def descriptor_bytes(self) -> int:
         """Bytes of the matvecs' descriptors without the steps and zero points that are counted as packed."""
         steps = sum((held.matvec.matrix.bits in INTEGER_BITS) + held.is_integer for held in self.matvecs)
-        zeros = sum(held.is_integer for held in self.matvecs) if self.stores_zero_points else 0
-        return DESCRIPTOR_BYTES * len(self.matvecs) - STEP_BYTES * steps - ZERO_BYTES * zeros
+        return DESCRIPTOR_BYTES * len(self.matvecs) - STEP_BYTES * steps - self.zero_bytes
 
     @property
     def layer_bytes(self) -> int:

@@ -104,6 +104,7 @@ class Flash:
     """Bytes of the constants: what the `size` objective counts, and all else by name."""
 
     packed: int
+    zero_points: int  # of `packed`; the objective counts them where the quantization scheme has zero points
     padding_bits: int  # of `packed`: what fills the last bytes of matrices
     header: dict[str, int]
 
@@ -124,7 +125,7 @@ def flash_of(plan: Plan, decoder: Decoder | None) -> Flash:
     }
     if decoder is not None:
         header["decoder"] = sum(np.asarray(table).nbytes for table in decoder.search_tables) + 4
-    return Flash(plan.packed_bytes, plan.padding_bits, header)
+    return Flash(plan.packed_bytes + plan.zero_bytes, plan.zero_bytes, plan.padding_bits, header)
 
 
 def table(plan: Plan, decoder: Decoder | None) -> str:
@@ -138,7 +139,7 @@ def table(plan: Plan, decoder: Decoder | None) -> str:
     for held in plan.matvecs:
         matvec = held.matvec
         steps = STEP_BYTES * ((matvec.matrix.bits in INTEGER_BITS) + held.is_integer)
-        steps += ZERO_BYTES * (held.is_integer and plan.stores_zero_points)
+        steps += ZERO_BYTES * held.is_integer
         multiples = matvec.rows if held.has_multiples else 0
         shape = f"[{matvec.rows}, {matvec.cols}]"
         lines.append(
@@ -148,7 +149,11 @@ def table(plan: Plan, decoder: Decoder | None) -> str:
     for number, layer in enumerate(plan.layers):
         if isinstance(layer.layer, SruLayer):
             lines.append(f"  l{number}.v {layer.layer.v.nbytes}")
-    lines.append(f"  packed {flash.packed}, of which {flash.padding_bits} bits fill the last bytes of matrices")
+    lines.append(
+        f"  packed {flash.packed}: {flash.zero_points} of them zero points, which the objective counts where the scheme has "
+        "them;"
+    )
+    lines.append(f"  {flash.padding_bits} bits fill the last bytes of matrices, which it does not count")
     lines += [f"  {name} {count}" for name, count in flash.header.items()]
     lines += [
         f"  in all {flash.total}, with pointers of 4 bytes, besides the code; `make arm` tells both",
@@ -168,7 +173,7 @@ def table(plan: Plan, decoder: Decoder | None) -> str:
 
 def _descriptor(number: int, held: HeldMatVec) -> str:
     matvec = held.matvec
-    first, _, _ = held.bias_rows.indices(matvec.rows)
+    first, _end, _ = held.bias_rows.indices(matvec.rows)
     values = [
         f"weights_{number}",
         f"multiples_{number}" if held.has_multiples else "NULL",
