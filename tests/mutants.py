@@ -29,27 +29,44 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator, operator_names
 
+
+def files(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{folder}{name}.py" for name in names)
+
+
 ROOT = Path(__file__).parents[1]
 COPIED = ("dse", "models", "platforms", "tests", "pyproject.toml")
-QUANTIZER = ("tests/numbers/test_quantizer.py", "tests/numbers/test_rounding.py")
+NUMBERS, CHIPS, SEARCH = "tests/numbers/test_", "tests/chips/test_platform_", "tests/search/test_"
+QUANTIZER = ("clipping", "quantizer", "scales", "rounding")
+ALL_CHIPS = ("constants", "custom", "schemes", "rules", "conformance")
+BITFUSION = ("bitfusion_parts", "constants", "bitfusion", "widths")
+SMALL_CHIPS = ("constants", "rules", "widths")
 # Of each module: its files, and the arguments of pytest that run what concerns them.
 MODULES: dict[str, dict[str, tuple[str, ...]]] = {
     "quantizer": {
-        "models/quantization/quantizer.py": QUANTIZER,
-        "models/quantization/rounding.py": QUANTIZER,
-        "models/quantization/fixed_point.py": QUANTIZER[:1],
-        "models/quantization/calibration.py": ("tests/numbers/test_calibration.py",),
+        "models/quantization/quantizer.py": files(NUMBERS, *QUANTIZER),
+        "models/quantization/rounding.py": files(NUMBERS, *QUANTIZER[2:]),
+        "models/quantization/fixed_point.py": files(NUMBERS, "quantizer", "scales"),
+        "models/quantization/calibration.py": files(NUMBERS, "calibration"),
     },
     "delta_gate": {
-        "models/kernels/matvecs.py": ("tests/numbers/test_matvecs.py",),
-        "models/gpu/matvecs.py": ("tests/numbers/test_torch_engine.py",),
+        "models/kernels/matvecs.py": files(NUMBERS, "matvecs"),
+        "models/gpu/matvecs.py": files(NUMBERS, "torch_engine"),
     },
     "fronts": {
-        "dse/design/pareto.py": ("tests/search/test_pareto.py",),
-        "dse/design/limits.py": ("tests/search/test_limits.py", "-k", "not a_search"),
-        "dse/study/choose.py": ("tests/search/test_choose.py",),
+        "dse/design/pareto.py": files(SEARCH, "pareto"),
+        "dse/design/limits.py": (*files(SEARCH, "limits"), "-k", "not a_search"),
+        "dse/study/choose.py": files(SEARCH, "choose"),
     },
-    "platforms": {f"platforms/{path.name}": ("tests/chips",) for path in sorted((ROOT / "platforms").glob("*.py"))},
+    "platforms": {
+        **{f"platforms/{name}.py": files(CHIPS, *ALL_CHIPS) for name in ("__init__", "base", "custom", "refusals")},
+        **{f"platforms/{name}.py": files(CHIPS, *BITFUSION) for name in ("bitfusion", "bitfusion_parts")},
+        "platforms/bitfusion_tiled.py": files(CHIPS, *BITFUSION),
+        **{
+            f"platforms/{name}.py": files(CHIPS, *SMALL_CHIPS)
+            for name in ("bitserial", "cortexm", "deltarnn", "epiphany", "silago", "systolic")
+        },
+    },
 }
 SLOW = {"models/kernels/matvecs.py": 12}  # mutants drawn of it at most
 MARGIN, LEAST_SECONDS = 4, 20  # a mutant hangs that takes longer than this much of the time without one
