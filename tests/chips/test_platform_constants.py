@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models.workload import Configuration, InputError, MatVec, StoredScales, Workload
-from platforms import PLATFORMS, describe, open_platform, parameters
+from models.workload import BitPair, Configuration, InputError, MatVec, StoredScales, Workload
+from platforms import PLATFORMS, Platform, describe, open_platform, parameters
 from platforms.bitfusion_parts import SYNTHESIZED
 from platforms.silago import SiLago
 
@@ -33,6 +33,16 @@ def test_constants_are_those_on_record() -> None:
         assert (row.unit, row.trust) == (told["unit"], told["trust"]), key
         value = None if told["value"] == "None" else pytest.approx(float(told["value"]), rel=1e-12)
         assert row.value == value, key
+
+
+def test_a_platform_that_prices_nothing_is_none() -> None:
+    class Unpriced(Platform):
+        @property
+        def supported_bits(self) -> tuple[BitPair, ...]:
+            return ((16, 16),)
+
+    with pytest.raises(TypeError, match="abstract"):
+        Unpriced()  # type: ignore[abstract]
 
 
 def test_synthesised_arrays_add_up() -> None:
@@ -189,6 +199,8 @@ def test_parameters_are_read_as_their_types() -> None:
         ("systolic:dataflow=none", "dataflow 'none' is none of"),
         ("systolic:batch=none", "systolic, batch: 'none' is not a whole number"),
         ("loom:clock_hz=inf", "clock_hz must be above 0, not inf"),
+        ("loom:clock_hz=unknown", "clock_hz: 'unknown' is not a number"),
+        ("loom:clock_hz=", "clock_hz: '' is not a number"),
         ("bitfusion:dram_pj_per_bit=-0.5", "dram_pj_per_bit must be 0 or above, not -0.5"),
         ("loom:name=mine", "'name=mine' sets no parameter"),
     ):
