@@ -150,7 +150,7 @@ def _zeros(bits: int) -> NDArray[np.float64]:
     """
     low, high = code_range(bits)
     apart = 1 / ZERO_QUARTERS if bits <= QUARTERS_UP_TO_BITS else max(1, 2**bits // 32)
-    return np.arange(-low, -high - apart / 2, -apart)
+    return np.arange(-low, -high - min(apart, 1) / 2, -apart)
 
 
 def _square_errors(

@@ -6,7 +6,7 @@ import pytest
 from fake_task import counting
 from searches import search, settings
 
-from dse.design.limits import Limit, parse_limit, resolve, violations
+from dse.design.limits import Limit, parse_limit, parse_limits, resolve, violations, with_default
 from dse.design.objective import size_metrics
 from dse.exploration.plan import make_plan
 from dse.reports.table import summary
@@ -23,6 +23,67 @@ def test_limits():
     (ops,) = violations([parse_limit("ops=50")], metrics)
     assert ops.reason == "ops 40 % < 50 % limit by 10 points"
     assert violations([parse_limit("error=20"), parse_limit("ops=40"), parse_limit("compression=2")], metrics) == ()
+
+
+def test_limits_are_read_with_spaces_with_0_and_for_platforms():
+    assert parse_limit(" size = 0 ") == Limit("size", 0.0)
+    assert parse_limit("error=+0") == Limit("error", 0.0, relative=True)
+    assert parse_limit("max4=+2.5") == Limit("max4", 2.5, relative=True)
+    assert parse_limit("ops=100") == Limit("ops", 100.0)
+    assert parse_limit("speedup=2", ["silago"]) == Limit("silago.speedup", 2.0)
+    both = parse_limits(["error=+3, size=2,", "loom.energy=5e6"], iter(("silago", "loom")))
+    assert both == (Limit("error", 3.0, relative=True), Limit("size", 2.0), Limit("loom.energy", 5e6))
+    assert [str(limit) for limit in both] == ["error=+3", "size=2", "loom.energy=5e+06"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("size", "limit 'size' is not NAME=VALUE, as in error=+3 or size=2"),
+        ("size=", "limit 'size=' is not NAME=VALUE"),
+        ("=3", "limit '=3' is not NAME=VALUE"),
+        ("speedup=3", "limit on 'speedup', which is none of error, size"),
+        ("size=small", "limit size=small: 'small' is not a number"),
+        ("size=nan", "limit size=nan: 'nan' is not a finite number"),
+        ("size=inf", "limit size=inf: 'inf' is not a finite number"),
+        ("size=-1", "limit size=-1 is negative; a limit is 0 or more"),
+        ("size=-0", "limit size=-0 is negative"),
+        ("size=+1", "limit size=+1: only error and max4 take a limit relative to the baseline"),
+    ],
+)
+def test_a_limit_that_cannot_be_read_says_why(text, message):
+    with pytest.raises(InputError) as told:
+        parse_limit(text)
+    assert str(told.value).startswith(message)
+
+
+def test_an_error_is_limited_unless_one_is_or_none_shall_be():
+    assert with_default([]) == ("error=+10",)
+    assert with_default(["size=2, ops=3"]) == ("error=+10", "size=2", "ops=3")
+    for given in (["error=+3"], ["size=2", " max4 = 30"]):
+        assert with_default(given) == tuple(text.strip() for text in given)
+    assert with_default(["none"]) == ()
+    assert with_default(["size=2,none", "ops=4"]) == ("size=2", "ops=4")
+
+
+def test_a_relative_limit_is_over_its_own_metric():
+    limits = parse_limits(["error=+3,max4=+1,size=2"])
+    assert resolve(limits, {"error_percent": 20.0, "error_max4_percent": 22.0, "size_mib": 9.0}) == (
+        Limit("error", 23.0), Limit("max4", 23.0), Limit("size", 2.0)
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"limit error=\+3 is relative; resolve it with the baseline first"):
+        violations(limits, {"error_percent": 20.0})
+
+
+def test_gaps_are_shares_of_the_bound():
+    metrics = {"error_percent": 21.0, "size_mib": 0.5, "eliminated_percent": 30.0}
+    gaps = [found.gap_fraction for found in violations(parse_limits(["error=20", "size=0.4", "ops=40"]), metrics)]
+    assert gaps == pytest.approx([1 / 20, 0.1 / 0.4, 10 / 40])
+    (none_at_all,) = violations([Limit("size", 0.0)], metrics)
+    assert none_at_all.gap_fraction == pytest.approx(0.5e9), "far off, and no division by 0"
+    assert none_at_all.reason == "size 0.5 MiB > 0 MiB limit by 0.5 MiB"
+    (speed,) = violations([Limit("silago.speedup", 2.0)], {"silago.speedup": 1.5})
+    assert speed.reason == "silago.speedup 1.5 × < 2 × limit by 0.5 ×"
 
 
 @pytest.mark.parametrize("limit", ["ops=200", "ops=100.5"])

@@ -69,6 +69,14 @@ def test_a_maximised_objective_fills_towards_less():
     assert hypervolume([evaluation((0,), (10, 0, 30))], chosen, (20, 10)) == pytest.approx(10 * 20)
 
 
+def test_a_point_beyond_the_reference_in_one_objective_adds_nothing():
+    inside, beyond, on_it = (evaluation((i,), point) for i, point in enumerate([(2, 3, 0), (1, 7, 0), (5, 1, 0)]))
+    assert hypervolume([inside, beyond, on_it], TWO, (5, 5)) == pytest.approx(3 * 2)
+    assert hypervolume([beyond, on_it], TWO, (5, 5)) == 0.0
+    with pytest.raises(ValueError, match="zip"):
+        hypervolume([inside], TWO, (5, 5, 5))
+
+
 def test_signs():
     assert minimised(THREE, evaluation((0,), (20, 2, 50)).metrics) == (20, 2, -50)
     for objective in OBJECTIVES.values():
