@@ -6,7 +6,7 @@ from fake_task import WORKLOAD
 from dse.design.evaluation import Evaluation
 from dse.design.limits import Limit
 from dse.design.objective import OBJECTIVES
-from dse.study.choose import best_within, limits_of, objective_of
+from dse.study.choose import best, limits_of, objective_of, within
 from models.workload import Configuration, InputError
 
 ERROR, SIZE, OPS = (OBJECTIVES[name] for name in ("error", "size", "ops"))
@@ -22,7 +22,7 @@ POINTS = [point(1, 20.0, 4.0, 10.0), point(2, 21.0, 2.0, 40.0), point(3, 25.0, 1
 
 
 def chosen(limits, objective, points=POINTS):
-    return best_within(points, limits_of(limits, (), BASELINE), objective, BASELINE).genome
+    return best(within(points, limits_of(limits, (), BASELINE)), objective).genome
 
 
 def test_bounds_are_read_as_limits_and_made_absolute():
@@ -64,7 +64,7 @@ def test_the_objective_is_one_and_goes_its_own_way():
     assert objective_of("size", None, ()) == SIZE and objective_of(None, "ops", ()) == OPS
     assert objective_of(None, "speedup", ["silago"]).name == "silago.speedup"
     for given in ((None, None), ("size", "ops")):
-        with pytest.raises(InputError, match="say what the point shall be best in: minimize or maximize, one of them"):
+        with pytest.raises(InputError, match="say which point: minimize or maximize an objective, number, knee or weights"):
             objective_of(*given, ())
     with pytest.raises(InputError, match="ops is better the other way: maximize='ops'"):
         objective_of("ops", None, ())
