@@ -64,7 +64,9 @@ def test_the_objective_is_one_and_goes_its_own_way():
     assert objective_of("size", None, ()) == SIZE and objective_of(None, "ops", ()) == OPS
     assert objective_of(None, "speedup", ["silago"]).name == "silago.speedup"
     for given in ((None, None), ("size", "ops")):
-        with pytest.raises(InputError, match="say which point: minimize or maximize an objective, number, knee or weights"):
+        with pytest.raises(
+            InputError, match="say which point: minimize or maximize an objective, number, knee or weights"
+        ):
             objective_of(*given, ())
     with pytest.raises(InputError, match="ops is better the other way: maximize='ops'"):
         objective_of("ops", None, ())
