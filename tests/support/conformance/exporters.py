@@ -1,5 +1,6 @@
 """What every exporter must keep: what it wrote gives the compiled engine's codes and counts, bit for bit."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ SCHEMES = {
     "matrix": scheme_of(NEAREST, MATRIX, False),
 }
 UNIFORM = [(16, 16, 0), (8, 8, 0), (4, 4, 0), (2, 2, 0), (4, 8, 3), (8, 4, 1), (16, 8, 2), (8, 16, 300), (3, 5, 1)]
-ODD = (7, 6, 5, 3)  # widths, in turn
+LENGTHS_OF = [[1], [3, 0, 2], [40]]
 
 
 def mixed(workload, seed: int) -> Configuration:
@@ -54,21 +55,23 @@ class ExporterConformance:
         self.exporter.write(network, None, folder)
         assert_same(self.exporter.replay(folder, features, offsets), sites, counter.sent)
 
-    @pytest.mark.parametrize("name", SPECS)
-    @pytest.mark.parametrize("bits", UNIFORM)
+    @pytest.fixture(autouse=True)
+    def compiled_fast(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Sources are compiled once a case: quickly, since they run for a moment only."""
+        monkeypatch.setenv("CFLAGS", "-O0")
+
+    @pytest.mark.parametrize(("name", "bits"), list(zip(itertools.cycle(SPECS), UNIFORM, strict=False)))
     def test_uniform_widths(self, name, bits, tmp_path) -> None:
         spec = SPECS[name]
         self.check(spec, "row", Configuration.uniform(spec.workload(), *bits), tmp_path / "part")
 
     @pytest.mark.parametrize("name", SPECS)
-    @pytest.mark.parametrize("seed", range(3))
-    @pytest.mark.parametrize("scheme", SCHEMES)
+    @pytest.mark.parametrize(("seed", "scheme"), list(enumerate(SCHEMES)))
     def test_mixed_widths_skips_and_thresholds(self, name, seed, scheme, tmp_path) -> None:
         spec = SPECS[name]
         self.check(spec, scheme, mixed(spec.workload(), seed), tmp_path / "part")
 
-    @pytest.mark.parametrize("name", SPECS)
-    @pytest.mark.parametrize("lengths", [[1], [3, 0, 2], [40]])
+    @pytest.mark.parametrize(("name", "lengths"), list(zip(SPECS, itertools.cycle(LENGTHS_OF), strict=False)))
     def test_utterances_of_any_length(self, name, lengths, tmp_path) -> None:
         spec = SPECS[name]
         self.check(spec, "row", mixed(spec.workload(), 7), tmp_path / "part", lengths)
