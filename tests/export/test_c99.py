@@ -109,7 +109,8 @@ def test_compilers_have_no_warning(written, compiler, tmp_path) -> None:
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm")
 def test_the_library_calls_nothing(written, tmp_path) -> None:
     library = [str(path) for path in written.folder.glob("*.c") if path.name not in c99.PROGRAMS]
-    subprocess.run(["cc", *FLAGS, "-O2", "-c", *library], check=True, cwd=tmp_path)
+    # without position-independent code, which has constants with addresses in data that is relocated
+    subprocess.run(["cc", *FLAGS, "-O2", "-fno-pic", "-c", *library], check=True, cwd=tmp_path)
     objects = list(map(str, tmp_path.glob("*.o")))
     listed = subprocess.run(["nm", *objects], check=True, capture_output=True, text=True).stdout
     defined = set(re.findall(r"^[0-9a-f]+ [A-Z] (\w+)$", listed, re.M))
