@@ -1,14 +1,19 @@
-"""C99 sources of a network: no dependency, no allocation, weights packed at their width, unsent columns skipped.
+"""C99 sources of a network: integer products that skip what delta gates do not send; no dependency, no allocation.
 
-The library is written by hand, in `c99_sources`; constants and the header are generated from the integer network.
-`model.h` says how to use it, and what flash and RAM it takes.
+`c99_sources/` holds what is written by hand, and the template of model.h. A bundle's folder gets what its family needs,
+and model_data.c with the network's constants.
 """
 
 from __future__ import annotations
 
-import re
+import os
+import shlex
+import shutil
+import subprocess
 import tempfile
-from importlib import resources
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,90 +21,123 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters import Replayed
-from dse.exporters.c99_build import build, run_replay
-from dse.exporters.c99_plan import plan_of
-from dse.exporters.c99_text import matvec_names, model_data, phone_names, sizes, table
-from models.engines.integer_network import IntegerNetwork
+from dse.exporters.c99_arrays import arrays_of
+from dse.exporters.c99_memory import Memory
+from dse.exporters.c99_tables import Tables
+from dse.exporters.c99_text import data_source, header
+from models.engines.integer_network import IntegerNetwork, SruLayer
 from models.workload import InputError
 
 if TYPE_CHECKING:
     from dse.phones.decode import Decoder
 
-FAMILIES = {
-    "sru": ("sru.c", "sru.h"),
-    "lstm": ("gated.c", "gated.h", "lstm.c"),
-    "gru": ("gated.c", "gated.h", "gru.c"),
-    "ligru": ("gated.c", "gated.h", "ligru.c"),
-}
-COMMON = ("fixed.h", "memory.h", "sigmoid.h", "sigmoid.c", "matvec.h", "matvec.c", "layer.h", "network.c")
+COMMON = ("contract.h", "tables.h", "network.c", "matvec.c", "sigmoid.c", "main.c", "replay.c", "Makefile")
 PROGRAMS = ("main.c", "replay.c")
-DECODER_USE = """\
- * decoder_run makes phones of the logits, in memory that may be the same:
- *     static uint8_t phones[MOST_FRAMES / 3];
- *     size_t count = decoder_run(&logits[0][0], T, memory, sizeof memory, phones);
-"""
+FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
+COMPILE_SECONDS, RUN_SECONDS = 300, 3600
+SIZES = 6  # numbers that replay.c writes first
 
 
 def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> None:
-    """Write the C sources of a network. Raises InputError for one that they cannot hold."""
-    if network.model not in FAMILIES:
+    """Write the sources into `folder`. Raises InputError for a network that the tables cannot hold."""
+    sru = isinstance(network.layers[0], SruLayer)
+    family = ("sru.h", "sru.c") if sru else ("gated.h", "gated.c", f"{network.model}.c")
+    sources = files("dse.exporters") / "c99_sources"
+    if not all((sources / name).is_file() for name in family):
         raise InputError(f"there are no C sources of a {network.model}")
-    plan = plan_of(network)
-    copied = (*COMMON, *FAMILIES[network.model], *PROGRAMS, "model_data.h", *(("decoder.c",) if decoder else ()))
-    for name in copied:
-        (folder / name).write_text(_source(name), encoding="utf-8")
-    library = sorted([name for name in copied if name.endswith(".c") and name not in PROGRAMS] + ["model_data.c"])
-    filled = {
-        "TITLE": f"{network.model.upper()} of {len(network.layers)} layers with 2 x {network.hidden} units, quantized.",
-        "DECODER_USE": DECODER_USE if decoder else "",
-        "TABLE": table(plan, decoder),
-        "SIZES": sizes(plan, decoder),
-        "LIBRARY": " ".join(library),
-    }
-    for name in ("model.h", "Makefile"):
-        text = re.sub("@([A-Z_]+)@", lambda found: filled[found[1]], _source(name))
-        (folder / name).write_text(text, encoding="utf-8")
-    (folder / "model_data.c").write_text(model_data(plan, decoder), encoding="utf-8")
-    (folder / "matvec_names.h").write_text(matvec_names(plan), encoding="utf-8")
-    if decoder:
-        (folder / "phone_names.h").write_text(phone_names(), encoding="utf-8")
+    tables = Tables(network)
+    arrays = arrays_of(tables, decoder)
+    memory = Memory(tables, 0 if decoder is None else decoder.search_tables[1].nbytes)
+    for name in (*COMMON, *family, *(() if decoder is None else ("viterbi.c",))):
+        (folder / name).write_bytes((sources / name).read_bytes())
+    template = (sources / "model.h").read_text(encoding="utf-8")
+    (folder / "model.h").write_text(header(template, arrays, memory, decoder), encoding="utf-8")
+    (folder / "model_data.c").write_text(data_source(arrays, family[0]), encoding="utf-8")
+
+
+def library(folder: Path) -> list[Path]:
+    """The library's sources: all but the two programs'."""
+    return sorted(path for path in folder.glob("*.c") if path.name not in PROGRAMS)
 
 
 def replay(folder: Path, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> Replayed:
-    """Compile what was written, with CC or cc, outside the folder, and run utterances; see `Exporter.replay`."""
-    with tempfile.TemporaryDirectory(prefix="dse-") as name:
-        found = run_replay(build(folder, "replay", Path(name)), features, offsets)
-    return read_replay(found, offsets)
+    """Compile the sources by `cc`, or CC of the environment, and run features float32 [N, features].
+
+    The program in the folder is run, with all that it may do: it should come from someone you trust. Raises InputError
+    where there is no compiler, it refuses the sources, or what they give is not what it should be.
+    """
+    with tempfile.TemporaryDirectory() as beside:
+        program = Path(beside) / "program"
+        build(folder, program)
+        return run((str(program),), Path(beside), features, offsets)
 
 
-def read_replay(found: bytes, offsets: NDArray[np.int64]) -> Replayed:
-    """Read what the replay program wrote, see replay.c. Raises InputError where it is not whole."""
-    place = 0
+def build(folder: Path, program: Path, flags: Sequence[str] = FLAGS, main: str = "replay.c") -> None:
+    """Compile the sources of a folder, as one, which is faster, to a program. Raises InputError where that fails."""
+    compiler = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    if shutil.which(compiler[0]) is None:
+        raise InputError(f"no C compiler '{compiler[0]}' is installed; the environment's CC names another")
+    whole = program.with_suffix(".sources")
+    whole.write_text("".join(f'#include "{name}"\n' for name in (*(path.name for path in library(folder)), main)))
+    command = [*compiler, *flags, "-I", str(folder), "-o", str(program), "-x", "c", str(whole)]
+    _call(command, COMPILE_SECONDS, "the C sources do not compile")
 
-    def take(kind: type[np.generic], count: int) -> NDArray[Any]:
-        nonlocal place
-        if place + count * np.dtype(kind).itemsize > len(found):
-            raise InputError("the compiled network wrote less than it should")
-        array: NDArray[Any] = np.frombuffer(found, kind, count, place)
-        place += array.nbytes
-        return array
 
-    layers, hidden, outputs, matvecs, has_decoder = take(np.uint32, 5).tolist()
-    names = found[place:].split(b"\n", matvecs)[:matvecs]
-    place += sum(len(name) + 1 for name in names)
-    widths = {**{f"l{layer}.state": 2 * hidden for layer in range(layers)}, "logits": outputs}
-    sites: dict[str, list[NDArray[np.int16]]] = {site: [] for site in widths}
+def run(command: Sequence[str], beside: Path, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> Replayed:
+    """Run a replay program, `command`, on features float32 [N, features]; its files lie in the folder `beside`."""
+    given, found = beside / "features", beside / "outputs"
+    write_features(given, features, offsets)
+    _call([*command, str(given), str(found)], RUN_SECONDS, "the C program fails")
+    try:
+        return read_outputs(found.read_bytes(), np.diff(offsets).tolist())
+    except (ValueError, OSError) as error:
+        raise InputError(f"the C program does not write what it should: {error}") from error
+
+
+def write_features(path: Path, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> None:
+    """Write utterances as replay.c reads them."""
+    x = np.ascontiguousarray(features, np.float32)
+    with path.open("wb") as file:
+        file.write(np.array([x.shape[1], len(offsets) - 1], np.uint32).tobytes())
+        for start, end in pairwise(offsets.tolist()):
+            file.write(np.uint32(end - start).tobytes() + x[start:end].tobytes())
+
+
+def read_outputs(data: bytes, lengths: Sequence[int]) -> Replayed:
+    """What replay.c writes for utterances of these lengths. Raises ValueError where it is not that."""
+    at = 0
+
+    def take(kind: type[np.generic], *shape: int) -> NDArray[Any]:
+        nonlocal at
+        count = int(np.prod(shape, dtype=np.int64))
+        values = np.frombuffer(data, kind, count, at) if count else np.zeros(0, kind)
+        at += values.nbytes
+        return values.reshape(shape)
+
+    layers, width, outputs, decodes, matvecs, letters = take(np.uint32, SIZES).tolist()
+    names = take(np.uint8, letters).tobytes().decode().splitlines()
+    widths = {f"l{number}.state": width for number in range(layers)} | {"logits": outputs}
+    sites = {site: [np.zeros((0, units), np.int16)] for site, units in widths.items()}
     phones: list[tuple[int, ...]] = []
-    for frames in np.diff(offsets).tolist():
-        for site, width in widths.items():
-            sites[site].append(take(np.int16, frames * width).reshape(frames, width))
-        if has_decoder:
-            phones.append(tuple(take(np.uint8, int(take(np.uint32, 1)[0])).tolist()))
-    sent = take(np.uint64, matvecs).astype(np.int64).tolist()
-    joined = {site: np.concatenate([np.empty((0, widths[site]), np.int16), *parts]) for site, parts in sites.items()}
-    counts = dict(zip((name.decode() for name in names), sent, strict=True))
-    return Replayed(joined, counts, tuple(phones) if has_decoder else None)
+    for frames in lengths:
+        for site, units in widths.items():
+            sites[site].append(take(np.int16, frames, units))
+        if decodes:
+            phones.append(tuple(take(np.int16, int(take(np.uint32, 1)[0])).tolist()))
+    sent = dict(zip(names, take(np.uint64, matvecs).tolist(), strict=True))
+    if at != len(data):
+        raise ValueError(f"{len(data)} bytes in place of {at}")
+    codes = {site: np.concatenate(parts) for site, parts in sites.items()}
+    return Replayed(codes, sent, tuple(phones) if decodes else None)
 
 
-def _source(name: str) -> str:
-    return (resources.files("dse.exporters") / "c99_sources" / name).read_text(encoding="utf-8")
+def _call(command: Sequence[str], seconds: float, failure: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=seconds, check=False, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"{failure}: it takes more than {seconds:.0f} s") from None
+    except OSError as error:
+        raise InputError(f"{failure}: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or [f"status {done.returncode}"]
+        raise InputError(f"{failure}: {next((line for line in said if 'error' in line), said[0])}")

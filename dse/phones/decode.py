@@ -64,12 +64,12 @@ class Decoder:
 
     @property
     def search_tables(self) -> tuple[np.float32, NDArray[np.float32], NDArray[np.float32]]:
-        """What the search adds up, float32: the scale of logits, a bias of each target [144], the scores of entering
-        a phone from each phone and from the start [49, 48].
-        """
-        bias = (-self.acoustic_scale * self.prior_scale * self.log_prior).astype(np.float32)
-        enter = np.ascontiguousarray(self.log_bigram - self.phone_penalty, np.float32)
-        return np.float32(self.acoustic_scale), bias, enter
+        """What the search adds up: a logit times the scale, plus the bias [144]; enter [49, 48] on entering a phone."""
+        return (
+            np.float32(self.acoustic_scale),
+            (-self.acoustic_scale * self.prior_scale * self.log_prior).astype(np.float32),
+            np.ascontiguousarray(self.log_bigram - self.phone_penalty, np.float32),
+        )
 
     def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Decode the best phone sequences: (48-set phones int16 [P], phones per utterance int64 [U]).

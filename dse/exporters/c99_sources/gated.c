@@ -1,62 +1,44 @@
-/* The input matvecs run forward in time for both directions, which share all matrices: the forward direction uses the
- * preactivations at once, and they are kept for the backward one. */
+/* A layer of an LSTM, GRU or LiGRU: input matvecs of all frames, then the steps of each direction. */
+#include "model.h"
+#include "contract.h"
 #include "gated.h"
-#include "model_data.h"
 
-enum { HIDDEN = MODEL_HIDDEN };
-
-static int16_t *take(Memory *memory, size_t count)
+static void run_direction(const struct model_gated *layer, int backward, int16_t *x, const int16_t *u, size_t frames,
+                          unsigned char *state, struct model_sent *list, uint64_t *sent)
 {
-    return (int16_t *)memory_take(memory, sizeof(int16_t) * count);
-}
-
-static void start(const Layer *layer, const GatedState *state)
-{
-    size_t i;
-    readers_start(&layer->recurrent, &state->recurrent);
-    readers_start(&layer->candidate, &state->candidate);
-    for (i = 0; i < HIDDEN; ++i) {
-        state->h[i] = 0;
-        if (gated_has & GATED_HAS_CELL) {
-            state->c[i] = 0;
-        }
+    struct model_cell cell;
+    size_t step, i;
+    cell.h = (int16_t *)(void *)model_take(&state, MODEL_HIDDEN * sizeof(int16_t));
+    cell.other = (int16_t *)(void *)model_take(&state, MODEL_HIDDEN * sizeof(int16_t));
+    cell.back = (int16_t *)(void *)model_take(&state, MODEL_GATES * MODEL_HIDDEN * sizeof(int16_t));
+    model_stream_open(&cell.gates, layer->gates, &state, list);
+    model_stream_open(&cell.candidate, layer->candidate, &state, list);
+    for (i = 0; i < MODEL_HIDDEN; i++)
+        cell.h[i] = cell.other[i] = 0;
+    for (step = 0; step < frames; step++) {
+        const size_t t = backward ? frames - 1 - step : step;
+        int16_t *const out = x + t * MODEL_WIDEST + (backward ? MODEL_HIDDEN : 0);
+        model_cell_step(layer, &cell, u + t * MODEL_UNITS);
+        for (i = 0; i < MODEL_HIDDEN; i++)
+            out[i] = cell.h[i];
     }
+    model_stream_count(&cell.gates, sent);
+    model_stream_count(&cell.candidate, sent);
 }
 
-static void put(int16_t *y, const int16_t *h)
+void model_layer(unsigned number, int16_t *x, int16_t *u, size_t frames, unsigned char *state, uint64_t *sent)
 {
-    size_t i;
-    for (i = 0; i < HIDDEN; ++i) {
-        y[i] = h[i];
-    }
-}
-
-void layer_run(const Layer *layer, const int16_t *x, size_t frames, int16_t *y, Memory memory, uint64_t *sent)
-{
-    const uint32_t rows = readers_rows(&layer->inputs), cols = model_matvecs[layer->inputs.first].cols;
-    ReadersState inputs = readers_open(&layer->inputs, &memory);
-    GatedState state = {{{{NULL, NULL}}, NULL}, {{{NULL, NULL}}, NULL}, NULL, NULL, NULL, NULL};
-    int16_t *kept;
+    const struct model_gated *const layer = &model_layers[number];
+    struct model_sent *const list =
+        (struct model_sent *)(void *)model_take(&state, MODEL_MOST_COLS * sizeof(struct model_sent));
+    unsigned char *room = state;
+    struct model_stream inputs;
     size_t t;
-    state.recurrent = readers_open(&layer->recurrent, &memory);
-    if (layer->candidate.count != 0) {
-        state.candidate = readers_open(&layer->candidate, &memory);
-    }
-    state.back = take(&memory, rows);
-    state.h = take(&memory, HIDDEN);
-    state.c = gated_has & GATED_HAS_CELL ? take(&memory, HIDDEN) : NULL;
-    state.reset = gated_has & GATED_HAS_RESET ? take(&memory, HIDDEN) : NULL;
-    kept = take(&memory, frames * rows);
-    readers_start(&layer->inputs, &inputs);
-    start(layer, &state);
-    for (t = 0; t < frames; ++t) {
-        readers_step(&layer->inputs, &inputs, x + t * cols, kept + t * rows, sent);
-        gated_step(layer, kept + t * rows, &state, sent);
-        put(y + t * 2 * HIDDEN, state.h);
-    }
-    start(layer, &state);
-    for (t = frames; t-- > 0;) {
-        gated_step(layer, kept + t * rows, &state, sent);
-        put(y + t * 2 * HIDDEN + HIDDEN, state.h);
-    }
+    model_stream_open(&inputs, layer->inputs, &room, list);
+    for (t = 0; t < frames; t++)
+        model_stream_step(&inputs, x + t * MODEL_WIDEST, u + t * MODEL_UNITS);
+    model_stream_count(&inputs, sent);
+    /* x is not read again: the output replaces it. */
+    run_direction(layer, 0, x, u, frames, state, list, sent);
+    run_direction(layer, 1, x, u, frames, state, list, sent);
 }

@@ -1,30 +1,24 @@
-/* GRU, gates z, r: h = tanh(g) blended with h by z; the candidate g reads r h, or r acts on what it reads from h. */
-#include "fixed.h"
+/* A step of a GRU: gates z, r, then the candidate, which reads r h, or h where r acts after the product. */
+#include "model.h"
+#include "contract.h"
 #include "gated.h"
-#include "model_data.h"
-#include "sigmoid.h"
 
-enum { HIDDEN = MODEL_HIDDEN };
-const int gated_has = GATED_HAS_RESET;
-
-void gated_step(const Layer *layer, const int16_t *pre, const GatedState *state, uint64_t *sent)
+void model_cell_step(const struct model_gated *layer, struct model_cell *cell, const int16_t *pre)
 {
-    int16_t *back = state->back, *reset = state->reset;
+    int16_t *const z = cell->back, *const r = z + MODEL_HIDDEN, *const product = r + MODEL_HIDDEN;
     size_t i;
-    readers_step(&layer->recurrent, &state->recurrent, state->h, back, sent);
-    for (i = 0; i < HIDDEN; ++i) {
-        const int32_t r = sigmoid(fixed_clip(pre[HIDDEN + i] + back[HIDDEN + i]));
-        reset[i] = (int16_t)(layer->reset_after ? r : fixed_product(r, state->h[i], FIXED_GATE_STEP));
+    model_stream_step(&cell->gates, cell->h, cell->back);
+    for (i = 0; i < MODEL_HIDDEN; i++) {
+        z[i] = (int16_t)model_sigmoid(model_add(pre[i], z[i]));
+        r[i] = (int16_t)model_sigmoid(model_add(pre[MODEL_HIDDEN + i], r[i]));
+        cell->other[i] = (int16_t)model_grid((float)r[i] * (float)cell->h[i] * MODEL_GATE_STEP);
     }
-    readers_step(
-        &layer->candidate, &state->candidate, layer->reset_after ? state->h : reset, back + 2 * HIDDEN, sent);
-    for (i = 0; i < HIDDEN; ++i) {
-        const int32_t z = sigmoid(fixed_clip(pre[i] + back[i]));
-        const int32_t product = back[2 * HIDDEN + i];
-        const int32_t added = layer->reset_after ? fixed_product(reset[i], product, FIXED_GATE_STEP) : product;
-        const int32_t squashed = sigmoid_tanh(fixed_clip(pre[2 * HIDDEN + i] + added));
-        const int32_t candidate = fixed_grid((float)squashed * layer->candidate_scale);
-        const int32_t state_code = fixed_grid((float)candidate * layer->gate_to_state);
-        state->h[i] = (int16_t)fixed_blend(z, state_code, state->h[i]);
+    model_stream_step(&cell->candidate, MODEL_RESET_AFTER ? cell->h : cell->other, product);
+    for (i = 0; i < MODEL_HIDDEN; i++) {
+        const float reset = model_grid((float)r[i] * (float)product[i] * MODEL_GATE_STEP);
+        const int32_t back = MODEL_RESET_AFTER ? (int32_t)reset : product[i];
+        const float squashed = (float)model_tanh(model_add(pre[2 * MODEL_HIDDEN + i], back));
+        const float candidate = model_grid(model_grid(squashed * layer->candidate_scale) * layer->to_state);
+        cell->h[i] = (int16_t)model_blend((float)z[i], candidate, (float)cell->h[i]);
     }
 }

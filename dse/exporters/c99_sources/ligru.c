@@ -1,22 +1,17 @@
-/* LiGRU, gates z, g: h = the rectified g blended with h by z */
-#include "fixed.h"
+/* A step of a LiGRU: gates z, h; the candidate is rectified. */
+#include "model.h"
+#include "contract.h"
 #include "gated.h"
-#include "model_data.h"
-#include "sigmoid.h"
 
-enum { HIDDEN = MODEL_HIDDEN };
-const int gated_has = 0;
-
-void gated_step(const Layer *layer, const int16_t *pre, const GatedState *state, uint64_t *sent)
+void model_cell_step(const struct model_gated *layer, struct model_cell *cell, const int16_t *pre)
 {
-    const int16_t *back = state->back;
+    const int16_t *const back = cell->back;
     size_t i;
-    readers_step(&layer->recurrent, &state->recurrent, state->h, state->back, sent);
-    for (i = 0; i < HIDDEN; ++i) {
-        const int32_t z = sigmoid(fixed_clip(pre[i] + back[i]));
-        const int32_t g = fixed_clip(pre[HIDDEN + i] + back[HIDDEN + i]);
-        const int32_t candidate = fixed_grid((float)(g > 0 ? g : 0) * layer->candidate_scale);
-        const int32_t state_code = fixed_grid((float)candidate * layer->candidate_to_state);
-        state->h[i] = (int16_t)fixed_blend(z, state_code, state->h[i]);
+    model_stream_step(&cell->gates, cell->h, cell->back);
+    for (i = 0; i < MODEL_HIDDEN; i++) {
+        const float z = (float)model_sigmoid(model_add(pre[i], back[i]));
+        const int32_t sum = model_add(pre[MODEL_HIDDEN + i], back[MODEL_HIDDEN + i]);
+        const float candidate = model_grid((float)(sum > 0 ? sum : 0) * layer->candidate_scale);
+        cell->h[i] = (int16_t)model_blend(z, model_grid(candidate * layer->to_state), (float)cell->h[i]);
     }
 }

@@ -1,59 +1,89 @@
-/* @TITLE@
+/* @title@
  *
- * Written by `python -m dse.export`; gives the codes that the evaluation of this configuration gave, bit for bit.
+ * Generated. Its results are bit for bit those of the evaluator that chose this network.
  *
- * How to use it
- *     float features[T][MODEL_FEATURES];  ...  int16_t logits[T][MODEL_OUTPUTS];
- *     static uint64_t memory[MODEL_BYTES(MOST_FRAMES) / 8 + 1];
- *     model_run(&features[0][0], T, memory, sizeof memory, &logits[0][0], NULL);
- * The network is bidirectional: it needs a whole utterance, in memory that the caller gives. Nothing is allocated,
- * nothing is static, so that utterances may run side by side. There is no streaming network yet, since none runs forward
- * in time only; what does so in this one, the input matvecs, runs frame by frame through matvec_step (matvec.h), which a
- * streaming network would be built of.
-@DECODER_USE@ *
- * Features are float32. One beyond the grid saturates, infinities too, and one that is not a number is read as 0 in the
- * network's normalised units, as the evaluator does. Logits are codes in steps of 2^-MODEL_LOGIT_BITS.
+ * To use it: compile all .c files but main.c and replay.c with -std=c99 -ffp-contract=off; then for each utterance
  *
- * Build with -std=c99 -ffp-contract=off, never with -ffast-math; fixed.h says why and refuses what it can. `make` builds
- * the library and main, `make check` with all warnings as errors, `make asan` with sanitizers, `make arm` for a
- * Cortex-M4. -DDENSE multiplies every column at each frame, with the same results: for benchmarks.
+ *     memory = model_bytes(frames) bytes of your own, aligned to 8; the library allocates nothing
+ *     logits = model_run(features, frames, memory, 0);    codes [frames][MODEL_OUTPUTS], in steps of MODEL_LOGIT_STEP
+@decode@ *
+ * features are float [frames][MODEL_FEATURES], as the network was trained on. A NaN counts as the feature's mean, what
+ * is beyond the grid saturates, infinity too, and no frames give nothing. `make` builds main, which prints what it hears.
  *
-@TABLE@ */
+ * This network is bidirectional: no output is known before the utterance has ended. What runs forward in time, frame by
+ * frame, is a stream of matvecs: model_stream_open, then model_stream_step for each frame. The input matvecs of all
+ * layers run so; a network of one direction, of which there is none yet, would run so as a whole.
+ *
+ * With -DDENSE every column is multiplied at every frame, with the same results: it shows what the delta gates save.
+ *
+@table@
+ */
 #ifndef MODEL_H
 #define MODEL_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-@SIZES@
-/* Bytes of memory that an utterance of so many frames needs: a constant for an array, or, for any number, model_bytes;
- * 0 where they are more than a size_t holds. */
-#define MODEL_BYTES(frames) (MODEL_STATE_BYTES + (size_t)(frames) * MODEL_FRAME_BYTES)
+@sizes@
+
+/* Bytes of memory for so many frames; 0 where a size_t does not hold them. */
 size_t model_bytes(size_t frames);
 
-typedef enum {
-    MODEL_DONE,
-    MODEL_NO_MEMORY /* less than model_bytes, or not aligned to 8 bytes; nothing was computed */
-} ModelResult;
-
-/* What a run may tell besides; any part may be null. */
-typedef struct {
-    /* After each layer: its output [frames, 2 MODEL_HIDDEN] in codes. */
-    void (*layer)(void *context, uint32_t layer, const int16_t *codes, size_t frames);
-    void *context;
+/* What to be told of a run; any of it may be 0. */
+struct model_observer {
+    /* Called after each layer with its output: codes [frames][MODEL_WIDTH], `stride` codes from frame to frame. */
+    void (*layer)(void *to, unsigned layer, const int16_t *codes, size_t frames, size_t stride);
+    void *to;
     uint64_t *sent; /* [MODEL_MATVECS] elements that each matvec's delta gate sent are added */
-} ModelObserver;
+};
 
-/* Run an utterance: features [frames, MODEL_FEATURES], any number of frames, to logits [frames, MODEL_OUTPUTS]. */
-ModelResult model_run(
-    const float *features, size_t frames, void *memory, size_t bytes, int16_t *logits, const ModelObserver *observer);
+/* Run an utterance; returns its logits' codes [frames][MODEL_OUTPUTS], in `memory`. `observer` may be 0. */
+const int16_t *model_run(const float *features, size_t frames, void *memory, const struct model_observer *observer);
 
-#if MODEL_HAS_DECODER
-/* Decode logits to phones [frames / 3 at most], numbers of the 48 set, in memory of decoder_bytes(frames). Returns how
- * many; 0 for less than 3 frames or too little memory. */
-#define DECODER_BYTES(frames) (DECODER_STATE_BYTES + (size_t)(frames) * MODEL_PHONES + 7u)
-size_t decoder_bytes(size_t frames);
-size_t decoder_run(const int16_t *logits, size_t frames, void *memory, size_t bytes, uint8_t *phones);
+#if MODEL_DECODES
+/* Phones [up to frames / 3] of the utterance that model_run has just run in `memory`, whose logits stay as they are.
+ * Returns how many; none where there are less than three frames. */
+size_t model_decode(size_t frames, void *memory, int16_t *phones);
 #endif
+
+/* An element that a delta gate sent: what is added to it, and which it is. */
+struct model_sent {
+    int32_t by;
+    uint32_t column;
+};
+
+/* Matvecs of one vector that share its quantizer and delta gate, at work. */
+struct model_reading {
+    uint16_t first, count;
+    int16_t *held;
+    unsigned char *sums;
+    struct model_sent *list;
+    uint64_t sent;
+};
+
+struct model_readers {
+    uint16_t first, count; /* in model_reader_table */
+};
+
+/* A stream of vectors through all matvecs that read them. */
+struct model_stream {
+    unsigned count;
+    struct model_reading readings[MODEL_MOST_READERS];
+};
+
+/* Open a stream with its state in `*memory`, which moves past it. All streams may share one list [MODEL_MOST_COLS]. */
+void model_stream_open(struct model_stream *stream, struct model_readers readers, unsigned char **memory,
+                       struct model_sent *list);
+
+/* The next vector, x; y are the results of all the matvecs, side by side. */
+void model_stream_step(struct model_stream *stream, const int16_t *x, int16_t *y);
+
+/* Add what was sent to `sent` [MODEL_MATVECS], which may be 0. */
+void model_stream_count(const struct model_stream *stream, uint64_t *sent);
+
+/* Within the library: bytes of `*memory`, which moves past them, to a multiple of 8; and a layer, whose output replaces
+ * its input x [frames][MODEL_WIDEST]. u [frames][MODEL_UNITS] and state [MODEL_STATE_BYTES] are scratch. */
+unsigned char *model_take(unsigned char **memory, size_t bytes);
+void model_layer(unsigned layer, int16_t *x, int16_t *u, size_t frames, unsigned char *state, uint64_t *sent);
 
 #endif

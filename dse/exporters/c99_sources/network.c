@@ -1,65 +1,61 @@
-#include "fixed.h"
-#include "model_data.h"
+/* An utterance through all layers.
+ *
+ * Memory: u [frames][MODEL_UNITS], which in the end holds the logits; then x [frames][MODEL_WIDEST] and the state of
+ * the matvecs at work, whose room is later that of the decoder's scores. */
+#include "model.h"
+#include "contract.h"
+#include "tables.h"
 
-typedef char network_moves_are_8_bytes[sizeof(MatVecMove) == 8 ? 1 : -1]; /* MODEL_BYTES counts on it */
+static size_t bytes_of(size_t frames, size_t codes)
+{
+    return (frames * codes * sizeof(int16_t) + 7u) / 8u * 8u;
+}
 
 size_t model_bytes(size_t frames)
 {
-    return frames > ((size_t)-1 - MODEL_BYTES(0)) / MODEL_FRAME_BYTES ? 0 : MODEL_BYTES(frames);
+    const size_t frame = 2u * MODEL_UNITS + 2u * MODEL_WIDEST + MODEL_SCORE_BYTES;
+    size_t run, decode;
+    if (frames > ((size_t)-1 - MODEL_STATE_BYTES - 16u) / frame)
+        return 0;
+    run = bytes_of(frames, MODEL_WIDEST) + MODEL_STATE_BYTES;
+    decode = frames * MODEL_SCORE_BYTES;
+    return bytes_of(frames, MODEL_UNITS) + (run > decode ? run : decode);
 }
 
-/* Features on their grid: one beyond it saturates, one that is not a number is 0. */
-static void read_features(const float *features, size_t frames, int16_t *x)
+static int16_t input_code(float feature, unsigned i)
 {
-    size_t t, i;
-    for (t = 0; t < frames; ++t) {
-        for (i = 0; i < MODEL_FEATURES; ++i) {
-            const float value = (*features++ - model_mean[i]) / model_std[i];
-            *x++ = (int16_t)(value != value ? 0 : fixed_grid(value * model_feature_steps));
-        }
-    }
+    float x = feature - model_means[i];
+    x = x / model_stds[i];
+    x = x * MODEL_INPUT_POWER;
+    return x == x ? (int16_t)model_grid(x) : 0;
 }
 
-ModelResult model_run(
-    const float *features, size_t frames, void *memory, size_t bytes, int16_t *logits, const ModelObserver *observer)
+const int16_t *model_run(const float *features, size_t frames, void *memory, const struct model_observer *observer)
 {
-    static const Readers output = {MODEL_MATVECS - 1, 1};
-    const size_t width = MODEL_BUFFER_WIDTH, needed = model_bytes(frames);
-    uint64_t *sent;
-    int16_t *x, *y;
-    Memory rest;
-    ReadersState last;
-    uint32_t layer, k;
+    const struct model_readers readers = {MODEL_READERS - 1, 1};
+    int16_t *const u = (int16_t *)memory;
+    int16_t *const x = u + bytes_of(frames, MODEL_UNITS) / sizeof(int16_t);
+    unsigned char *const state = (unsigned char *)memory + bytes_of(frames, MODEL_UNITS) + bytes_of(frames, MODEL_WIDEST);
+    unsigned char *room = state;
+    uint64_t *const sent = observer != 0 ? observer->sent : 0;
+    struct model_stream output;
+    struct model_sent *list;
+    unsigned layer, i;
     size_t t;
-    if (needed == 0 || bytes < needed || (uintptr_t)memory % 8 != 0) {
-        return MODEL_NO_MEMORY;
+    if (frames == 0)
+        return u;
+    for (t = 0; t < frames; t++)
+        for (i = 0; i < MODEL_FEATURES; i++)
+            x[t * MODEL_WIDEST + i] = input_code(features[t * MODEL_FEATURES + i], i);
+    for (layer = 0; layer < MODEL_LAYERS; layer++) {
+        model_layer(layer, x, u, frames, state, sent);
+        if (observer != 0 && observer->layer != 0)
+            observer->layer(observer->to, layer, x, frames, MODEL_WIDEST);
     }
-    rest.next = (unsigned char *)memory;
-    sent = (uint64_t *)memory_take(&rest, sizeof(uint64_t) * MODEL_MATVECS);
-    x = (int16_t *)memory_take(&rest, sizeof(int16_t) * frames * width);
-    y = (int16_t *)memory_take(&rest, sizeof(int16_t) * frames * width);
-    for (k = 0; k < MODEL_MATVECS; ++k) {
-        sent[k] = 0;
-    }
-    read_features(features, frames, x);
-    for (layer = 0; layer < MODEL_LAYERS; ++layer) {
-        int16_t *output_of_layer = y;
-        layer_run(model_layers[layer], x, frames, y, rest, sent);
-        if (observer != NULL && observer->layer != NULL) {
-            observer->layer(observer->context, layer, y, frames);
-        }
-        y = x;
-        x = output_of_layer;
-    }
-    last = readers_open(&output, &rest);
-    readers_start(&output, &last);
-    for (t = 0; t < frames; ++t) {
-        readers_step(&output, &last, x + t * 2 * MODEL_HIDDEN, logits + t * MODEL_OUTPUTS, sent);
-    }
-    if (observer != NULL && observer->sent != NULL) {
-        for (k = 0; k < MODEL_MATVECS; ++k) {
-            observer->sent[k] += sent[k];
-        }
-    }
-    return MODEL_DONE;
+    list = (struct model_sent *)(void *)model_take(&room, MODEL_MOST_COLS * sizeof(struct model_sent));
+    model_stream_open(&output, readers, &room, list);
+    for (t = 0; t < frames; t++)
+        model_stream_step(&output, x + t * MODEL_WIDEST, u + t * MODEL_OUTPUTS);
+    model_stream_count(&output, sent);
+    return u;
 }

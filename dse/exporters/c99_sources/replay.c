@@ -1,125 +1,86 @@
-/* Runs utterances for a comparison with the evaluator: replay INPUT OUTPUT, both in the machine's own byte order.
+/* Runs the utterances of a file and writes all that can be compared, in the machine's own byte order.
  *
- * INPUT, uint32: the number of features and of utterances, frames of each; then features float32 [all frames, features].
- * OUTPUT, uint32: layers, units of a direction, outputs, matvecs, whether there is a decoder; names of the matvecs, each
- * with a newline. Of each utterance the codes int16 of every layer's output [frames, 2 units] and of the logits
- * [frames, outputs], and where there is a decoder a count uint32 and phones uint8. At last the elements that each matvec
- * sent, uint64 [matvecs].
- */
+ * In:  uint32 MODEL_FEATURES, utterances; each: uint32 frames, float32 [frames][MODEL_FEATURES].
+ * Out: uint32 layers, MODEL_WIDTH, MODEL_OUTPUTS, MODEL_DECODES, matvecs and letters of their names; the names, a line
+ *      each; each utterance: int16 [frames][MODEL_WIDTH] of every layer, int16 [frames][MODEL_OUTPUTS] logits, and where
+ *      it decodes uint32 count, int16 [count] phones; at last uint64 [MODEL_MATVECS] sent elements of all utterances. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include "matvec_names.h"
 #include "model.h"
 
-#ifdef REPLAY_COUNTS /* of instructions, on an emulated board */
-uint32_t replay_ticks(void);
-#endif
-
-static FILE *output;
-static int failed = 0;
-
-static void put(const void *data, size_t size, size_t count)
+static void write_all(FILE *to, const void *data, size_t size, size_t count)
 {
-    failed |= fwrite(data, size, count, output) != count;
+    if (fwrite(data, size, count, to) != count)
+        exit(3);
 }
 
-static void put_layer(void *context, uint32_t layer, const int16_t *codes, size_t frames)
+static void read_all(FILE *from, void *data, size_t size, size_t count)
 {
-    (void)context;
+    if (fread(data, size, count, from) != count)
+        exit(2);
+}
+
+static void write_layer(void *to, unsigned layer, const int16_t *codes, size_t frames, size_t stride)
+{
+    size_t t;
     (void)layer;
-    put(codes, sizeof(int16_t), frames * 2 * MODEL_HIDDEN);
+    for (t = 0; t < frames; t++)
+        write_all((FILE *)to, codes + t * stride, sizeof(int16_t), MODEL_WIDTH);
 }
 
-static int run(const float *features, size_t frames, uint64_t *sent)
+/* A block of its very size, so that a sanitizer sees a step beyond it. */
+static void *room(size_t bytes)
 {
-    const size_t bytes = model_bytes(frames);
-    void *memory = bytes == 0 ? NULL : malloc(bytes);
-    int16_t *logits = (int16_t *)malloc((frames + 1) * MODEL_OUTPUTS * sizeof(int16_t));
-    ModelObserver observer;
-    int wrong;
-    observer.layer = put_layer;
-    observer.context = NULL;
+    void *const taken = malloc(bytes > 0 ? bytes : 1);
+    if (taken == 0)
+        exit(4);
+    return taken;
+}
+
+static void run(FILE *from, FILE *to, uint64_t *sent)
+{
+    struct model_observer observer;
+    uint32_t frames;
+    float *features;
+    void *memory;
+    observer.layer = write_layer;
+    observer.to = to;
     observer.sent = sent;
-    wrong = memory == NULL || logits == NULL
-        || model_run(features, frames, memory, bytes, logits, &observer) != MODEL_DONE;
-    free(memory);
-    if (!wrong) {
-        put(logits, sizeof(int16_t), frames * MODEL_OUTPUTS);
-#ifdef REPLAY_COUNTS
-        {
-            const size_t needed = model_bytes(frames);
-            void *again = malloc(needed);
-            uint32_t ticks = replay_ticks();
-            wrong |= again == NULL || model_run(features, frames, again, needed, logits, NULL) != MODEL_DONE;
-            ticks = replay_ticks() - ticks;
-            printf("%lu %lu\n", (unsigned long)frames, (unsigned long)ticks);
-            free(again);
-        }
-#endif
-    }
-#if MODEL_HAS_DECODER
-    if (!wrong) {
-        void *search = malloc(decoder_bytes(frames));
-        uint8_t *phones = (uint8_t *)malloc(frames / 3 + 1);
-        wrong = search == NULL || phones == NULL;
-        if (!wrong) {
-            const uint32_t count = (uint32_t)decoder_run(logits, frames, search, decoder_bytes(frames), phones);
-            put(&count, sizeof count, 1);
-            put(phones, 1, count);
-        }
-        free(search);
+    read_all(from, &frames, sizeof frames, 1);
+    features = (float *)room((size_t)frames * MODEL_FEATURES * sizeof(float));
+    memory = room(model_bytes(frames));
+    read_all(from, features, MODEL_FEATURES * sizeof(float), frames);
+    write_all(to, model_run(features, frames, memory, &observer), MODEL_OUTPUTS * sizeof(int16_t), frames);
+#if MODEL_DECODES
+    {
+        int16_t *const phones = (int16_t *)room(frames / 3 * sizeof(int16_t));
+        const uint32_t count = (uint32_t)model_decode(frames, memory, phones);
+        write_all(to, &count, sizeof count, 1);
+        write_all(to, phones, sizeof(int16_t), count);
         free(phones);
     }
 #endif
-    free(logits);
-    return wrong;
+    free(memory);
+    free(features);
 }
 
-static void put_shape(void)
+int main(int argc, char **argv)
 {
-    const uint32_t shape[5] = {MODEL_LAYERS, MODEL_HIDDEN, MODEL_OUTPUTS, MODEL_MATVECS, MODEL_HAS_DECODER};
-    size_t k;
-    put(shape, sizeof(uint32_t), 5);
-    for (k = 0; k < MODEL_MATVECS; ++k) {
-        put(matvec_names[k], 1, strlen(matvec_names[k]));
-        put("\n", 1, 1);
-    }
-}
-
-int main(int count, char **arguments)
-{
+    static const char names[] = MODEL_MATVEC_NAMES;
     static uint64_t sent[MODEL_MATVECS];
-    FILE *input = count == 3 ? fopen(arguments[1], "rb") : NULL;
-    uint32_t given[2] = {0, 0}, utterances, u;
-    uint32_t *frames = NULL;
-    output = input == NULL ? NULL : fopen(arguments[2], "wb");
-    failed = output == NULL || fread(given, sizeof(uint32_t), 2, input) != 2 || given[0] != MODEL_FEATURES;
-    utterances = given[1];
-    if (!failed) {
-        frames = (uint32_t *)malloc(((size_t)utterances + 1) * sizeof(uint32_t));
-        failed = frames == NULL || fread(frames, sizeof(uint32_t), utterances, input) != utterances;
-        put_shape();
-    }
-    for (u = 0; u < utterances && !failed; ++u) {
-        const size_t values = (size_t)frames[u] * MODEL_FEATURES;
-        float *features = (float *)malloc((values + 1) * sizeof(float));
-        failed = features == NULL || fread(features, sizeof(float), values, input) != values;
-        failed = failed || run(features, frames[u], sent);
-        free(features);
-    }
-    if (!failed) {
-        put(sent, sizeof(uint64_t), MODEL_MATVECS);
-    }
-    free(frames);
-    if (output != NULL) {
-        failed |= fclose(output) != 0;
-    }
-    if (input != NULL) {
-        fclose(input);
-    }
-    if (failed) {
-        fprintf(stderr, "replay: a file or the memory does not do\n");
-    }
-    return failed;
+    const uint32_t sizes[] = {MODEL_LAYERS, MODEL_WIDTH, MODEL_OUTPUTS, MODEL_DECODES, MODEL_MATVECS, sizeof names - 1};
+    FILE *const from = argc == 3 ? fopen(argv[1], "rb") : 0, *const to = argc == 3 ? fopen(argv[2], "wb") : 0;
+    uint32_t start[2], i;
+    if (from == 0 || to == 0)
+        return 1;
+    read_all(from, start, sizeof start[0], 2);
+    if (start[0] != MODEL_FEATURES)
+        return 5;
+    write_all(to, sizes, sizeof sizes[0], sizeof sizes / sizeof sizes[0]);
+    write_all(to, names, 1, sizeof names - 1);
+    for (i = 0; i < start[1]; i++)
+        run(from, to, sent);
+    write_all(to, sent, sizeof sent[0], MODEL_MATVECS);
+    fclose(from);
+    return fclose(to) != 0;
 }

@@ -1,24 +1,15 @@
-#include "sigmoid.h"
-#include "fixed.h"
-#include "model_data.h"
+#include "contract.h"
+#include "tables.h"
 
-/* Straight lines between knots at multiples of 1/8, which are 128 codes apart; from 8 on it is 1. */
-int32_t sigmoid(int32_t code)
+int32_t model_sigmoid(int32_t code)
 {
-    const uint32_t last = MODEL_KNOTS - 1;
-    uint32_t size = code < 0 ? (uint32_t)-code : (uint32_t)code;
-    uint32_t knot, rise;
-    int32_t value;
-    if (size > last * 128) {
-        size = last * 128;
-    }
-    knot = size / 128 < last ? size / 128 : last - 1;
-    rise = (uint32_t)(model_knots[knot + 1] - model_knots[knot]) * (size - knot * 128);
-    value = model_knots[knot] + (int32_t)((rise + 63 + ((rise >> 7) & 1)) >> 7); /* half to even */
-    return code < 0 ? FIXED_GATE_ONE - value : value;
-}
-
-int32_t sigmoid_tanh(int32_t code)
-{
-    return 2 * sigmoid(2 * code) - FIXED_GATE_ONE;
+    const uint32_t size = (uint32_t)(code < 0 ? -code : code);
+    uint32_t knot, below, rise, value;
+    if (size >= 64u * 128u)
+        return code < 0 ? 0 : MODEL_GATE_ONE;
+    knot = size / 128u;
+    below = (uint32_t)model_knots[knot];
+    rise = ((uint32_t)model_knots[knot + 1] - below) * (size % 128u);
+    value = below + (rise + 63u + rise / 128u % 2u) / 128u; /* half to even */
+    return code < 0 ? MODEL_GATE_ONE - (int32_t)value : (int32_t)value;
 }

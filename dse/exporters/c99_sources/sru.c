@@ -1,79 +1,58 @@
-/* SRU:
- *     u = input(projection(x))
- *     f, r = sigmoid(u_gate + v_gate c)
- *     c = u0 blended with c by f, h = highway blended with c by r
- * The input matvec runs forward in time for both directions: the forward one uses its blocks at once, those of the
- * backward one are kept for a second run over the frames.
- */
+/* A layer of an SRU: projection and input matvec of all frames, then the cells, both directions side by side. */
+#include "model.h"
+#include "contract.h"
 #include "sru.h"
-#include "fixed.h"
-#include "model_data.h"
-#include "sigmoid.h"
 
-enum { HIDDEN = MODEL_HIDDEN, WIDTH = 2 * MODEL_HIDDEN };
-
-/* One frame of one direction: u in blocks that are `apart`, x the direction's part of the input. */
-static void step(
-    const Layer *layer, const int16_t *u, size_t apart, int has_highway, const int16_t *x, const int16_t *v,
-    int16_t *c, int16_t *h)
+static void read_vectors(const struct model_sru *layer, const int16_t *x, int16_t *u, size_t frames, unsigned char *state,
+                     uint64_t *sent)
 {
-    size_t i;
-    for (i = 0; i < HIDDEN; ++i) {
-        const int32_t before = c[i];
-        const int32_t forget = fixed_clip(u[apart + i] + fixed_product(v[i], before, layer->v_scale));
-        const int32_t reset = fixed_clip(u[2 * apart + i] + fixed_product(v[WIDTH + i], before, layer->v_scale));
-        const int32_t highway = has_highway ? u[3 * apart + i] : fixed_grid((float)x[i] * layer->x_scale);
-        const int32_t after = fixed_blend(sigmoid(forget), u[i], before);
-        c[i] = (int16_t)after;
-        h[i] = (int16_t)fixed_blend(sigmoid(reset), highway, after);
+    struct model_sent *const list =
+        (struct model_sent *)(void *)model_take(&state, MODEL_MOST_COLS * sizeof(struct model_sent));
+    int16_t *const projected = (int16_t *)(void *)model_take(&state, MODEL_PROJECTION * sizeof(int16_t));
+    struct model_stream projection, input;
+    size_t t;
+    model_stream_open(&projection, layer->projection, &state, list);
+    model_stream_open(&input, layer->input, &state, list);
+    for (t = 0; t < frames; t++) {
+        const int16_t *read = x + t * MODEL_WIDEST;
+        if (layer->projection.count != 0) {
+            model_stream_step(&projection, read, projected);
+            read = projected;
+        }
+        model_stream_step(&input, read, u + t * MODEL_UNITS);
     }
+    model_stream_count(&projection, sent);
+    model_stream_count(&input, sent);
 }
 
-static void clear(int16_t *c)
+static float gate_of(float pre, float v, float c, float v_scale)
 {
-    size_t i;
-    for (i = 0; i < HIDDEN; ++i) {
+    const float through = model_grid(v * c * v_scale);
+    return (float)model_sigmoid((int32_t)model_clip(pre + through));
+}
+
+void model_layer(unsigned number, int16_t *x, int16_t *u, size_t frames, unsigned char *state, uint64_t *sent)
+{
+    const struct model_sru *const layer = &model_layers[number];
+    const int16_t *const v = model_vectors + layer->v;
+    int16_t *const c = (int16_t *)(void *)state;
+    size_t step, i;
+    read_vectors(layer, x, u, frames, state, sent);
+    for (i = 0; i < MODEL_WIDTH; i++)
         c[i] = 0;
-    }
-}
-
-void layer_run(const Layer *layer, const int16_t *x, size_t frames, int16_t *y, Memory memory, uint64_t *sent)
-{
-    const uint32_t rows = readers_rows(&layer->input), parts = rows / WIDTH;
-    const int is_projected = layer->projection.count != 0, has_highway = parts == 4;
-    const uint32_t cols = model_matvecs[is_projected ? layer->projection.first : layer->input.first].cols;
-    ReadersState input = readers_open(&layer->input, &memory), projection = {{{NULL, NULL}}, NULL};
-    int16_t *u = (int16_t *)memory_take(&memory, sizeof(int16_t) * rows);
-    int16_t *c = (int16_t *)memory_take(&memory, sizeof(int16_t) * HIDDEN);
-    int16_t *projected = NULL, *kept, *back;
-    size_t t, i;
-    uint32_t part;
-    if (is_projected) {
-        projection = readers_open(&layer->projection, &memory);
-        projected = (int16_t *)memory_take(&memory, sizeof(int16_t) * readers_rows(&layer->projection));
-        readers_start(&layer->projection, &projection);
-    }
-    readers_start(&layer->input, &input);
-    kept = (int16_t *)memory_take(&memory, sizeof(int16_t) * frames * parts * HIDDEN);
-    back = kept;
-    clear(c);
-    for (t = 0; t < frames; ++t) {
-        const int16_t *frame = x + t * cols;
-        if (is_projected) {
-            readers_step(&layer->projection, &projection, frame, projected, sent);
+    for (step = 0; step < frames; step++) {
+        for (i = 0; i < MODEL_WIDTH; i++) {
+            const size_t t = i < MODEL_HIDDEN ? step : frames - 1 - step;
+            const int16_t *const part = u + t * MODEL_UNITS + i;
+            int16_t *const out = x + t * MODEL_WIDEST + i; /* only this unit reads it, and now for the last time */
+            const float before = (float)c[i], candidate = (float)part[0];
+            const float f = gate_of((float)part[MODEL_WIDTH], (float)v[i], before, layer->v_scale);
+            const float r = gate_of((float)part[2 * MODEL_WIDTH], (float)v[MODEL_WIDTH + i], before, layer->v_scale);
+            const float highway =
+                layer->has_highway ? (float)part[3 * MODEL_WIDTH] : model_grid((float)*out * layer->x_scale);
+            const float after = model_blend(f, candidate, before);
+            c[i] = (int16_t)after;
+            *out = (int16_t)model_blend(r, highway, after);
         }
-        readers_step(&layer->input, &input, is_projected ? projected : frame, u, sent);
-        step(layer, u, WIDTH, has_highway, frame, layer->v, c, y + t * WIDTH);
-        for (part = 0; part < parts; ++part) {
-            for (i = 0; i < HIDDEN; ++i) {
-                *back++ = u[part * WIDTH + HIDDEN + i];
-            }
-        }
-    }
-    clear(c);
-    for (t = frames; t-- > 0;) {
-        const int16_t *own = has_highway ? NULL : x + t * cols + HIDDEN;
-        step(
-            layer, kept + t * parts * HIDDEN, HIDDEN, has_highway, own, layer->v + HIDDEN, c, y + t * WIDTH + HIDDEN);
     }
 }
