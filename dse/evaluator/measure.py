@@ -11,7 +11,7 @@ import numpy as np
 from dse.corpora.base import Corpus
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
-from dse.design.evaluation import UtteranceErrors
+from dse.design.utterance_errors import UtteranceErrors
 from dse.evaluator.batches import batches, frames_at_once, mean
 from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.measurement import Measurement

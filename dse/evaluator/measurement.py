@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dse.design.evaluation import UtteranceErrors
+from dse.design.utterance_errors import UtteranceErrors
 from models.workload import Configuration, Workload
 
 

@@ -16,9 +16,18 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from dse.design.evaluation import QUARTERS, RECORD_FIELDS, Evaluation
-from dse.design.objective import MAX4, OBJECTIVES, PLATFORM_OBJECTIVES, Objective, values
+from dse.design.evaluation import RECORD_FIELDS, Evaluation
+from dse.design.objective import (
+    MAX4,
+    OBJECTIVES,
+    PLATFORM_OBJECTIVES,
+    Objective,
+    eliminated_percent,
+    size_metrics,
+    values,
+)
 from dse.design.space import SearchSpace
+from dse.design.utterance_errors import QUARTERS
 from models.workload import PATHS, InputError, MatVec, StoredScales, Workload
 
 # 1: the identity stood under "settings"; candidates could be screened; the error could be that of the worst quarter.
@@ -114,6 +123,8 @@ def _require_sound(evaluation: Evaluation) -> None:
     if evaluation.measured and (missing := [name for name in MEASURED if name not in metrics]):
         raise InputError(f"an evaluation lacks its {', '.join(missing)}")
     errors = evaluation.errors
+    if errors is not None and not sum(errors.reference_phones):
+        raise InputError("an evaluation's errors per utterance cannot be read: there is no reference phone")
     if errors is not None and not math.isclose(errors.percent, metrics.get("error_percent", math.nan), rel_tol=1e-9):
         raise InputError(
             f"an evaluation's error_percent is {metrics.get('error_percent')}, of utterances {errors.percent}"
@@ -163,8 +174,17 @@ def require_of_study(evaluation: Evaluation, genes: Any, workload: Workload | No
         if len(evaluation.genome) != len(most) or any(c >= m for c, m in zip(evaluation.genome, most, strict=True)):
             raise InputError(f"an evaluation's genome {list(evaluation.genome)} is none of its {len(most)} genes")
     matvecs = tuple(name for name, _ in evaluation.configuration)
-    if workload is not None and matvecs != workload.names:
+    if workload is None:
+        return
+    if matvecs != workload.names:
         raise InputError(f"an evaluation's configuration is of {', '.join(matvecs)}, not {', '.join(workload.names)}")
+    told = size_metrics(workload, evaluation.configuration)
+    if evaluation.measured:
+        told["eliminated_percent"] = eliminated_percent(workload, evaluation.computed)
+    for name, expected in told.items():
+        value = evaluation.metrics.get(name, expected)
+        if not math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-9):
+            raise InputError(f"an evaluation's {name} is {value:g}, of its configuration {expected:g}")
 
 
 def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def test_a_part_that_gives_other_codes_is_told_with_its_place(bundle, capsys, tm
     shutil.copytree(bundle, tmp_path / "out")
     path = tmp_path / "out/c/model_data.c"
     text = path.read_text()
-    numbers = re.search(r"bias[^{]*\{\s*(-?\d+)", text)
-    path.write_text(text[: numbers.start(1)] + str(int(numbers[1]) + 64) + text[numbers.end(1) :])
+    numbers = re.search(r"model_weights[^{]*\{\s*(-?\d+)", text)
+    path.write_text(text[: numbers.start(1)] + str(int(numbers[1]) ^ 64) + text[numbers.end(1) :])
     assert run(capsys, verify, tmp_path / "out")[::2] == (
         2,
         f"error: bundle {tmp_path / 'out'}: c/model_data.c was changed: it is not that of the manifest\n",

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from dse.design.evaluation import Evaluation, UtteranceErrors
+from dse.design.evaluation import Evaluation
 from dse.design.genes import search_space
+from dse.design.utterance_errors import UtteranceErrors
 from dse.evaluator.evaluate import evaluate
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings

@@ -1,9 +1,11 @@
 """Records that cannot be read: one line that names what is wrong, nothing changed."""
 
+import base64
 import math
 import re
 import shutil
 import sqlite3
+import zlib
 from contextlib import closing
 
 import optuna
@@ -34,7 +36,13 @@ def url(searched, tmp_path):
     return f"sqlite:///{tmp_path}/copy.db"
 
 
+def packed(data):
+    return base64.b64encode(zlib.compress(data)).decode()
+
+
 WRONG = [
+    ("utterance_errors", packed(b"")), ("utterance_errors", packed(bytes(16))),
+    ("utterance_errors", packed(bytes(80 << 20))),
     ("genome", None), ("genome", [1, "x"]), ("genome", [-1]), ("configuration", {"l0.input": {"weight_bits": 9}}),
     ("configuration", [1]), ("configuration", {"l0.input": "red"}), ("status", "screened-ish"),
     ("status", None), ("reasons", "text"), ("computed", [0.5]), ("computed", {"l0.input": "half"}),
@@ -45,7 +53,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r}" for name, value in WRONG])
+@pytest.mark.parametrize(("name", "value"), WRONG, ids=[f"{name}={value!r:.60}" for name, value in WRONG])
 @pytest.mark.parametrize("where", ["trial", "baseline"])
 def test_a_record_that_cannot_be_read_is_one_line(cli, url, where, name, value):
     study = optuna.load_study(storage=url, study_name="s")
@@ -205,3 +213,16 @@ def test_an_evaluation_of_another_space_is_refused(url, name):
         study.add_trial(optuna.trial.create_trial(state=TrialState.FAIL, user_attrs=attributes | other))
         with pytest.raises(StoreError, match=r"configuration is of elsewhere, not l0\.input"):
             load_study("s", url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("size_mib", 0.0), ("size_mib", 1e308), ("compression", 9.0), ("eliminated_percent", 100.0)]
+)
+def test_a_metric_that_its_configuration_does_not_have_is_refused(cli, url, name, value):
+    """Such a point would lead the front."""
+    study = optuna.load_study(storage=url, study_name="s")
+    attributes = study.trials[0].user_attrs | {name: value, "genome": [0] * len(study.trials[0].user_attrs["genome"])}
+    study.add_trial(optuna.trial.create_trial(state=TrialState.PRUNED, user_attrs=attributes))
+    status, _, err = cli("front", "--study", "s", "--storage", url)
+    assert status == 2
+    assert re.search(rf"trial \d+ of study 's' in .*: an evaluation's {name} is \S+, of its configuration ", err), err

@@ -6,7 +6,7 @@ import fake_task
 from fake_task import counting
 from searches import points, search, settings
 
-from dse.design.evaluation import UtteranceErrors
+from dse.design.utterance_errors import UtteranceErrors
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_search
 from models.workload import Configuration

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from dse.design.evaluation import UtteranceErrors
+from dse.design.utterance_errors import UtteranceErrors
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.task import NetworkTask
 from models.workload import Configuration, InputError, MatVec, MissingError, Workload
