@@ -8,7 +8,9 @@ import pytest
 
 from models.workload import BitPair, Configuration, InputError, MatVec, StoredScales, Workload
 from platforms import PLATFORMS, Platform, describe, open_platform, parameters
+from platforms.bitfusion import BitFusion
 from platforms.bitfusion_parts import SYNTHESIZED
+from platforms.refusals import unsupported_bits
 from platforms.silago import SiLago
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "platform_constants.csv"
@@ -106,6 +108,23 @@ def test_delta_accelerators() -> None:
     assert cost("deltarnn", 16, 16, 0.0)[0] == pytest.approx(2 * 37 / 8), "the scan"
     parts = open_platform("edgedrnn").matvec_cost(ODD, 4, 16, 0.25).parts
     assert parts == {"weight_bits_fetched_per_frame": MACS * 0.25 * 4}
+
+
+def test_bitfusion_in_cycles_and_energy() -> None:
+    """16 x 32 units of 16 bricks are 128 multipliers of 16 x 16 bit; vectors that share a batch share its energy."""
+    assert cost("bitfusion:level=ideal", 16, 16)[0] == pytest.approx(MACS / 128)
+    assert cost("bitfusion:level=ideal", 4, 8)[0] == pytest.approx(MACS / 128 / 8)
+    assert cost("bitfusion:level=compute,batch=4", 8, 8)[0] == 2 * ceil(100 / 32) * ceil(37 / 16)
+    chip = open_platform("bitfusion:batch=16")
+    assert isinstance(chip, BitFusion)
+    of_batch = chip.tiling(100, 37, 8, 8)
+    found = (of_batch.total_cycles * 2 / 16, of_batch.energy_pj * 2 / 16)
+    assert cost("bitfusion:batch=16", 8, 8) == pytest.approx(found)
+
+
+def test_the_nearest_pair_is_told_as_weights_by_activations() -> None:
+    told = unsupported_bits("chip", ((3, 5), (16, 16)), "output", (4, 7))
+    assert told == "output: weights x activations 4x7 bit, nearest on chip is 3x5 bit, gap 3 bit; valid: 3x5, 16x16"
 
 
 def test_serial_designs() -> None:

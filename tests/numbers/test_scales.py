@@ -57,8 +57,6 @@ def test_a_scale_by_output_is_no_worse_than_any_of_the_range(seed, bits):
     tried = [output_errors(weights, factors, np.full(6, widest * s), bits).sum() for s in np.linspace(0.08, 1, 32)]
     assert found <= min(tried) * (1 + 1e-2)  # the fine steps around the best coarse one pass it by a little
     assert 0.08 * widest * 0.999 <= matrix.step <= widest * 1.001
-    finer = [output_errors(weights, factors, np.full(6, widest * s), bits).sum() for s in np.linspace(0.08, 1, 500)]
-    assert found <= min(finer) * 1.15
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([2, 3, 4, 8]))

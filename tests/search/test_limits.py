@@ -63,7 +63,7 @@ def test_an_error_is_limited_unless_one_is_or_none_shall_be():
     for given in (["error=+3"], ["size=2", " max4 = 30"]):
         assert with_default(given) == tuple(text.strip() for text in given)
     assert with_default(["none"]) == ()
-    assert with_default(["size=2,none", "ops=4"]) == ("size=2", "ops=4")
+    assert with_default(["size=2,none", "ops=4,error=30"]) == ("size=2", "ops=4", "error=30")
 
 
 def test_a_relative_limit_is_over_its_own_metric():
