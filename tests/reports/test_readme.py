@@ -18,13 +18,16 @@ def test_the_python_block_runs(tmp_path, monkeypatch, capsys):
     def on_the_fake(**given):
         return plain(SearchSettings.of(FakeTask, **given, evaluations=30, workers=1))
 
+    exported = []
     monkeypatch.setattr(dse, "run_search", on_the_fake)
+    monkeypatch.setattr(dse.Study, "export", lambda *given: exported.append(given))  # a fake network has no integers
     (block,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}
     exec(block, names)
     assert "30 evaluations" in capsys.readouterr().out
     assert len(names["table"]) > len(names["smaller"]) > 0 and len(names["faster"]) > 0
-    assert len(block.splitlines()) <= 12
+    assert exported == [(names["study"], names["point"], "out")]
+    assert len(block.splitlines()) <= 13
 
 
 def test_paths_that_the_pages_name_are_there():
