@@ -8,7 +8,7 @@ from functools import cache
 import emulated_board
 import numpy as np
 import pytest
-from conformance.exporters import SCHEMES, assert_same, mixed
+from conformance.exporters import SCHEMES, SEARCHED, assert_same, mixed
 from networks import SHIPPED_MODELS, SPECS, engine_of, features_of, offsets_of, trained
 
 from dse.evaluator.task import NetworkTask
@@ -53,7 +53,7 @@ def hostile(spec):
 @pytest.mark.parametrize("model", SHIPPED_MODELS)
 def test_shipped_networks_give_the_evaluators_codes_counts_and_phones(model, tmp_path) -> None:
     measurer = measurer_of(model)
-    network = measurer.engine.quantizer.network(mixed(measurer.workload, 3))
+    network = measurer.engine.quantizer.network(mixed(measurer.workload, 3, SEARCHED))
     speech = Speech.of(spread(measurer.split, 3))
     c99.write(network, measurer.decoder, tmp_path)
     replayed = c99.replay(tmp_path, speech.features, speech.offsets)
@@ -68,7 +68,7 @@ def test_packed_weights_are_what_the_size_objective_counts(model) -> None:
     measurer = measurer_of(model)
     workload = measurer.workload
     rows = [Configuration.uniform(workload, *bits) for bits in ((16, 16), (8, 8), (4, 8), (2, 16), (16, 4), (4, 4))]
-    for configuration in (*rows, mixed(workload, 1), mixed(workload, 2)):
+    for configuration in (*rows, mixed(workload, 1, SEARCHED), mixed(workload, 2, SEARCHED)):
         arrays = arrays_of(Tables(measurer.engine.quantizer.network(configuration)), measurer.decoder)
         assert packed_bytes(arrays) == size_bits(workload, configuration) / 8
         assert header_bytes(arrays) < 16000

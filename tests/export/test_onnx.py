@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
-from conformance.exporters import assert_same, mixed
+from conformance.exporters import SEARCHED, assert_same, mixed
 from networks import LENGTHS, SHIPPED_MODELS, SPECS, engine_of, features_of, offsets_of, trained
 from onnx_products import products
 
@@ -41,7 +41,7 @@ def written(network, folder):
 @pytest.mark.parametrize("bits", [(2, 8, 2), (16, 16, 0), None])
 def test_shipped_networks_give_the_engines_codes(shipped, bits, tmp_path):
     workload, engine, split = shipped
-    configuration = mixed(workload, 1) if bits is None else Configuration.uniform(workload, *bits)
+    configuration = mixed(workload, 1, SEARCHED) if bits is None else Configuration.uniform(workload, *bits)
     network = engine.quantizer.network(configuration)
     offsets = split.offsets.astype(np.int64)
     sites, counter = engine.trace(network, split.features, offsets)
