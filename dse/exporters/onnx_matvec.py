@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters.onnx_graph import Graph, Tensor
+from dse.exporters.weights import pack
 from models.engines.integer_network import IntegerMatVec
 from models.quantization.quantizer import weight_bytes
 from models.workload import BASELINE_BITS, InputError
@@ -67,10 +68,8 @@ def stacks(matvecs: Iterable[IntegerMatVec]) -> list[Stack]:
 
 def packed(codes: NDArray[np.int16], bits: int) -> NDArray[np.uint8]:
     """Codes plus 2^(bits - 1), one after the other at their width, low bits first: 8 codes a row [n / 8, bits]."""
-    unsigned = (codes.ravel() + 2 ** (bits - 1)).astype(np.uint8)
-    unsigned = np.concatenate([unsigned, np.zeros(-len(unsigned) % 8, np.uint8)])
-    each = np.unpackbits(unsigned[:, None], axis=1, bitorder="little")[:, :bits]
-    return np.packbits(each.reshape(-1, 8 * bits), axis=1, bitorder="little")
+    unsigned = codes.ravel() + 2 ** (bits - 1)
+    return pack(np.pad(unsigned, (0, -len(unsigned) % 8)), bits).reshape(-1, bits)
 
 
 def weights(g: Graph, stack: Stack) -> Tensor:
