@@ -11,12 +11,13 @@ from tqdm import tqdm
 from dse.design.evaluation import Evaluation
 from dse.evaluator.evaluate import evaluate
 from dse.evaluator.measurement import Task
-from dse.reports.labels import label
+from dse.reports.labels import group_of, label
 from dse.reports.table import rows_of
 from dse.study.result import Study
 from models.workload import Configuration, Setting
 
 NEIGHBOURS = 2  # on each side
+METRICS = ("error_percent", "size_mib", "eliminated_percent")
 
 
 def place(study: Study, number: int) -> str:
@@ -37,8 +38,7 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
     groups: dict[tuple[str, Setting], list[str]] = {}
     for name, setting in point.configuration:
         if not setting.skip:
-            group = name.partition("_")[0].replace("candidate", "recurrent")
-            groups.setdefault((group, setting), []).append(name)
+            groups.setdefault((group_of(name), setting), []).append(name)
     for (group, setting), names in groups.items():
         more_weights = next((bits for bits in weights if bits > setting.weight_bits), setting.weight_bits)
         more_acts = next((bits for bits in activations if bits > setting.act_bits), setting.act_bits)
@@ -71,6 +71,3 @@ def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
     align = ("left", "right", "right", "right")
     ordered = [row for _, row in sorted(rows, key=lambda each: each[0])]
     return str(tabulate(ordered, headers, tablefmt="simple", disable_numparse=True, colalign=align))
-
-
-METRICS = ("error_percent", "size_mib", "eliminated_percent")

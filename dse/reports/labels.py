@@ -15,15 +15,19 @@ def label(setting: Setting) -> str:
     return f"{bits}d{setting.delta}" if setting.delta else bits
 
 
+def group_of(matvec: str) -> str:
+    """Group of matvecs that share genes: 'l1.recurrent' of 'l1.recurrent_f' and of 'l1.candidate'."""
+    return matvec.partition("_")[0].replace("candidate", "recurrent")
+
+
 def labels(configuration: Configuration) -> dict[str, str]:
-    """A label for each group of matvecs that share genes: 'l1.recurrent_f' and 'l1.candidate' are 'l1.recurrent'.
+    """A label for each group of matvecs that share genes, see `group_of`.
 
     'W4A8+skip' is a group of which a part is skipped.
     """
     found: dict[str, list[str]] = {}
     for name, setting in configuration:
-        group = name.partition("_")[0].replace("candidate", "recurrent")
-        known = found.setdefault(group, [])
+        known = found.setdefault(group_of(name), [])
         if label(setting) not in known:
             known.append(label(setting))
     return {group: "+".join(known) for group, known in found.items()}
