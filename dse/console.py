@@ -149,6 +149,11 @@ def require_file(file: Path) -> None:
     require_folder(file.parent)
 
 
+def moved(options: argparse.Namespace) -> dict[str, Any]:
+    """Where checkpoint and corpus are now, if --checkpoint and --corpus-path say."""
+    return {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
+
+
 def names(text: str) -> tuple[str, ...]:
     """Split a list of names: 'error,size' gives ('error', 'size')."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

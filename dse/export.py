@@ -7,17 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dse.console import Parser, one_line_errors, require_folder
-from dse.pick import add_rules, moved, picked
+from dse.console import Parser, moved, one_line_errors, require_folder
+from dse.pick import add_rules, picked
 
 
 @one_line_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = parser().parse_args(argv)
-    from dse.exporters.manifest import require_free
-
-    require_free(options.to, options.force)
     require_folder(options.to.parent)
     study, point = picked(options)
     given = {"test": options.test, "utterances": options.utterances, "force": options.force}

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dse.console import Parser, names, one_line_errors, require_file, require_folder
+from dse.console import Parser, moved, names, one_line_errors, require_file, require_folder
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
@@ -51,8 +51,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         from dse.reports.final import with_test_error
         from dse.study.task import task_of
 
-        given = {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
-        tested = task_of(study, task, device=options.device, **given)
+        tested = task_of(study, task, device=options.device, **moved(options))
         tell(tested.remarks)
         study = with_test_error(study, tested)
     publish(study, folder)

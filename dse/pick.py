@@ -10,9 +10,8 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from dse.console import Parser, names, one_line_errors
+from dse.console import Parser, moved, names, one_line_errors
 from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
@@ -87,11 +86,6 @@ def _weights(text: str) -> dict[str, float]:
         except ValueError:
             raise InputError(f"weights '{text}' are not NAME=NUMBER, as in error=2,size=1") from None
     return weights
-
-
-def moved(options: argparse.Namespace) -> dict[str, Any]:
-    """Where checkpoint and corpus are now, if said."""
-    return {name: value for name in ("checkpoint", "corpus_path") if (value := getattr(options, name)) is not None}
 
 
 def parser() -> argparse.ArgumentParser:
