@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.exporters.c99_tables import Tables, layers_of, vectors_of_layer
+from dse.exporters.c99_tables import Tables, vectors_of_layer
 from models.engines.integer_network import GatedLayer, SruLayer
 from models.quantization.fixed_point import GATE_FRACTION_BITS, PREACTIVATION_FRACTION_BITS
 
@@ -88,7 +88,7 @@ def told_float(value: object) -> str:
 def _layers(tables: Tables) -> list[tuple[object, ...]]:
     vectors, v_at, at = iter(tables.readers), iter(tables.v_at), 0
     structs: list[tuple[object, ...]] = []
-    for layer in layers_of(tables.network):
+    for layer in tables.network.layers:
         spans: list[tuple[int, int]] = []
         for _ in vectors_of_layer(layer):
             spans.append((at, len(next(vectors))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from dse.exporters.c99_tables import Tables, layers_of, rounded, vectors_of_layer
+from dse.exporters.c99_tables import Tables, rounded, vectors_of_layer
 from models.engines.integer_network import GatedLayer, SruLayer
 
 CODE_BYTES, SENT_BYTES = 2, 8  # int16_t, struct model_sent
@@ -32,13 +32,13 @@ class Memory:
     def units(self) -> int:
         """Codes of a frame that a layer's input matvecs give, or the output matvec, u."""
         network = self.tables.network
-        read = (layer.inputs if isinstance(layer, GatedLayer) else (layer.input,) for layer in layers_of(network))
+        read = (layer.inputs if isinstance(layer, GatedLayer) else (layer.input,) for layer in network.layers)
         return max(network.output.rows, *(sum(matvec.rows for matvec in matvecs) for matvecs in read))
 
     @cached_property
     def projection(self) -> int:
         """Rows of an SRU's largest projection; 0 without."""
-        layers = (layer for layer in layers_of(self.tables.network) if isinstance(layer, SruLayer))
+        layers = (layer for layer in self.tables.network.layers if isinstance(layer, SruLayer))
         return max((layer.projection.rows for layer in layers if layer.projection is not None), default=0)
 
     @cached_property
@@ -46,7 +46,7 @@ class Memory:
         """Bytes of held vectors, sums and cells, by what runs: one after the other, in the same room."""
         network, vectors = self.tables.network, iter(self.tables.readers)
         found: dict[str, int] = {}
-        for number, layer in enumerate(layers_of(network)):
+        for number, layer in enumerate(network.layers):
             sizes = [sum(reader.state_bytes for reader in next(vectors)) for _ in vectors_of_layer(layer)]
             if isinstance(layer, SruLayer):
                 found[f"l{number}, matvecs"] = sum(sizes) + rounded(CODE_BYTES * self.projection)

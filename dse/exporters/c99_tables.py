@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters.weights import pack
-from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, SruLayer
+from models.engines.integer_network import IntegerMatVec, IntegerNetwork, Layer, SruLayer
 from models.quantization.quantizer import QUARTERS_UP_TO_BITS, ZERO_QUARTERS
 from models.workload import BASELINE_BITS, InputError
 
-Layer = SruLayer | GatedLayer
 NONE = 0xFFFF  # MODEL_NONE: no step, no zero point
 MOST_SIZE = NONE - 1  # of rows and columns, which are uint16
 MOST_SUM = 2**30  # of a row, so that an int32 holds it
@@ -60,7 +59,7 @@ class Tables:
         self._row_scales = any((m.matrix.multiples != 1).any() for m in matvecs)
         for matvec, rows in zip(matvecs, _biased_rows(self.network), strict=True):
             self._add(matvec, rows)
-        for layer in layers_of(self.network):
+        for layer in self.network.layers:
             if isinstance(layer, SruLayer):
                 self.v_at.append(len(self.vectors))
                 self.vectors += layer.v.ravel().tolist()
@@ -112,14 +111,9 @@ class Tables:
         return len(table) - 1
 
 
-def layers_of(network: IntegerNetwork) -> tuple[Layer, ...]:
-    """The network's layers, of either kind."""
-    return network.layers
-
-
 def vectors_of(network: IntegerNetwork) -> Iterator[tuple[IntegerMatVec, ...]]:
     """Matvecs by the vector that they read, in the network's order."""
-    for layer in layers_of(network):
+    for layer in network.layers:
         yield from vectors_of_layer(layer)
     yield (network.output,)
 
@@ -152,7 +146,7 @@ def _biased_rows(network: IntegerNetwork) -> Iterator[slice]:
 
     Raises InputError where another row has one.
     """
-    for layer in layers_of(network):
+    for layer in network.layers:
         if isinstance(layer, SruLayer):
             width = layer.v.shape[1]
             spans = {layer.input.name: slice(width, 3 * width)}

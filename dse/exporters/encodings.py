@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, SruLayer
+from models.engines.integer_network import IntegerMatVec, IntegerNetwork, SruLayer
 from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def _symmetric(bits: int) -> int:
 
 
 def _grids(network: IntegerNetwork) -> Iterator[dict[str, Any]]:
-    layers: tuple[SruLayer | GatedLayer, ...] = network.layers
-    states = {f"l{number}.state": layer.state_bits for number, layer in enumerate(layers)}
+    states = {f"l{number}.state": layer.state_bits for number, layer in enumerate(network.layers)}
     for name, bits in {"features": network.input_bits, **states, "logits": network.logit_bits}.items():
         yield _encoding(name, BASELINE_BITS, [2.0**-bits], [_symmetric(BASELINE_BITS)])
 

@@ -31,7 +31,7 @@ from dse.exporters import Replayed
 from dse.exporters.onnx_graph import Graph, Tensor
 from dse.exporters.onnx_layers import Tables, Utterances, run_layer
 from dse.exporters.onnx_matvec import Counts, over_frames
-from models.engines.integer_network import GatedLayer, IntegerNetwork, SruLayer
+from models.engines.integer_network import IntegerNetwork
 from models.workload import InputError, MissingError
 
 if TYPE_CHECKING:
@@ -58,8 +58,7 @@ def build(network: IntegerNetwork) -> Any:
     valid = g("Less", g("Unsqueeze", time, np.array([1])), "lengths")
     reversed_ = g("Max", "lengths", np.int64(1))  # ONNX Runtime leaves what it reverses no frame of unwritten
     utterances, counts, tables = Utterances(reversed_, valid), Counts(valid, {}), Tables.of(g, network.sigmoid_knots)
-    layers: tuple[SruLayer | GatedLayer, ...] = network.layers
-    for number, layer in enumerate(layers):
+    for number, layer in enumerate(network.layers):
         x = run_layer(g, layer, network.model, tables, x, utterances, counts)
         outputs.append((_codes(g, x, f"l{number}.state"), kind.INT16, ["batch", "time", 2 * network.hidden]))
     logits = over_frames(g, [network.output], x, counts)

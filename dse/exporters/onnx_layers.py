@@ -13,7 +13,7 @@ import numpy as np
 
 from dse.exporters.onnx_graph import Graph, Tensor
 from dse.exporters.onnx_matvec import Counts, gate, in_order, over_frames, product, quantize, stacks, weights, zeros
-from models.engines.integer_network import Codes, GatedLayer, SruLayer
+from models.engines.integer_network import Codes, GatedLayer, Layer, SruLayer
 from models.quantization.fixed_point import (
     CODE_MAX,
     CODE_MIN,
@@ -94,7 +94,7 @@ class Utterances:
 
 def run_layer(
     g: Graph,
-    layer: SruLayer | GatedLayer,
+    layer: Layer,
     model: str,
     tables: Tables,
     x: Tensor,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, SruLayer
+from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, Layer, SruLayer
 from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
 from models.quantization.fixed_point import MAX_FRACTION_BITS, sigmoid_knots
@@ -23,7 +23,6 @@ from models.registry import Spec
 from models.workload import BASELINE_BITS, INTEGER_BITS, MOST_STEPS, InputError, MatVec
 
 Arrays = Mapping[str, NDArray[Any]]
-Layer = SruLayer | GatedLayer
 WIDTHS = (*INTEGER_BITS, BASELINE_BITS)
 AT_ONCE = 1 << 16  # codes that are unfolded to bits at once; of a whole number of bytes at any width
 MOST_ZERO = 128  # steps; zero points are 8-bit numbers
@@ -86,7 +85,7 @@ def from_record(spec: Spec, record: Mapping[str, Any], arrays: Arrays) -> Intege
         numbers = record["layers"]
         if len(numbers) != spec.layers or len(record["matvecs"]) != len(matvecs):
             raise InputError(f"{len(numbers)} layers, {len(record['matvecs'])} matvecs are not those of a {spec.name}")
-        layers: Any = tuple(_layer(spec, number, numbers[number], matvecs, arrays) for number in range(spec.layers))
+        layers = tuple(_layer(spec, number, numbers[number], matvecs, arrays) for number in range(spec.layers))
         hidden = _whole("hidden", record["hidden"], 1, 2**20)
         network = IntegerNetwork(
             spec.name,

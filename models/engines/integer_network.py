@@ -121,6 +121,9 @@ class GatedLayer:
         return (*self.inputs, *(matvec for reads in self.recurrent for matvec in reads))
 
 
+Layer = SruLayer | GatedLayer
+
+
 @dataclass(frozen=True, eq=False)
 class IntegerNetwork:
     """Integers of one network at one configuration; matvecs run in the workload's order."""
@@ -130,7 +133,7 @@ class IntegerNetwork:
     input_mean: Floats  # [features]
     input_std: Floats  # [features]
     input_bits: int
-    layers: tuple[SruLayer, ...] | tuple[GatedLayer, ...]
+    layers: tuple[Layer, ...]  # all of one kind
     output: IntegerMatVec
     sigmoid_knots: Codes = field(default_factory=sigmoid_knots)  # see `fixed_point.sigmoid`, for tanh too
 
