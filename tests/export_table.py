@@ -12,31 +12,22 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from conformance.exporters import SEARCHED, mixed
 
 from dse.evaluator.task import NetworkTask
-from dse.exporters import REPLAYED, weights
+from dse.exporters import REPLAYED
 from dse.exporters.bundle import open_bundle
 from dse.exporters.decoding import Decoding
 from dse.exporters.golden import Speech
 from dse.exporters.replay import Check, verify
-from dse.exporters.write import golden_of, write_parts
-from models.workload import Configuration, Setting, Workload
+from dse.exporters.write import golden_of, network_record, write_parts
+from models.workload import Configuration, Workload
 
 MODELS = ("sru", "lstm", "gru", "ligru")
 PAPERS: dict[str, Any] = {"rounding": "nearest", "scales": "matrix", "zero_points": False}
 MATRIX = {"scales": "matrix"}
-
-
-def mixed(workload: Workload, seed: int, widths: tuple[int, ...], deltas: tuple[int, ...]) -> Configuration:
-    """Other widths and thresholds for every matvec, one in five skipped."""
-    rng = np.random.default_rng(seed)
-
-    def setting() -> Setting:
-        bits, delta = rng.choice(widths, 2), int(rng.choice(deltas))
-        return Setting(int(bits[0]), int(bits[1]), delta, bool(rng.random() < 0.2))
-
-    return Configuration(tuple((name, setting()) for name in workload.names))
 
 
 def cases(workload: Workload) -> dict[str, tuple[Configuration, dict[str, Any]]]:
@@ -50,9 +41,9 @@ def cases(workload: Workload) -> dict[str, tuple[Configuration, dict[str, Any]]]
     }
     return {
         **plain,
-        "mixed 2 to 16": (mixed(workload, 1, (2, 4, 8, 16), (0, 0, 1, 4)), {}),
-        "mixed odd": (mixed(workload, 2, (3, 5, 6, 7), (0, 1, 2)), {}),
-        "mixed, a scale a matrix": (mixed(workload, 3, (2, 4, 8, 16), (0, 2, 8)), MATRIX),
+        "mixed 2 to 16": (mixed(workload, 1, SEARCHED), {}),
+        "mixed odd": (mixed(workload, 2, (3, 5, 6, 7)), {}),
+        "mixed, a scale a matrix": (mixed(workload, 3, SEARCHED), MATRIX),
         "W4A8d4, papers' scheme": (uniform(4, 8, 4), PAPERS),
         "W8A8, no zero points": (uniform(8, 8, 0), {"zero_points": False}),
     }
@@ -85,12 +76,7 @@ def main() -> int:
 def checked(measurer: Any, configuration: Configuration, parts: tuple[str, ...]) -> list[Check]:
     network, spec = measurer.engine.quantizer.network(configuration), measurer.engine.spec
     decoding = Decoding(measurer.decoder)
-    record = {
-        "model": spec.name,
-        "sizes": spec.to_json(),
-        "configuration": configuration.to_json(),
-        "network": weights.to_record(network),
-    }
+    record = network_record(spec, configuration, network)
     with tempfile.TemporaryDirectory() as folder:
         golden = golden_of(measurer, network, decoding, 3)
         write_parts(Path(folder, "bundle"), record, network, decoding, golden, "")

@@ -24,7 +24,7 @@ from dse.study.result import Study
 from dse.study.task import task_of
 from models.engines.integer_network import IntegerNetwork
 from models.registry import Spec
-from models.workload import InputError
+from models.workload import Configuration, InputError
 
 PACKAGES = ("dse", "numpy", "numba", "onnx", "onnxruntime")
 STUDY_FIELDS = ("content", "objectives", "limits", "searcher", "seed", "population", "platforms")
@@ -117,17 +117,24 @@ def _require_reproduced(point: Evaluation, measurer: NetworkMeasurer) -> None:
         )
 
 
-def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, Any]:
-    """The content of configuration.json."""
-    study, point = chosen.study, chosen.point
-    metrics = dict(point.metrics)
+def network_record(spec: Spec, configuration: Configuration, network: IntegerNetwork) -> dict[str, Any]:
+    """What `open_bundle` needs of configuration.json."""
     return {
         "schema": SCHEMA,
         "version": VERSION,
         "model": spec.name,
         "sizes": spec.to_json(),
-        "configuration": point.configuration.to_json(),
+        "configuration": configuration.to_json(),
         "network": weights.to_record(network),
+    }
+
+
+def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, Any]:
+    """The content of configuration.json."""
+    study, point = chosen.study, chosen.point
+    metrics = dict(point.metrics)
+    return {
+        **network_record(spec, point.configuration, network),
         "study": {
             "name": study.name,
             "number": chosen.number,

@@ -6,11 +6,9 @@ from pathlib import Path
 import numpy as np
 from networks import SPECS, engine_of, features_of, offsets_of, trained
 
-from dse.exporters import weights
 from dse.exporters.decoding import Decoding
 from dse.exporters.golden import Golden, Speech
-from dse.exporters.manifest import SCHEMA, VERSION
-from dse.exporters.write import write_parts
+from dse.exporters.write import network_record, write_parts
 from dse.phones.decode import Decoder
 from dse.phones.senones import TARGETS, SenoneMap
 from models.workload import Configuration
@@ -41,13 +39,5 @@ def write_small(folder: Path, name: str = "lstm", bits=(4, 8, 1), outputs: int =
     phones = tuple(decoding.phones(sites["logits"], network.logit_bits, lengths))
     sent = {matvec: counter.sent[matvec] for matvec in spec.workload().names}
     golden = Golden(speech, np.ascontiguousarray(sites["logits"]), sent, phones)
-    record = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "model": spec.name,
-        "sizes": spec.to_json(),
-        "configuration": configuration.to_json(),
-        "network": weights.to_record(network),
-        "corpus": "synthetic",
-    }
+    record = network_record(spec, configuration, network)
     write_parts(folder, record, network, decoding, golden, "a small bundle\n")
