@@ -72,7 +72,8 @@ class UtteranceErrors:
     @property
     def percent(self) -> float:
         """PER of the whole split."""
-        return 100.0 * float(sum(self.errors)) / float(sum(self.reference_phones))
+        *wrong, phones = map(sum, self._counts)
+        return 100.0 * float(sum(wrong)) / float(phones)
 
     @property
     def quarters_percent(self) -> tuple[float, ...]:
