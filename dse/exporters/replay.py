@@ -67,25 +67,28 @@ def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -
     Raises InputError where a part cannot run here.
     """
     golden = speech is None
-    speech = bundle.golden.speech if speech is None else speech
+    if speech is None:  # in one piece, as its counts are
+        speech = bundle.golden.speech
+        pieces = [speech]
+    else:
+        pieces = [speech.part(piece) for piece in batches(speech.lengths, frames_at_once(bundle.spec.workload()))]
     if speech.features.shape[1] != bundle.spec.features:
         raise InputError(f"the bundle's network reads {bundle.spec.features} features, not {speech.features.shape[1]}")
-    evaluator = _evaluator(bundle)
-    pieces = [speech.part(piece) for piece in batches(speech.lengths, frames_at_once(bundle.spec.workload()))]
-    expected: list[Replayed] = []
-    for part in (EVALUATOR, *parts):
-        run: Callable[[Speech], Replayed] = evaluator
-        if part != EVALUATOR:
-            run = _runner(part, bundle)
-        start, found = time.perf_counter(), [run(piece) for piece in pieces]
-        seconds = time.perf_counter() - start
-        if part != EVALUATOR:
-            compared = zip(pieces, expected, found, strict=True)
-            difference = next(filter(None, (_difference(*each) for each in compared)), None)
-        else:
-            expected = found
-            difference = _from_golden(bundle, found[0]) if golden and len(found) == 1 else None
+    seconds, expected = _timed(_evaluator(bundle), pieces)
+    difference = _from_golden(bundle, expected[0]) if golden else None
+    yield _check(bundle, EVALUATOR, speech, expected, seconds, difference)
+    for part in parts:
+        seconds, found = _timed(_runner(part, bundle), pieces)
+        compared = zip(pieces, expected, found, strict=True)
+        difference = next(filter(None, (_difference(*each) for each in compared)), None)
         yield _check(bundle, part, speech, found, seconds, difference)
+
+
+def _timed(run: Callable[[Speech], Replayed], pieces: Sequence[Speech]) -> tuple[float, list[Replayed]]:
+    """Seconds of running all pieces, and what they gave."""
+    start = time.perf_counter()
+    found = [run(piece) for piece in pieces]
+    return time.perf_counter() - start, found
 
 
 def _runner(part: str, bundle: Bundle) -> Callable[[Speech], Replayed]:

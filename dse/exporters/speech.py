@@ -10,7 +10,7 @@ from dse.exporters.golden import Speech
 
 
 def speech_of(bundle: Bundle, split: str, corpus_path: str | None = None) -> Speech:
-    """All utterances of a split. Raises InputError where the corpus is not there, or not the bundle's."""
+    """All utterances of a split. Raises InputError where the corpus is not there, or its features are others."""
     corpus = open_corpus(str(bundle.record.get("corpus")), corpus_path)
     data = load_split(corpus, split)
     require_fit(f"bundle {bundle.folder}", bundle.spec, corpus, data)
