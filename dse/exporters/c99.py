@@ -31,7 +31,7 @@ from models.workload import InputError
 if TYPE_CHECKING:
     from dse.phones.decode import Decoder
 
-COMMON = ("contract.h", "tables.h", "network.c", "matvec.c", "sigmoid.c", "main.c", "replay.c", "Makefile")
+LIBRARY = ("contract.h", "tables.h", "network.c", "matvec.c", "columns.c", "sigmoid.c")
 PROGRAMS = ("main.c", "replay.c")
 FLAGS = ("-std=c99", "-O2", "-ffp-contract=off")
 COMPILE_SECONDS, RUN_SECONDS = 300, 3600
@@ -48,7 +48,7 @@ def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> Non
     tables = Tables(network)
     arrays = arrays_of(tables, decoder)
     memory = Memory(tables, 0 if decoder is None else decoder.search_tables[1].nbytes)
-    for name in (*COMMON, *family, *(() if decoder is None else ("viterbi.c",))):
+    for name in (*LIBRARY, *PROGRAMS, "Makefile", *family, *(() if decoder is None else ("viterbi.c",))):
         (folder / name).write_bytes((sources / name).read_bytes())
     template = (sources / "model.h").read_text(encoding="utf-8")
     (folder / "model.h").write_text(header(template, arrays, memory, decoder), encoding="utf-8")

@@ -53,6 +53,9 @@ struct model_gated {
     float to_pre;                     /* a cell code in preactivation steps: LSTM only */
 };
 
+/* Add the listed columns, each times its change, to the sums [rows] of a matvec. */
+void model_add_columns(const struct model_matvec *m, void *sums, const struct model_sent *list, uint32_t count);
+
 extern const uint8_t model_weights[];
 extern const int8_t model_multiples[];
 extern const float model_steps[];
