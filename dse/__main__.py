@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-# command: (module with `main`, what it does)
+# command: (module with `main`, what it does), in the order in which a user needs them
 COMMANDS = {
+    "data": ("dse.data", "check a corpus before it is used"),
+    "train": ("dse.train", "train a network and write its checkpoint"),
+    "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
     "search": ("dse.search", "search a model's design space for its Pareto front"),
-    "front": ("dse.front", "show the front of a stored study, under other objectives if wanted"),
+    "front": ("dse.front", "show a stored study's front, under other objectives if wanted"),
+    "report": ("dse.report", "tell about the models, the corpora and the platforms"),
     "pick": ("dse.pick", "pick a point of a front by a rule"),
     "export": ("dse.export", "write a picked point as a bundle that runs on the target"),
     "verify": ("dse.verify", "run a bundle's parts against the evaluator, bit for bit"),
-    "train": ("dse.train", "train a network and write its checkpoint"),
-    "report": ("dse.report", "tables about the shipped models and the platforms"),
-    "data": ("dse.data", "check a corpus before it is used"),
-    "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
 }
 
 

@@ -19,6 +19,7 @@ from models.workload import InputError, MissingError
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 SETTINGS = "--settings"
+FIRST_STUDY = "sru-edge-b73e1882"  # of the README's first command, which examples of other commands go on with
 FLAGS = ("--skip-bad", "--dry-run", "--list")  # the options without a value
 P = ParamSpec("P")
 
@@ -26,11 +27,16 @@ P = ParamSpec("P")
 class Parser(argparse.ArgumentParser):
     """Parser that answers bad options with one line, without the usage. A list may begin with a minus: --delta -1,4.
 
-    Options are written out: a settings file's misspelt key is no abbreviation of another.
+    Options are written out: a settings file's misspelt key is no abbreviation of another. Help begins with `example`, a
+    command that runs.
     """
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *, example: str, **given: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **given})
+        self.example = example
+
+    def format_help(self) -> str:
+        return f"example: {self.example}\n\n{super().format_help()}"
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
@@ -97,7 +103,7 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
     `on`, and `false` no flag, or `off`.
     Raises MissingError without the file, InputError naming the file, and the key where it has a table.
     """
-    finder = Parser(add_help=False, allow_abbrev=False)
+    finder = Parser(example="", add_help=False)
     finder.add_argument(SETTINGS, type=Path)
     path = finder.parse_known_args(argv)[0].settings
     if path is None:

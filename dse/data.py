@@ -27,14 +27,7 @@ EXIT_DAMAGED = 1
 @one_line_errors
 def main(argv: list[str] | None = None) -> int:
     """Run the command: exit status 0 if all is sound (or damage is skipped), 1 with damage, 2 without the corpus."""
-    parser = Parser(prog="python -m dse.data", description="Look at a corpus before it is used.")
-    command = parser.add_subparsers(dest="command", required=True, metavar="check")
-    check = command.add_parser("check", help="count, read everything, name what is damaged, draw an utterance")
-    check.add_argument("--corpus", default="synthetic", choices=tuple(CORPORA))
-    check.add_argument("--corpus-path", metavar="DIR", help="the corpus' folder")
-    check.add_argument("--skip-bad", action="store_true", help="damaged utterances are left out, not an error")
-    check.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="of the picture (default: here)")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     require_folder(options.out)
     corpus = open_corpus(options.corpus, options.corpus_path, skip_bad=True, reread=True)
     damaged = report_damage(corpus)
@@ -51,6 +44,23 @@ def main(argv: list[str] | None = None) -> int:
     draw_utterance(splits["validation"], 0, picture)
     print(f"picture: {picture}")
     return EXIT_DAMAGED if damaged and not options.skip_bad else 0
+
+
+def parser() -> Parser:
+    result = Parser(
+        prog="python -m dse.data",
+        description="Look at a corpus before it is used.",
+        example="python -m dse.data check --corpus synthetic",
+    )
+    command = result.add_subparsers(dest="command", required=True, metavar="check")
+    check = command.add_parser(
+        "check", help="count, read everything, name what is damaged, draw an utterance", example=result.example
+    )
+    check.add_argument("--corpus", default="synthetic", choices=tuple(CORPORA))
+    check.add_argument("--corpus-path", metavar="DIR", help="the corpus' folder")
+    check.add_argument("--skip-bad", action="store_true", help="damaged utterances are left out, not an error")
+    check.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="of the picture (default: here)")
+    return result
 
 
 def report_damage(corpus: Corpus) -> int:

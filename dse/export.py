@@ -1,13 +1,15 @@
-"""Export a point of a stored study's front as a bundle: integers, ONNX graph, C sources, golden outputs, card."""
+"""Export a point of a stored study's front as a bundle: integers, ONNX graph, C sources, golden outputs, card.
+
+The graph needs onnx: `pip install -e '.[export]'`.
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dse.console import Parser, moved, one_line_errors, require_folder
+from dse.console import FIRST_STUDY, Parser, moved, one_line_errors, require_folder
 from dse.pick import add_rules, picked
 
 
@@ -25,8 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.export", description=__doc__)
+def parser() -> Parser:
+    example = f"python -m dse.export --study {FIRST_STUDY} --error +1 --minimize size --to out"
+    result = Parser(prog="python -m dse.export", description=__doc__, example=example)
     add_rules(result)
     result.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new folder")
     result.add_argument("--force", action="store_true", help="write over a bundle that is there")

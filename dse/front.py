@@ -5,12 +5,11 @@ Runs no inference, unless --test asks for the front's error on the test split.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dse.console import Parser, moved, names, one_line_errors, require_file, require_folder
+from dse.console import FIRST_STUDY, Parser, moved, names, one_line_errors, require_file, require_folder
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
@@ -61,8 +60,9 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.front", description=__doc__)
+def parser() -> Parser:
+    example = f"python -m dse.front --study {FIRST_STUDY} --objectives error,size"
+    result = Parser(prog="python -m dse.front", description=__doc__, example=example)
     result.add_argument("--study", required=True, metavar="NAME", help="as printed by the search")
     result.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     result.add_argument(

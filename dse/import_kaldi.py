@@ -1,4 +1,4 @@
-"""Turn a pytorch-kaldi network into this tool's checkpoint: `python -m dse.import_kaldi --model ligru ...`."""
+"""Turn a pytorch-kaldi network into this tool's checkpoint."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import Tensors, to_spec_and_weights
 from models.workload import InputError, MissingError
 
+EXAMPLE = (
+    "python -m dse.import_kaldi --model ligru --architecture final_architecture1.pkl --output final_architecture2.pkl "
+    "--out ligru.safetensors"
+)
 DROPOUT = 0.2  # Source: pytorch-kaldi's TIMIT recipes for LSTM, GRU and liGRU
 # Properties that tensors do not show. model: (pytorch-kaldi's arch_class, options that must have these values)
 RECIPES = {
@@ -188,7 +192,7 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
 
 
 def parser() -> Parser:
-    result = Parser(prog="python -m dse.import_kaldi", description=DESCRIPTION, epilog=EPILOG)
+    result = Parser(prog="python -m dse.import_kaldi", description=DESCRIPTION, epilog=EPILOG, example=EXAMPLE)
     result.add_argument("--model", required=True, help=f"one of {', '.join(RECIPES)}")
     result.add_argument(
         "--architecture", type=Path, required=True, help="the recurrent network, as in final_architecture1.pkl"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from dse.console import Parser, moved, names, one_line_errors
+from dse.console import FIRST_STUDY, Parser, moved, names, one_line_errors
 from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
@@ -88,8 +88,9 @@ def _weights(text: str) -> dict[str, float]:
     return weights
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.pick", description=__doc__)
+def parser() -> Parser:
+    example = f"python -m dse.pick --study {FIRST_STUDY} --error +1 --minimize size"
+    result = Parser(prog="python -m dse.pick", description=__doc__, example=example)
     add_rules(result)
     result.add_argument("--no-inference", action="store_true", help="do not evaluate what one more bit buys")
     return result

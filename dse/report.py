@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -25,8 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.report", description=__doc__)
+def parser() -> Parser:
+    result = Parser(prog="python -m dse.report", description=__doc__, example="python -m dse.report platforms silago")
     result.add_argument("what", choices=("models", "platforms", "accounting"))
     result.add_argument("names", nargs="*", default=[], help="only these; default all")
     result.add_argument(

@@ -1,4 +1,4 @@
-"""Search a model's design space for its Pareto front: `python -m dse.search --model sru --objectives error,size`."""
+"""Search a model's design space for its Pareto front."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ from models.devices import DEVICES, GPU
 from models.quantization.scheme import CHOICES, ROW
 from models.workload import InputError
 
-EXAMPLE = "example: python -m dse.search --model sru --objectives error,size,ops --limit error=+3"
 COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 
 
@@ -74,13 +73,13 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     default, network = SearchSettings(), NetworkTask()
     result = Parser(
         prog="python -m dse.search",
         description="Search bitwidths and delta thresholds for the Pareto front of phone error, size and operations. "
         "The same command continues where it stopped.",
-        epilog=EXAMPLE,
+        example="python -m dse.search --model sru --objectives error,size,ops",
     )
     what = result.add_argument_group("what to search")
     what.add_argument("--model", default=network.model, help="default %(default)s; --list shows all names")

@@ -1,8 +1,7 @@
-"""Train a model on a corpus: `python -m dse.train --model sru`. Seeded, resumable, minutes on two cores."""
+"""Train a model on a corpus. Seeded, resumable, minutes on two cores."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +14,8 @@ from models.devices import DEVICES
 from models.registry import MODELS
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.train", description=__doc__)
+def parser() -> Parser:
+    result = Parser(prog="python -m dse.train", description=__doc__, example="python -m dse.train --model sru")
     result.add_argument("--model", required=True, help=f"one of {', '.join(MODELS)}")
     result.add_argument("--preset", default="edge", help="sizes: edge (default) or paper")
     result.add_argument("--corpus", default="synthetic", help=f"one of {', '.join(CORPORA)}")

@@ -7,7 +7,6 @@ trust.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,8 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return DIFFERENT if different else 0
 
 
-def parser() -> argparse.ArgumentParser:
-    result = Parser(prog="python -m dse.verify", description=__doc__)
+def parser() -> Parser:
+    result = Parser(prog="python -m dse.verify", description=__doc__, example="python -m dse.verify out")
     result.add_argument("bundle", type=Path, metavar="FOLDER", help="as written by dse.export")
     result.add_argument("--parts", type=names, metavar="NAMES", help="that are run; default: all that run")
     result.add_argument("--split", choices=("validation", "test"), help="all of its utterances, not the golden ones")
