@@ -4,8 +4,9 @@ Three levels of detail, `bitfusion:level=...`:
 - ideal: 256 / (weight bits x activation bits) over 16x16, no padding, no memory. The rule of the MOHAQ paper, with
   bits between powers of two counted as the next.
 - compute: whole cycles of the array, with padding to the array's size; no memory.
-- tiled (default): the authors' simulator, with buffers, tiling and DRAM. At batch 1 weights stream from DRAM, so
-  speedup follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to more lanes.
+- tiled (default): the authors' simulator, reproduced row by row, with buffers, tiling and DRAM. At batch 1 weights
+  stream from DRAM, so speedup follows weight bits. Fewer bits can cost more there: narrow operands pad the inputs to
+  more lanes.
 
 Matvecs only: elementwise work and vector weights are not in the simulator. Delta networks gain nothing here.
 """

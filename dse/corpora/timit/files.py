@@ -1,7 +1,7 @@
 """Search for TIMIT's utterances below a folder: the LDC's layout, its copies, and NLTK's sample.
 
-The LDC has TRAIN/DR1/FCJF0/SA1.WAV in either case, NLTK dr1-fcjf0/sa1.wav, and copies have SA1.WAV.wav beside it.
-An utterance is a speaker's folder and a sentence; however many files hold it, it counts once.
+The LDC has TRAIN/DR1/FCJF0/SA1.WAV in either case, NLTK dr1-fcjf0/sa1.wav, and copies have SA1.WAV.wav beside it. Audio
+is NIST SPHERE or RIFF. An utterance is a speaker's folder and a sentence; however many files hold it, it counts once.
 """
 
 from __future__ import annotations
