@@ -21,7 +21,13 @@ BitPair = tuple[int, int]  # (weight bits, activation bits)
 
 
 class InputError(ValueError):
-    """Error that a user can mend: commands report it in one line, with exit status 2. Any other error is a bug."""
+    """Error that a user can mend: commands report it in one line, with exit status 2. Any other error is a bug.
+
+    Its text is one line whatever it quotes.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().splitlines())
 
 
 class MissingError(InputError, FileNotFoundError):
@@ -116,7 +122,7 @@ class Workload:
         return sum(matvec.macs_per_frame for matvec in self.matvecs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """Bitwidths and delta threshold of one matvec.
 

@@ -8,6 +8,8 @@ import pytest
 
 from dse.console import one_line_errors, require_file, require_folder
 from dse.reports.files import FILES
+from dse.study.storage import StoreError
+from models.workload import InputError, MissingError
 
 FORGETFUL = [
     (("search", "--settings", "folder"), "settings file folder cannot be read: Is a directory"),
@@ -87,6 +89,11 @@ def test_a_folder_in_the_place_of_a_file_is_told_before_the_search(cli, tmp_path
     (tmp_path / "out" / name).unlink()
     (tmp_path / "out" / name / "x").mkdir(parents=True)
     calls = fake_task.FakeMeasurer.calls
-    for command in (("search", *argv, "--evaluations", "12"), ("front", "--study", "s", "--out", "out", "--test")):
+    for command in (("search", *argv, "--evaluations", "12"), ("report", "study", "s", "--out", "out")):
         assert cli(*command) == (2, "", f"error: cannot write the file out/{name}: it is a folder\n")
     assert fake_task.FakeMeasurer.calls == calls
+
+
+@pytest.mark.parametrize("kind", [InputError, MissingError, StoreError])
+def test_an_error_is_one_line_whatever_it_quotes(kind):
+    assert str(kind("unknown model 'a\nb\r\nc'")) == "unknown model 'a b c'"
