@@ -16,7 +16,7 @@ from models.workload import Configuration, InputError, Setting
 Status = Literal["ok", "infeasible", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything known of one candidate.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -119,13 +119,49 @@ def search_space(
         for label, names in groups(workload, DELTA_GROUPS).items():
             if label != first_input:
                 genes.append(DeltaGene(f"{label}.delta", thresholds, names))
-    base = Configuration.uniform(workload, BASELINE_BITS)
     always = [name for name in workload.names if name in skip]
-    for name in always:
-        base = base.with_setting(name, skip=True)
     kinds = [entry for entry in skip if entry not in always]
     free = [matvec.name for matvec in workload if matvec.path == "candidate" and matvec.name not in always]
-    return SearchSpace((*genes, *_skip_genes(workload, kinds, free)), base)
+    return SearchSpace((*genes, *_skip_genes(workload, kinds, free)), _base(workload, always))
+
+
+def recorded_space(
+    workload: Workload, genes: Mapping[str, Sequence[Choice]], always_skipped: Sequence[str] = ()
+) -> SearchSpace:
+    """The space whose genes were recorded, by name, with their choices. Raises InputError on what is none of them."""
+    by_group = groups(workload, BIT_GROUPS), groups(workload, DELTA_GROUPS)
+    free = tuple(m.name for m in workload if m.path == "candidate" and m.name not in always_skipped)
+    found: list[Gene] = []
+    try:
+        for name, choices in genes.items():
+            label, _, kind = name.rpartition(".")
+            if kind == "delta":
+                found.append(DeltaGene(name, _whole(choices), by_group[1][label]))
+            elif kind == "skip":
+                found.append(SkipGene(name, _whole(choices), free if label == "candidate" else (label,)))
+            elif kind == "bits" and isinstance(choices[0], str):
+                pairs = tuple((int(w), int(a)) for w, a in (str(choice).split("x") for choice in choices))
+                found.append(PairGene(name, pairs, by_group[0][label]))
+            else:
+                sets = ("weight_bits", "act_bits") if kind == "bits" else (kind,)
+                found.append(WidthGene(name, _whole(choices), by_group[0][label], sets))
+        space = SearchSpace(tuple(found), _base(workload, always_skipped))
+        space.decode((0,) * len(found))
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise InputError(f"its genes cannot be read: {error}") from error
+    return space
+
+
+def _whole(choices: Sequence[Choice]) -> tuple[int, ...]:
+    return tuple(map(int, choices))
+
+
+def _base(workload: Workload, always_skipped: Iterable[str]) -> Configuration:
+    """The 16-bit baseline, some matvecs of which are skipped."""
+    base = Configuration.uniform(workload, BASELINE_BITS)
+    for name in always_skipped:
+        base = base.with_setting(name, skip=True)
+    return base
 
 
 def _bit_genes(label: str, names: tuple[str, ...], pairs: Sequence[tuple[int, int]]) -> list[Gene]:

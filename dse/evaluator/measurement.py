@@ -80,6 +80,10 @@ class Task(Openable, Protocol):
         """Error in percent that the float network had on the validation split, where that is recorded."""
         ...
 
+    def speakers(self) -> tuple[str, ...]:
+        """Speaker of each utterance of the validation split, in its order."""
+        ...
+
     def within(self, row_scales: bool, zero_points: bool) -> Task:
         """The same task with a quantization scheme that platforms take: scales of rows or not, zero points or not."""
         ...

@@ -133,6 +133,11 @@ class NetworkTask:
 
         return open_corpus(self.corpus, self.corpus_path, self.skip_bad)
 
+    def speakers(self) -> tuple[str, ...]:
+        from dse.corpora.load import load_split
+
+        return load_split(self.open_corpus(), "validation").speakers
+
     def open(self, split: str = "validation") -> Measurer:
         """Load the network, calibrate it on training data and load `split`.
 

@@ -29,7 +29,7 @@ from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
 from dse.searchers import Outcome, searcher_named
-from dse.study.result import Study
+from dse.study.result import Study, study_of
 from dse.study.storage import StoreError
 from models.workload import Configuration, InputError, Workload
 
@@ -77,6 +77,9 @@ def _search(plan: Plan, store: Store) -> Study:
     ):
         baseline = store.baseline or _measure_baseline(plan, store, workers)
         tell(doubts(plan.task.recorded_error_percent, baseline))
+        if store.speakers is None:
+            with suppress(StoreError):
+                store.set_speakers(plan.task.speakers())
         limits = resolve(plan.limits, baseline.metrics)
         searcher = searcher_named(settings.searcher)(
             plan.space,
@@ -115,19 +118,15 @@ def _search(plan: Plan, store: Store) -> Study:
             wanted, gave_up = offspring, gives_up()
             if new and genomes == whole:
                 remember(searcher, asked, store)
-    in_order = dict.fromkeys((*asked, *store.evaluations))
-    return Study(
-        name=plan.study,
-        identity=store.identity,
-        objectives=plan.objectives,
-        baseline=baseline,
-        evaluations=tuple(store.evaluations[genome] for genome in in_order),
+    study = study_of(store, baseline, settings.storage)
+    by_genome = {evaluation.genome: evaluation for evaluation in study.evaluations}
+    in_order = dict.fromkeys((*asked, *by_genome))
+    return replace(
+        study,
+        evaluations=tuple(by_genome[genome] for genome in in_order),
         exhausted=len(asked) < settings.evaluations and not gave_up,
         gave_up=gave_up,
-        workload=plan.workload,
-        retried=tuple(store.evaluations[genome] for genome in asked if genome in failed_before),
-        task=store.task,
-        storage=settings.storage,
+        retried=tuple(by_genome[genome] for genome in asked if genome in failed_before),
     )
 
 

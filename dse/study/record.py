@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -26,7 +27,7 @@ from dse.design.objective import (
     size_metrics,
     values,
 )
-from dse.design.space import SearchSpace
+from dse.design.space import Choice, SearchSpace
 from dse.design.utterance_errors import QUARTERS
 from models.workload import PATHS, InputError, MatVec, StoredScales, Workload
 
@@ -55,9 +56,7 @@ def to_trial(
         state = TrialState.PRUNED
     record = evaluation.to_json()
     metrics = record.pop("metrics")
-    distributions: dict[str, BaseDistribution] = {
-        gene.name: CategoricalDistribution(gene.choices) for gene in space.genes
-    }
+    distributions: dict[str, BaseDistribution] = {gene.name: _distribution(gene.choices) for gene in space.genes}
     constraints = {} if evaluation.status == "failed" else {"constraints": [evaluation.violation]}
     return create_trial(
         state=state,
@@ -67,6 +66,12 @@ def to_trial(
         user_attrs=record | metrics,
         system_attrs=constraints | ({} if asked is None else {ASKED: asked}),
     )
+
+
+@cache
+def _distribution(choices: tuple[Choice, ...]) -> CategoricalDistribution:
+    """Distribution over a gene's choices, one for all trials: Optuna keeps every trial in memory."""
+    return CategoricalDistribution(choices)
 
 
 def from_trial(trial: FrozenTrial, worst_quarter: bool = False) -> Evaluation:

@@ -15,22 +15,26 @@ from dse.design.objective import TEST_ERROR, Objective, full_objective, objectiv
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import identity as platform_identity
 from dse.evaluator.pricing import name_of, open_platforms, require
+from dse.study.beside import FinalRun, test_errors
+from dse.study.bootstrap import ErrorBars
 from dse.study.choose import balanced, best, limits_of, objective_of, within
 from dse.study.frame import columns_of, outcomes_frame
 from dse.study.front import Front
 from dse.study.reprice import repriced
 from dse.study.storage import DEFAULT_STORAGE, hide_password
-from models.workload import InputError, Workload
+from models.workload import Configuration, InputError, Workload
 from platforms import Platform
 
 if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from dse.study.store import Store
+
 SHOWN = ("error", "size", "compression", "ops")
 SHOWN_OF_PLATFORMS = ("speedup", "energy")
 # Pictures and exports stand above studies and are looked up by name, as pandas does with what it plots with.
-PLOT, EXPORT = "dse.reports.plots:interactive", "dse.exporters.write:export"
+PLOT, EXPORT = "dse.reports.pictures.front:front", "dse.exporters.write:export"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,11 +61,19 @@ class Study:
     storage: str | None = None
     priced: Mapping[str, Platform] = field(default_factory=dict)  # the repriced platforms, opened
     stored: tuple[Evaluation, ...] = ()  # baseline and evaluations before they were repriced
+    speakers: tuple[str, ...] | None = None  # of the split's utterances, where they are known
+    aside: Mapping[Configuration, Evaluation] = field(default_factory=dict)  # evaluated, but never asked for
+    finals: tuple[FinalRun, ...] = ()  # on the test split
 
     @cached_property
     def front(self) -> Front:
         """The non-dominated feasible evaluations, sorted by the first objective, best first."""
         return Front(front(self.evaluations, self.objectives), columns_of(self.baseline, self.objectives))
+
+    @cached_property
+    def error_bars(self) -> ErrorBars:
+        """Intervals of the errors of the front's points and of the baseline, and of their differences."""
+        return ErrorBars((self.baseline, *self.front), self.speakers)
 
     @property
     def platforms(self) -> tuple[str, ...]:
@@ -93,16 +105,17 @@ class Study:
     __repr__ = __str__
 
     def hypervolume(self, evaluations: int | None = None) -> float:
-        """Volume that the front of the first `evaluations` dominates, in the product of the objectives' units.
+        """Volume that the front of the first `evaluations` dominates up to `reference`, in the objectives' units."""
+        return hypervolume(self.evaluations[:evaluations], self.objectives, self.reference)
 
-        Up to each objective's limit, or else the baseline's value; errors without a limit, DEFAULT_LIMIT over it.
-        """
+    @property
+    def reference(self) -> tuple[float, ...]:
+        """Each objective's limit, or else the baseline's value; errors without a limit, DEFAULT_LIMIT over it."""
         reach = parse_limit(DEFAULT_LIMIT).bound
         metrics = self.baseline.metrics
         bounds = {o.name: metrics[o.metric] + reach for o in self.objectives if o.relative_limits}
         bounds |= {limit.objective: limit.bound for limit in self.limits}
-        reference = [bounds.get(o.name, self.baseline.metrics[o.metric]) for o in self.objectives]
-        return hypervolume(self.evaluations[:evaluations], self.objectives, reference)
+        return tuple(bounds.get(o.name, self.baseline.metrics[o.metric]) for o in self.objectives)
 
     def under(self, *objectives: str | Sequence[str]) -> Study:
         """The same evaluations with the front under other objectives. Raises InputError on one they do not have."""
@@ -132,6 +145,18 @@ class Study:
             priced=opened,
             stored=stored,
         )
+
+    def with_finals(self, finals: tuple[FinalRun, ...]) -> Study:
+        """The same study with the error on the test split among the metrics of what these runs scored."""
+        errors = test_errors(finals)
+
+        def told(evaluation: Evaluation) -> Evaluation:
+            percent = errors.get(evaluation.configuration)
+            metrics = evaluation.metrics if percent is None else {**evaluation.metrics, TEST_ERROR.metric: percent}
+            return replace(evaluation, metrics=metrics)
+
+        evaluations, stored = (tuple(map(told, given)) for given in (self.evaluations, self.stored))
+        return replace(self, baseline=told(self.baseline), evaluations=evaluations, stored=stored, finals=finals)
 
     def pick(
         self,
@@ -202,13 +227,21 @@ def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:
     store = find_study(storage, name)
     if store.baseline is None:
         raise InputError(f"study '{name}' in {hide_password(storage)} has no evaluation yet")
-    return Study(
-        name,
+    return study_of(store, store.baseline, storage)
+
+
+def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
+    """The study that a store holds."""
+    study = Study(
+        store.name,
         store.identity,
         store.objectives,
-        store.baseline,
+        baseline,
         tuple(store.evaluations.values()),
         workload=store.workload,
         task=store.task,
         storage=storage,
+        speakers=store.speakers,
+        aside=store.aside,
     )
+    return study.with_finals(store.finals)

@@ -37,3 +37,12 @@ def require_study_name(name: str) -> None:
 def hide_password(url: str) -> str:
     """The address of a storage as messages may tell it."""
     return re.sub("([?&]password=)[^&]*", r"\1***", re.sub("(://[^/:@]*:).*@", r"\1***@", url))
+
+
+def make_directory(url: str) -> None:
+    """Make the folder of an SQLite storage's file. Raises StoreError where it cannot be made."""
+    if file := sqlite_file(url):
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the directory of {url}: {error.strerror}") from error

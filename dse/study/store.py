@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import optuna
-from sqlalchemy.exc import SQLAlchemyError
 
-from dse.design.evaluation import Evaluation, first_line
+from dse.design.evaluation import Evaluation
 from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
+from dse.study.beside import ASIDE, FINAL, SPEAKERS, FinalRun, read_aside, read_finals, read_speakers
 from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
@@ -28,11 +30,10 @@ from dse.study.record import (
     require_of_study,
     to_trial,
 )
-from dse.study.storage import StoreError, hide_password, require_address, sqlite_file
-from models.workload import InputError, Workload
+from dse.study.storage import StoreError, hide_password, make_directory, require_address, sqlite_file
+from dse.study.storage_errors import one_line_errors
+from models.workload import Configuration, InputError, Workload
 
-# What SQLAlchemy imports for a database (2.1 psycopg, before psycopg2), where pip knows it by another name.
-PIP_NAMES = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
@@ -49,7 +50,7 @@ class Store:
         self._study = study
         self._url = url
         where = f"study '{study.study_name}' in {hide_password(url)}"
-        with _one_line_errors(url):
+        with one_line_errors(url), _uncollected():
             attributes = study.user_attrs
             trials = study.get_trials(deepcopy=False)
         if not attributes.keys() & {"identity", "settings"}:
@@ -66,6 +67,9 @@ class Store:
                 require_metrics(self.baseline, self.objectives)
             self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
             self.searcher: Any = attributes.get("searcher")
+            self.speakers = read_speakers(attributes.get(SPEAKERS))
+            self.aside = read_aside(attributes, self.workload)
+            self.finals = read_finals(attributes, self.workload)
             self.evaluations: dict[Genome, Evaluation] = {}
             self.asked: dict[Genome, int] = {}
             for trial in trials:
@@ -104,6 +108,28 @@ class Store:
         self._set("searcher", state)
         self.searcher = state
 
+    def set_speakers(self, speakers: Sequence[str]) -> None:
+        """Store the speaker of every utterance that errors are counted of."""
+        self._set(SPEAKERS, list(speakers))
+        self.speakers = tuple(speakers)
+
+    def put_aside(self, evaluation: Evaluation) -> None:
+        """Store an evaluation that the search did not ask for, which is no candidate of it."""
+        self._set(f"{ASIDE}{len(self.aside)}", evaluation.to_json())
+        self.aside[evaluation.configuration] = evaluation
+
+    def begin_final(self, points: Sequence[Configuration]) -> None:
+        """Store that a front is frozen and the test split is spent on it, before it is opened."""
+        run = FinalRun(datetime.now(UTC).isoformat(timespec="seconds"), tuple(points))
+        self._set(f"{FINAL}{len(self.finals)}", run.to_json())
+        self.finals = (*self.finals, run)
+
+    def add_final(self, evaluation: Evaluation) -> None:
+        """Store what one of the last frozen points scores on the test split."""
+        *before, run = self.finals
+        self._set(f"{FINAL}{len(before)}:{len(run.scored)}", evaluation.to_json())
+        self.finals = (*before, run.with_scored(evaluation))
+
     def _asked(self, genome: Genome, number: Any) -> None:
         if isinstance(number, int):
             self.asked[genome] = number
@@ -116,7 +142,7 @@ class Store:
     def _writing(self) -> Iterator[None]:
         """Tell, where writing fails, how much of what was stored is there to be read."""
         try:
-            with _one_line_errors(self._url, "write to"):
+            with one_line_errors(self._url, "write to"):
                 yield
         except StoreError as error:
             raise StoreError(f"{error}{self._left()}") from error
@@ -151,6 +177,18 @@ class Store:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep Python from looking for garbage: rows of a long study are many small objects, and none of them is."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
 def open_alone(
     url: str,
     name: str,
@@ -167,7 +205,7 @@ def open_alone(
         open_study(url, name, identity, objectives)
         waiting()
 
-    _make_directory(url)
+    make_directory(url)
     with locked(url, f"search of {name}", wait):
         yield open_study(url, name, identity, objectives)
 
@@ -175,8 +213,8 @@ def open_alone(
 def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Sequence[Objective]) -> Store:
     """Open a study or start it. Raises StoreError if it has another identity, with every difference."""
     require_address(url)
-    _make_directory(url)
-    with locked(url, OPENING), _one_line_errors(url):
+    make_directory(url)
+    with locked(url, OPENING), one_line_errors(url):
         if name in optuna.get_all_study_names(storage=url):  # writes nothing, so that a storage may be read-only
             study = optuna.load_study(storage=url, study_name=name)
         else:
@@ -201,36 +239,10 @@ def find_study(url: str, name: str) -> Store:
     require_address(url)
     if (file := sqlite_file(url)) and not file.exists():
         raise StoreError(f"no storage at {url}")
-    with locked(url, OPENING), _one_line_errors(url):
+    with locked(url, OPENING), one_line_errors(url):
         names = optuna.get_all_study_names(storage=url)
         if name not in names:
             there = ", ".join(sorted(names)) or "none"
             raise StoreError(f"no study '{name}' in {hide_password(url)}; there are {there}")
         study = optuna.load_study(storage=url, study_name=name)
     return Store(study, url)
-
-
-def _make_directory(url: str) -> None:
-    if file := sqlite_file(url):
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"cannot make the directory of {url}: {error.strerror}") from error
-
-
-@contextmanager
-def _one_line_errors(url: str, doing: str = "open") -> Iterator[None]:
-    try:
-        yield
-    except StoreError:
-        raise
-    except ImportError as error:
-        module = getattr(error.__cause__, "name", None) or error.name or str(error)
-        raise StoreError(
-            f"the storage {hide_password(url)} needs the package {module}: "
-            f"pip install '{PIP_NAMES.get(module, module)}'"
-        ) from error
-    except Exception as error:  # within are Optuna and SQLAlchemy alone, which meet damaged rows in many ways
-        cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-        reason = first_line(getattr(cause, "orig", None) or cause)
-        raise StoreError(f"cannot {doing} the storage {hide_password(url)}: {reason}") from error

@@ -71,6 +71,9 @@ class FakeTask(NetworkTask):
     def recorded_error_percent(self) -> float | None:
         return None
 
+    def speakers(self) -> tuple[str, ...]:
+        return tuple("ab"[u // 4] for u in range(UTTERANCES))
+
     def open(self, split: str = "validation") -> FakeMeasurer:
         if self.corpus == "missing":
             raise InputError("no corpus in /nowhere; it is expected there")

@@ -1,0 +1,27 @@
+"""Uniform configurations, which a front is looked at beside."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dse.design.evaluation import Evaluation
+from dse.study.result import Study
+from models.workload import Configuration
+
+REFERENCE_BITS = (16, 8, 4, 2)
+
+
+def uniform_configurations(study: Study) -> dict[int, Configuration]:
+    """Configurations with one width for all weights and activations, without delta, by bits."""
+    settings = study.baseline.configuration.settings
+    return {
+        bits: Configuration(tuple((n, replace(s, weight_bits=bits, act_bits=bits, delta=0)) for n, s in settings))
+        for bits in REFERENCE_BITS
+    }
+
+
+def uniform_references(study: Study) -> dict[int, Evaluation]:
+    """Uniform configurations that were measured, by bits: the baseline, evaluations of the search, those put aside."""
+    measured = {e.configuration: e for e in (*study.aside.values(), *study.evaluations, study.baseline) if e.measured}
+    wanted = uniform_configurations(study)
+    return {bits: measured[configuration] for bits, configuration in wanted.items() if configuration in measured}
