@@ -34,7 +34,9 @@ def parser() -> Parser:
     result.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="a new folder")
     result.add_argument("--force", action="store_true", help="write over a bundle that is there")
     result.add_argument(
-        "--test", action="store_true", help="run the point on the test split and put its error in the card"
+        "--test",
+        action="store_true",
+        help="score the point on the test split, once, if dse.report study has not, for the card",
     )
     result.add_argument(
         "--utterances",

@@ -148,9 +148,9 @@ def _matvec(sizes: MatVec, record: Mapping[str, Any], arrays: Arrays) -> Integer
     result_bits = _array(arrays, f"{name}.result_fraction_bits", np.int8, (rows,))
     if (np.abs(result_bits) > MAX_FRACTION_BITS).any():
         raise InputError(f"{name}.result_fraction_bits are beyond {MAX_FRACTION_BITS}")
-    rest = np.float32(record["act_zero_rest"])
-    if rest * 4 not in (-2, -1, 0, 1, 2):
-        raise InputError(f"{name}: act_zero_rest is {rest}, not a number of quarters")
+    rest = record["act_zero_rest"]
+    if type(rest) not in (int, float) or rest * 4 not in (-2, -1, 0, 1, 2):
+        raise InputError(f"{name}: act_zero_rest is {rest!r}, not a number of quarters")
     matrix = QuantizedMatrix(codes, step, multiples, bits)
     scale = matrix.scale * divisor * np.ldexp(np.float32(1), result_bits - input_bits)
     if not np.isfinite(scale).all():
@@ -160,7 +160,7 @@ def _matvec(sizes: MatVec, record: Mapping[str, Any], arrays: Arrays) -> Integer
         matrix,
         act_bits,
         _whole(f"{name}: act_zero", record["act_zero"], -MOST_ZERO, MOST_ZERO),
-        rest,
+        np.float32(rest),
         _whole(f"{name}: delta_steps", record["delta_steps"], 0, MOST_STEPS),
         input_bits,
         divisor,
@@ -185,8 +185,8 @@ def _layer(
     if not isinstance(spec, Recurrent):
         raise InputError(f"no layer of a {spec.name} is known here")
     recurrent = tuple(matvecs[name] for name in spec.recurrent_names(number))
-    scale, after = np.float32(record["candidate_scale"]), record["reset_after"]
-    if not 0 < scale <= 1 or after is not getattr(spec, "reset_after", False):
+    scale, after = _step(f"{where}candidate_scale", record["candidate_scale"]), record["reset_after"]
+    if scale > 1 or after is not getattr(spec, "reset_after", False):
         raise InputError(f"{where}candidate_scale {scale} or reset_after {after} is not the network's")
     return GatedLayer(
         tuple(matvecs[name] for name in spec.input_names(number)),

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from dse.design.evaluation import Evaluation
+from dse.design.objective import TEST_ERROR
 from dse.evaluator.measure import NetworkMeasurer
+from dse.exploration.final import spend
 from dse.exporters import EXPORTERS, exporter_named, weights
 from dse.exporters.bundle import CARD, CONFIGURATION, DECODER, GOLDEN, WEIGHTS, write_arrays
 from dse.exporters.card import card
@@ -40,17 +42,21 @@ def export(
     force: bool = False,
     **moved: Any,
 ) -> None:
-    """Write the bundle of a point of the study's front; with `test`, its error on the test split too.
+    """Write the bundle of a point of the study's front, with its error on the test split where that is known.
 
-    `moved`: where `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where
-    the folder is not free, the point is not on the front or does not give here what the study stored for it.
+    `test` scores it there, and that is recorded: the split is spent, see `exploration.final.spend`. `moved`: where
+    `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where the folder is
+    not free, the point is not on the front or does not give here what the study stored for it.
     """
     number = study.front.number(point)
     if utterances < 1:
         raise InputError(f"utterances {utterances} is too small; it is at least 1")
     require_free(folder, force)
     task = task_of(study, **moved)
-    tested = task.open("test").measure(point.configuration).error_percent if test else None
+    if test:
+        study = spend(study, task, points=(point.configuration,))
+        point = study.front[number - 1]
+    tested = point.metrics.get(TEST_ERROR.metric)
     measurer = task.open()
     if not isinstance(measurer, NetworkMeasurer):
         raise TypeError("only networks are exported")
@@ -132,7 +138,10 @@ def network_record(spec: Spec, configuration: Configuration, network: IntegerNet
 def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, Any]:
     """The content of configuration.json."""
     study, point = chosen.study, chosen.point
-    metrics = dict(point.metrics)
+    metrics, baseline = (
+        {name: value for name, value in each.metrics.items() if name != TEST_ERROR.metric}
+        for each in (point, study.baseline)
+    )
     return {
         **network_record(spec, point.configuration, network),
         "study": {
@@ -143,7 +152,7 @@ def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, An
             "repriced": dict(study.repriced),
         },
         "corpus": study.identity["corpus"],
-        "validation": {"metrics": metrics, "computed": point.computed, "baseline": dict(study.baseline.metrics)},
+        "validation": {"metrics": metrics, "computed": point.computed, "baseline": baseline},
         "test": None if chosen.test_error_percent is None else {"error_percent": chosen.test_error_percent},
         "parts": list(EXPORTERS),
         "made_with": made_with(),

@@ -207,12 +207,12 @@ def test_a_checkpoint_that_was_moved_is_told(cli, tmp_path, monkeypatch):
     (tmp_path / "net").write_bytes(b"weights")
     argv = ("--study", "s", "--workers", "1", "--evaluations", "4", "--population", "4")
     assert cli("search", "--checkpoint", "net", *argv)[0] == 0
-    assert cli("front", "--study", "s", "--test")[0] == 0
+    assert cli("report", "study", "s", "--workers", "1")[0] == 0
     (tmp_path / "net").rename(tmp_path / "moved")
-    status, _, err = cli("front", "--study", "s", "--test")
+    status, _, err = cli("report", "study", "s", "--workers", "1")
     where = "the study was searched there: say where it is now, with --checkpoint or --corpus-path"
     assert (status, err) == (2, f"error: no checkpoint at {tmp_path}/net; {where}\n")
     (tmp_path / "net").write_bytes(b"others")
-    status, _, err = cli("front", "--study", "s", "--test")
+    status, _, err = cli("report", "study", "s", "--workers", "1")
     assert status == 2 and f"another checkpoint or corpus than {tmp_path}/net and synthetic (checkpoint: stored" in err
-    assert cli("front", "--study", "s", "--test", "--checkpoint", "moved")[0] == 0
+    assert cli("report", "study", "s", "--checkpoint", "moved")[0] == 0

@@ -1,0 +1,61 @@
+"""Evaluations beside a search are measured once, kept in its record, and are none of its candidates."""
+
+import pytest
+from fake_task import FakeMeasurer, FakeTask
+from searches import priced_search, search
+
+from dse.exploration.aside import measure_aside
+from dse.reports.sensitivity import known_moves, measure_moves, moves, sensitivity_frame, space_of
+from dse.study.references import uniform_configurations, uniform_references
+from dse.study.result import load_study
+
+
+def loaded(study):
+    return load_study(study.name, study.storage)
+
+
+def test_uniform_bits_are_measured_once_and_are_no_candidates(tmp_path):
+    study = search(tmp_path, evaluations=20)
+    front = [point.genome for point in study.front]
+    measured = measure_aside(study, uniform_configurations(study).values(), FakeTask())
+    assert [each["output"].weight_bits for each in measured] == [16, 8, 4, 2]
+    calls = FakeMeasurer.calls
+    again = measure_aside(loaded(study), uniform_configurations(study).values(), FakeTask())
+    assert FakeMeasurer.calls == calls
+    assert [e.metrics for e in again.values()] == [e.metrics for e in measured.values()]
+    assert [point.genome for point in loaded(study).front] == front and len(loaded(study).evaluations) == 20
+    assert list(uniform_references(loaded(study))) == [16, 8, 4, 2]
+
+
+def test_a_search_goes_on_over_what_was_put_aside(tmp_path):
+    study = search(tmp_path, evaluations=20)
+    measure_aside(study, uniform_configurations(study).values(), FakeTask())
+    longer, alone = search(tmp_path, evaluations=40), search(tmp_path / "alone", evaluations=40)
+    assert [e.genome for e in longer.evaluations] == [e.genome for e in alone.evaluations]
+
+
+@pytest.mark.parametrize("of_front", [False, True])
+def test_sensitivity_moves_each_gene_alone_and_costs_once(tmp_path, of_front):
+    study = search(tmp_path, evaluations=20)
+    point = study.front[2] if of_front else study.baseline
+    space = space_of(study)
+    start = space.canonical(space.encode(point.configuration))
+    every = moves(study, point)
+    for move in every:
+        there = space.canonical(space.encode(move.configuration))
+        assert there != start
+    assert {move.gene for move in every} <= {gene.name for gene in space.genes}
+    assert len({move.configuration for move in every}) == len(every)
+    measured = measure_moves(study, point, FakeTask())
+    calls = FakeMeasurer.calls
+    assert measure_moves(loaded(study), point, FakeTask()).keys() == measured.keys()
+    assert FakeMeasurer.calls == calls and len(known_moves(loaded(study), point)) == len(every)
+    frame = sensitivity_frame(study, point, measured)
+    assert list(frame["gene"]) == [move.gene for move in every]
+    assert frame["change_of_size_mib"].notna().all()
+
+
+def test_what_is_put_aside_has_the_prices_of_the_studys_platforms(tmp_path):
+    study = priced_search(tmp_path, "silago", evaluations=12)
+    measured = measure_moves(study, study.baseline, FakeTask())
+    assert all("silago.speedup" in evaluation.metrics for evaluation in measured.values())
