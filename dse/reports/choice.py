@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from tabulate import tabulate
-from tqdm import tqdm
 
 from dse.design.evaluation import Evaluation
-from dse.evaluator.evaluate import evaluate
 from dse.evaluator.measurement import Task
+from dse.exploration.aside import measure_aside
 from dse.reports.labels import group_of, label
 from dse.reports.table import rows_of
+from dse.study.prices import CONTENT
 from dse.study.result import Study
+from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import Configuration, Setting
 
 NEIGHBOURS = 2  # on each side
@@ -21,10 +23,10 @@ METRICS = ("error_percent", "size_mib", "eliminated_percent")
 
 
 def place(study: Study, number: int) -> str:
-    """The point between its neighbours on the front, in the order of the first objective."""
+    """The point between its neighbours on the front, in the order of the first objective; errors compared with its."""
     first, last = max(1, number - NEIGHBOURS), min(len(study.front), number + NEIGHBOURS)
     points = [(f"> {each}" if each == number else str(each), study.front[each - 1]) for each in range(first, last + 1)]
-    return rows_of(study, points)
+    return rows_of(study, points, (str(number), study.front[number - 1]))
 
 
 def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuration]]:
@@ -54,20 +56,37 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
 
 
 def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
-    """Table of what each of `widened` changes, best error first. Runs what the study has not evaluated."""
-    stored = {evaluation.configuration: evaluation for evaluation in study.evaluations if evaluation.measured}
+    """Table of what each of `widened` changes, best error first. Runs and keeps what the study lacks."""
     wider = dict(widened(study, point))
-    if any(configuration not in stored for configuration in wider.values()):
-        measurer = task.open()
-        for configuration in tqdm(wider.values(), desc="one more bit", unit="evaluation", disable=None, leave=False):
-            if configuration not in stored:
-                stored[configuration] = evaluate(configuration, measurer)
+    measured = measure_aside(study, wider.values(), task, what="one more bit")
     rows = []
     for name, configuration in wider.items():
-        metrics = stored[configuration].metrics
+        metrics = measured[configuration].metrics
         moved = [metrics.get(metric, float("nan")) - point.metrics[metric] for metric in METRICS]
         rows.append((moved[0], [name, f"{moved[0]:+.2f}", f"{moved[1]:+.4f}", f"{moved[2]:+.2f}"]))
     headers = ("one more bit", "Δ error\npoints", "Δ size\nMiB", "Δ eliminated\npoints")
     align = ("left", "right", "right", "right")
     ordered = [row for _, row in sorted(rows, key=lambda each: each[0])]
     return str(tabulate(ordered, headers, tablefmt="simple", disable_numparse=True, colalign=align))
+
+
+def export_command(
+    study: Study, number: int, specs: Sequence[str] | None = None, moved: Mapping[str, str] | None = None
+) -> str:
+    """The command that exports a point. A password of the storage is not told.
+
+    `specs` are the platforms that the study was priced for afterwards, as far as it tells them itself by default;
+    `moved` are options that say where checkpoint and corpus are now.
+    """
+    known = [spec for spec in study.repriced.values() if not spec.startswith(CONTENT)]
+    given = ["--study", study.name, "--number", str(number)]
+    if study.storage not in (None, DEFAULT_STORAGE):
+        given += ["--storage", hide_password(str(study.storage))]
+    for spec in known if specs is None else specs:
+        given += ["--platform", spec]
+    names = [objective.name for objective in study.objectives]
+    if names != study.identity["objectives"]:
+        given += ["--objectives", ",".join(names)]
+    for name, value in (moved or {}).items():
+        given += [f"--{name.replace('_', '-')}", value]
+    return f"python -m dse.export {shlex.join([*given, '--to', f'exports/{study.name}-{number}'])}"

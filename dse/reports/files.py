@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
-from dse.reports.plots import write_html, write_png
+from dse.reports.page import write_report
+from dse.reports.sensitivity import Move
 from dse.reports.table import summary, table
+from dse.study.bootstrap import BAR_COLUMNS
 from dse.study.result import Study
+from dse.study.ties import scored
 from models.whole_file import whole_file
+from models.workload import InputError
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 SCORING = (
     "phone error rate on 39 phones; silence kept and scored as a phone, adjacent silences merged; features are log-mel "
@@ -18,7 +27,7 @@ SCORING = (
 )
 
 
-FILES = ("front.csv", "front.json", "front.html", "front.png")
+FILES = ("front.csv", "front.json", "report.html")
 
 
 def publish(study: Study, folder: Path) -> None:
@@ -33,20 +42,26 @@ def publish(study: Study, folder: Path) -> None:
 
 
 def write_files(study: Study, folder: Path) -> list[Path]:
-    """Write front.csv, front.json, front.html and front.png into `folder`, which is made as needed.
+    """Write front.csv, front.json and report.html into `folder`, which is made as needed.
 
     Raises OSError naming the file that cannot be written; it is then as it was before.
     """
     paths = [folder / name for name in FILES]
-    for path, write in zip(paths, (write_csv, write_json, write_html, write_png), strict=True):
+    for path, write in zip(paths, (write_csv, write_json, write_report), strict=True):
         with whole_file(path) as beside:
             write(study, beside)
     return paths
 
 
 def write_csv(study: Study, path: Path) -> None:
-    """Write a row for each point of the front: its metrics, then each matvec's setting."""
-    study.front.frame().to_csv(path, lineterminator="\r\n", encoding="utf-8")
+    """Write a row for each point of the front: its metrics, intervals of its error, then each matvec's setting."""
+    frame, points = study.front.frame(), list(study.front)
+    if scored(study):
+        bars = study.error_bars.frame(points, study.baseline)
+        place = sum(column in study.baseline.metrics for column in frame.columns)
+        for k, column in enumerate(BAR_COLUMNS):
+            frame.insert(place + k, column, bars[column].to_numpy())
+    frame.to_csv(path, lineterminator="\r\n", encoding="utf-8")
 
 
 def write_json(study: Study, path: Path) -> None:
@@ -69,3 +84,61 @@ def write_json(study: Study, path: Path) -> None:
 def _point(evaluation: Evaluation) -> dict[str, Any]:
     record = evaluation.to_json()
     return {key: record[key] for key in ("metrics", "configuration", "computed", "genome")}
+
+
+def write_pictures(study: Study, folder: Path, width_px: int | None) -> list[Path]:
+    """Write every picture of the study as PNG, so wide; none without a width. Raises as `write_images` does."""
+    if width_px is None:
+        return []
+    from dse.reports.images import write_images
+    from dse.reports.pictures import pictures_of
+
+    return write_images(((name, figure) for name, _, figure in pictures_of(study)), folder, width_px)
+
+
+def write_sensitivity(
+    study: Study, point: Evaluation, measured: Mapping[Move, Evaluation], folder: Path, name: str, width_px: int | None
+) -> list[Path]:
+    """Write NAME.csv, NAME.html and, with a width, NAME.png."""
+    from dse.reports.pictures.sensitivity import draw
+    from dse.reports.sensitivity import sensitivity_frame
+
+    table = folder / f"{name}.csv"
+    with whole_file(table) as beside:
+        sensitivity_frame(study, point, measured).to_csv(beside, lineterminator="\r\n", encoding="utf-8", index=False)
+    return [table, *write_figure(draw(study, point, measured), folder, name, width_px)]
+
+
+def write_figure(figure: go.Figure, folder: Path, name: str, width_px: int | None) -> list[Path]:
+    """Write NAME.html, which needs no network, and with a width NAME.png."""
+    from dse.reports.images import write_images
+
+    page = folder / f"{name}.html"
+    with whole_file(page) as beside:
+        figure.write_html(beside, include_plotlyjs=True)
+    return [page, *(write_images([(name, figure)], folder, width_px) if width_px is not None else [])]
+
+
+FRAMES = (".csv", ".json", ".parquet")
+
+
+def require_frame(path: Path) -> None:
+    """Check that a table of this name can be written. Raises InputError on another ending, or without pyarrow."""
+    if path.suffix not in FRAMES:
+        raise InputError(f"table {path} ends in none of {', '.join(FRAMES)}")
+    if path.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise InputError(f"table {path}: Parquet needs the package pyarrow: pip install pyarrow")
+
+
+def write_frame(study: Study, path: Path) -> None:
+    """Write every evaluation of the study, a row each, see `Study.frame`; the name's ending tells how."""
+    require_frame(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = study.frame()
+    with whole_file(path) as beside:
+        if path.suffix == ".csv":
+            frame.to_csv(beside, index=False, lineterminator="\r\n", encoding="utf-8")
+        elif path.suffix == ".json":
+            frame.to_json(beside, orient="records", indent=1)
+        else:
+            frame.to_parquet(beside, index=False)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TypeVar
 
 from tabulate import tabulate
 
 from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
+from dse.study.beside import test_errors
 from dse.study.result import Study
+from dse.study.ties import MARGIN_POINTS, near_best, scored, tied_with_baseline
 
 SHORT_NAMES = {"ops": "eliminated"}  # column heads that say more than the objective's name
+TIED = "="
+T = TypeVar("T")
 MOST_REASONS = 3
 MOST_ROWS = 24  # of a printed table; the files hold the whole front
 
@@ -22,33 +27,71 @@ def table(study: Study) -> str:
 
     A longer front than MOST_ROWS shows that many points, evenly spread, its ends among them.
     """
-    points = [(str(number), point) for number, point in enumerate(study.front, start=1)]
-    if len(points) > MOST_ROWS:
-        last = len(points) - 1
-        points = [points[round(k * last / (MOST_ROWS - 1))] for k in range(MOST_ROWS)]
+    points = spread([(str(number), point) for number, point in enumerate(study.front, start=1)], MOST_ROWS)
     shown = rows_of(study, points)
     left = len(study.front) - len(points)
-    return f"{shown}\n({left} more of {len(study.front)} points in the files)" if left else shown
+    lines = [shown]
+    if scored(study):
+        lines.append(f"{TIED} error tied with that of 16 bit; intervals of 95 %: bootstrap over {_units(study)}")
+    return "\n".join((*lines, f"({left} more of {len(study.front)} points in the files)") if left else lines)
 
 
-def rows_of(study: Study, points: Sequence[tuple[str, Evaluation]]) -> str:
-    """Points under their names, over the baseline's row for reference."""
-    baseline_error = study.baseline.metrics["error_percent"]
+def spread(rows: Sequence[T], most: int) -> list[T]:
+    """At most so many rows, evenly spread, the first and the last among them."""
+    last = len(rows) - 1
+    return list(rows) if len(rows) <= most else [rows[round(k * last / (most - 1))] for k in range(most)]
+
+
+def rows_of(study: Study, points: Sequence[tuple[str, Evaluation]], over: tuple[str, Evaluation] | None = None) -> str:
+    """Points under their names, over the baseline's row; errors are compared with `over`, else with the baseline."""
+    name, reference = over or ("", study.baseline)
     groups = list(labels(study.baseline.configuration))
     columns = [_head(objective) for objective in study.shown]
     headers = ["#", *columns, *(group.replace(".", "\n") for group in groups)]
-    headers.insert(2, "Δ error\npoints")
+    headers[2:2] = [f"Δ error{f' to {name}' * bool(name)}\npoints", "95 %\ninterval"]
     rows = []
     for number, evaluation in [*points, ("16 bit", study.baseline)]:
         cells = [short_number(evaluation.metrics.get(objective.metric)) for objective in study.shown]
-        cells.insert(1, f"{evaluation.metrics['error_percent'] - baseline_error:+.2f}")
+        cells[1:1] = _compared(study, evaluation, reference)
         rows.append([number, *cells, *labels(evaluation.configuration).values()])
-    align = ("right",) * (len(columns) + 2) + ("left",) * len(groups)
+    if not scored(study):
+        headers.pop(3)
+        rows = [[*row[:3], *row[4:]] for row in rows]
+    align = ("right",) * (len(headers) - len(groups)) + ("left",) * len(groups)
     return str(tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=align))
 
 
+def _compared(study: Study, evaluation: Evaluation, reference: Evaluation) -> list[str]:
+    """Difference of an error to the reference's, and its interval, marked where it is tied."""
+    cells = [f"{evaluation.metrics['error_percent'] - reference.metrics['error_percent']:+.2f}", ""]
+    bars = study.error_bars
+    if evaluation in bars and reference in bars and evaluation.configuration != reference.configuration:
+        interval = bars.difference(evaluation, reference)
+        cells[1] = f"{TIED} " * (0 in interval) + interval.signed
+    return cells
+
+
+def ties(study: Study) -> list[str]:
+    """The smallest network that loses nothing that can be seen, and the smallest surely near the best, a line each."""
+    found = (
+        ("tied with 16 bit", tied_with_baseline(study)),
+        (f"less than {MARGIN_POINTS:g} point worse than the best", near_best(study)),
+    )
+    return [
+        f"  smallest {what}: point {study.front.number(point)}, {point.metrics['size_mib']:.3f} MiB, "
+        f"{point.metrics['error_percent']:.2f} %, {study.error_bars.difference(point, study.baseline).signed} points"
+        for what, point in found
+        if point is not None
+    ]
+
+
+def _units(study: Study) -> str:
+    bars = study.error_bars
+    return f"{bars.units} {bars.unit}s"
+
+
 def summary(study: Study) -> str:
-    """Counts in one line, then why evaluations failed and which infeasible one came nearest."""
+    """Counts in one line, then failures, the nearest infeasible evaluation, ties, and when the test split was spent."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -59,6 +102,12 @@ def summary(study: Study) -> str:
     if infeasible:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
+    lines += ties(study)
+    if study.finals:
+        spent = test_errors(study.finals)
+        newer = sum(point.configuration not in spent for point in study.front)
+        after = f"; {newer} points of this front came later" if newer else ""
+        lines.append(f"  test split spent on {study.finals[-1].when}{after}")
     return "\n".join(lines)
 
 

@@ -1,0 +1,53 @@
+"""How a search went on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dse.design.evaluation import Evaluation
+from dse.design.pareto import front, hypervolume
+from dse.reports.pictures.style import BLUE, FAINT, name_of, styled
+from dse.study.result import Study
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+MOST_PLACES = 60  # of a long search at which the volume is worked out
+
+
+def hypervolume_by_evaluation(study: Study) -> go.Figure | None:
+    """Volume that the front dominates after so many evaluations, as a share of the last; None without one."""
+    import plotly.graph_objects as go
+
+    count = len(study.evaluations)
+    places = sorted({*np.linspace(1, count, min(count, MOST_PLACES)).round().astype(int).tolist()}) if count else []
+    volumes: list[float] = []
+    found: list[Evaluation] = []
+    begun = 0
+    for place in places:
+        found = front([*found, *study.evaluations[begun:place]], study.objectives)
+        volumes.append(hypervolume(found, study.objectives, study.reference))
+        begun = place
+    if not volumes or not volumes[-1]:
+        return None
+    shares = [100 * volume / volumes[-1] for volume in volumes]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=places, y=shares, mode="lines", line={"color": BLUE, "width": 2.5, "shape": "hv"},
+        hovertemplate="after %{x} evaluations: %{y:.1f} %<extra></extra>",
+    )  # fmt: skip
+    for share, side in ((95, "top"), (99, "bottom")):
+        note = {"text": f"{share} %", "x": 0.01, "xanchor": "left", "yanchor": side}
+        figure.add_hline(share, line={"color": FAINT, "dash": "dot"}, annotation=note)
+    reached = next(place for place, share in zip(places, shares, strict=True) if share >= 99)
+    return styled(
+        figure,
+        f"{name_of(study)}: progress of the search",
+        f"99 % of the final hypervolume after {reached} of {count} evaluations",
+        xaxis={"title": "evaluations"},
+        yaxis={"title": "hypervolume (% of the last)", "rangemode": "tozero"},
+        showlegend=False,
+        height=420,
+    )

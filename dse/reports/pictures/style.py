@@ -1,0 +1,86 @@
+"""Colours, sizes and words that all pictures share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from dse.design.evaluation import Evaluation
+from dse.design.objective import Objective
+from dse.reports.labels import labels
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from dse.study.result import Study
+
+INK, MUTED, FAINT, GRID = "#222b36", "#5b6672", "#b8bec6", "#e7eaee"
+# Told apart by the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008), less its light yellow.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
+SCALE = "Viridis"  # even in print and for the colour-blind
+HEIGHT_PX, TITLE_PX = 560, 32  # of a figure; of its title's first line below the top
+AXIS = {"gridcolor": GRID, "linecolor": MUTED, "ticks": "outside", "tickcolor": MUTED, "zeroline": False}
+
+
+def styled(figure: go.Figure, title: str, subtitle: str = "", **layout: Any) -> go.Figure:
+    """The figure in the common style, under a title and a line of what is to be seen."""
+    below = f"<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>" if subtitle else ""
+    height = layout.get("height", HEIGHT_PX)
+    place = {"x": 0.01, "xanchor": "left", "y": 1 - TITLE_PX / height, "yref": "container", "yanchor": "top"}
+    given: dict[str, Any] = {
+        "template": "plotly_white",
+        "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": INK},
+        "title": {"text": title + below, "font": {"size": 18}, **place},
+        "margin": {"l": 70, "r": 30, "t": 90, "b": 60},
+        "hoverlabel": {"align": "left", "bgcolor": "white"},
+        "height": height,
+        "legend": {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "xanchor": "left"},
+    }
+    figure.update_layout(**{**given, **layout})
+    figure.update_xaxes(**AXIS)
+    figure.update_yaxes(**AXIS)
+    return figure
+
+
+def name_of(study: Study) -> str:
+    """Model and preset as titles write them: 'SRU edge'."""
+    return f"{str(study.identity['model']).upper()} {study.identity['preset']}".replace("LIGRU", "LiGRU")
+
+
+def told(study: Study, points: Sequence[Evaluation], numbers: Sequence[int] | None = None) -> dict[str, Any]:
+    """Fields of a trace that tell on hover all that is known of its points, whose `numbers` on the front may be given.
+
+    Metrics with units, the error's interval, the setting of every group of matvecs: as data and one template, since the
+    page holds them for every evaluation.
+    """
+    bars, shown, groups = study.error_bars, study.shown, list(labels(study.baseline.configuration))
+    heads = [f"{o.description} %{{customdata[{k}]}} {o.unit}" for k, o in enumerate(shown)]
+    heads += [f"{group} <b>%{{customdata[{k}]}}</b>" for k, group in enumerate(groups, start=len(shown))]
+    if numbers is not None:
+        place = len(shown) + len(groups)
+        heads = [f"<b>point %{{customdata[{place}]}}</b>", *heads, f"error with 95 %: %{{customdata[{place + 1}]}}"]
+    rows: list[list[Any]] = []
+    for k, point in enumerate(points):
+        row: list[Any] = [_short(point.metrics.get(o.metric)) for o in shown]
+        row += labels(point.configuration).values()
+        if numbers is not None:
+            row += [numbers[k], str(bars.of(point)) if point in bars else "–"]
+        rows.append(row)
+    return {"customdata": rows, "hovertemplate": "<br>".join(heads) + "<extra></extra>"}
+
+
+def values(points: Iterable[Evaluation], objective: Objective) -> list[float | None]:
+    """Values with as many digits as a picture shows; a page holds each several times."""
+    return [_short(point.metrics.get(objective.metric)) for point in points]
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.5g}")
+
+
+def reach(given: Sequence[float | None], margin: float = 0.1) -> list[float]:
+    """Range of an axis that shows these values, with a margin."""
+    numbers = [value for value in given if value is not None]
+    extra = margin * ((max(numbers) - min(numbers)) or abs(numbers[0]) or 1.0)
+    return [min(numbers) - extra, max(numbers) + extra]

@@ -1,0 +1,77 @@
+"""The report: one page that needs nothing else, and the command that reproduces its study."""
+
+import re
+import shlex
+
+import pytest
+from fake_task import FakeTask
+from large_study import enlarged
+from searches import search
+
+from dse.exploration.plan import make_plan
+from dse.reports.page import front_table, write_report
+from dse.reports.provenance import search_command
+from dse.search import _settings, parser
+from dse.study.result import load_study
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    study = search(folder, evaluations=30)
+    write_report(study, folder / "report.html")
+    return study, (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_holds_plotly_once_and_needs_no_network(page):
+    _, text = page
+    assert text.count("plotly.js v") == 1
+    own = re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+    assert not re.search(r"""(src=|<link[^>]*href=)["']?https?://""", own)
+
+
+def test_the_page_shows_summary_pictures_table_and_provenance(page):
+    study, text = page
+    assert "30 evaluations" in text and 'id="picture-front"' in text and 'id="front-table"' in text
+    assert "fake-weights" in text and "python -m dse.search --model" in text
+    assert text.count("data-command=") >= len(study.front)
+
+
+def test_the_table_has_a_row_a_point_and_its_export_command(page):
+    study, _ = page
+    table = front_table(study)
+    assert list(table["#"]) == list(range(1, len(study.front) + 1))
+    assert f"--number 3 --storage {study.storage}" in table["export"][2]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--objectives error,size,ops --seed 3 --population 8",
+        "--platform silago --objectives error,speedup --limit error=+3 --limit size=0.01",
+        "--platform silago,bitfusion:level=ideal --objectives error,silago.speedup",
+        "--weight-bits 3,4,8 --activation-bits 8,16 --delta 0,4 --objectives error,ops --searcher nsga2",
+        "--rounding nearest --scales matrix --zero-points off",
+        "--skip output --limit none",
+    ],
+)
+def test_the_command_searches_the_same_study(options, tmp_path):
+    def plan_of(argv):
+        return make_plan(_settings(parser().parse_args(argv), FakeTask))
+
+    given = ["--evaluations", "4", "--workers", "1", *shlex.split(options), "--storage", f"sqlite:///{tmp_path}/d.db"]
+    plan = plan_of(given)
+    from dse.exploration.run import run_plan
+
+    study = load_study(run_plan(plan).name, f"sqlite:///{tmp_path}/d.db")
+    words = shlex.split(search_command(study))
+    assert words[:3] == ["python", "-m", "dse.search"]
+    assert plan_of(words[3:]).identity == plan.identity
+
+
+def test_a_large_study_makes_a_page_of_bounded_size(tmp_path):
+    study = enlarged(search(tmp_path, evaluations=12), 500, 3000)
+    assert len(study.front) >= 500
+    write_report(study, tmp_path / "report.html")
+    assert (tmp_path / "report.html").stat().st_size < 8 << 20

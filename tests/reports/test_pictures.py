@@ -1,0 +1,122 @@
+"""Pictures of studies: what every one of them keeps, and what each is about."""
+
+import json
+
+import pytest
+from fake_task import FakeTask
+from searches import EXAMPLE_CHIP, priced_search, search
+
+from dse.exploration.aside import measure_aside
+from dse.exploration.final import spend
+from dse.reports.pictures import PICTURES, pictures_of
+from dse.reports.pictures.compared import compared
+from dse.reports.pictures.front import front, views
+from dse.reports.pictures.matvecs import matvecs_of
+from dse.reports.pictures.style import COLOURS
+from dse.reports.sensitivity import measure_moves
+from dse.study.references import uniform_configurations
+from dse.study.result import load_study
+from models.workload import InputError
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with everything that a picture shows."""
+    made = search(tmp_path_factory.mktemp("study"), evaluations=40)
+    measure_aside(made, uniform_configurations(made).values(), FakeTask())
+    measure_moves(made, made.baseline, FakeTask())
+    spend(made, FakeTask())
+    return load_study(made.name, made.storage)
+
+
+def test_a_study_with_everything_has_every_picture(study):
+    assert [name for name, _, _ in pictures_of(study)] == list(PICTURES)
+
+
+def axes_of(figure):
+    layout = json.loads(figure.to_json())["layout"]
+    scene = layout.get("scene", {})
+    return {k: v for part in (layout, scene) for k, v in part.items() if k[1:].startswith("axis")}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_every_picture_says_what_it_shows(study, name):
+    (figure,) = (figure for known, _, figure in pictures_of(study) if known == name)
+    assert "SRU edge" in figure.layout.title.text
+    assert figure.data and figure.layout.height
+    titles = [axis.get("title", {}).get("text", "") for axis in axes_of(figure).values()]
+    titles += [note.text for note in figure.layout.annotations]
+    titles += [dimension.label for trace in figure.data if trace.type == "parcoords" for dimension in trace.dimensions]
+    assert any("(" in title for title in titles) or name == "bits"  # a unit
+    json.dumps(json.loads(figure.to_json()), allow_nan=False)  # nothing that a page could not hold
+
+
+@pytest.mark.parametrize("specs", [(), ("silago",), (str(EXAMPLE_CHIP),), ("silago", "bitfusion")])
+def test_small_and_priced_studies_are_drawn(tmp_path, specs):
+    made = priced_search(tmp_path, *specs, evaluations=8, population=4)
+    assert {"front", "bits"} <= {name for name, _, _ in pictures_of(made)}
+    matvecs_of(made, made.front[0])
+
+
+def test_two_objectives_need_no_third_dimension(tmp_path):
+    made = search(tmp_path, evaluations=8, population=4, objectives=("error", "size"))
+    assert "front-3d" not in [name for name, _, _ in pictures_of(made)]
+
+
+def test_the_line_joins_the_front_of_the_visible_axes(study):
+    """Of three objectives: along the line error falls as size grows; every other point of the front is faded."""
+    figure = front(study)
+    line = next(trace for trace in figure.data if trace.mode == "lines")
+    assert list(line.x) == sorted(line.x, reverse=True) and list(line.y) == sorted(line.y)
+    points = next(trace for trace in figure.data if trace.name.startswith("front"))
+    assert len(points.x) == len(study.front)
+    bold = [k for k, size in enumerate(points.marker.size) if size == max(points.marker.size)]
+    assert {(points.x[k], points.y[k]) for k in bold} == set(zip(line.x, line.y, strict=True))
+
+
+def test_the_menu_holds_every_view_and_each_draws_what_it_says(study):
+    figure = front(study)
+    buttons = figure.layout.updatemenus[0].buttons
+    assert [button.label for button in buttons] == [view.label for view in views(study)]
+    assert "error over size" in figure.layout.updatemenus[0].buttons[0].label
+    for button, view in zip(buttons, views(study), strict=True):
+        data, layout = button.args
+        assert layout["xaxis.title.text"] == view.x.label and layout["yaxis.title.text"] == view.y.label
+        assert all(len(x) == len(y) for x, y in zip(data["x"], data["y"], strict=True))
+
+
+def test_marks_and_labels(study):
+    named = {trace.name: trace for trace in front(study).data}
+    assert list(named["uniform bits"].text) == ["16 bit", "8 bit", "4 bit", "2 bit"]
+    assert len(named["knee"].x) == 1
+    assert named["best for these axes"].error_y.array is not None
+    front_points = named["front (faded: by another objective)"]
+    assert "95 %" in front_points.hovertemplate and len(front_points.customdata) == len(study.front)
+    assert front_points.customdata[1][-2] == 2 and "to" in front_points.customdata[1][-1]
+
+
+def test_studies_are_compared(study, tmp_path):
+    other = search(tmp_path, evaluations=12, objectives=("error", "size"))
+    figure = compared([study, other], ["three", "two"])
+    assert [trace.name for trace in figure.data] == ["three", "two"]
+    assert figure.data[0].line.color != figure.data[1].line.color
+    assert "error over ops" in [button.label for button in figure.layout.updatemenus[0].buttons]
+    over = compared([study, other], over="ops").layout
+    assert over.xaxis.title.text.startswith("eliminated") and "ops" in over.updatemenus[0].buttons[0].label
+    with pytest.raises(InputError):
+        compared([])
+    with pytest.raises(InputError, match="they have size"):
+        compared([study, other], over="speedup")
+
+
+def test_bars_of_a_point_add_up(study):
+    point = study.front[0]
+    figure = matvecs_of(study, point)
+    bars = {trace.name: sum(trace.x) for trace in figure.data}
+    kmacs = study.workload.macs_per_frame / 1000
+    assert bars["computed"] + bars["eliminated"] == pytest.approx(kmacs)
+    assert bars["eliminated"] == pytest.approx(kmacs * point.metrics["eliminated_percent"] / 100)
+
+
+def test_colours_are_told_apart():
+    assert len({*COLOURS}) == len(COLOURS)
