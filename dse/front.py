@@ -1,33 +1,27 @@
-"""The front of a stored study, under its own objectives or others, or for other platforms.
-
-Runs no inference, unless --test asks for the front's error on the test split.
-"""
+"""The front of a stored study, under its own objectives or others, or for other platforms. Runs no inference."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from dse.console import FIRST_STUDY, Parser, moved, names, one_line_errors, require_file, require_folder
+from dse.console import FIRST_STUDY, Parser, names, one_line_errors, require_file, require_folder
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
-from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
-from dse.evaluator.task import NetworkTask
 from dse.study.storage import DEFAULT_STORAGE, require_study_name
-from models.devices import CPU, DEVICES, require_gpu, require_known
 
 
 @one_line_errors
-def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
-    """Run the command. `task` makes what is measured of what the study recorded."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
     options = parser().parse_args(argv)
-    require_known(options.device)
-    require_gpu(options.device)
     require_folder(options.out or Path("studies"))
-    from dse.reports.files import FILES, publish
+    from dse.reports.files import FILES, publish, require_frame, write_frame, write_pictures
     from dse.study.result import load_study
 
+    if options.frame is not None:
+        require_frame(options.frame)
     study = load_study(options.study, options.storage)
     folder = Path("studies") / study.name
     feasible = study.count("ok")
@@ -45,15 +39,11 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     folder = options.out or folder
     for name in FILES:
         require_file(folder / name)
-    if options.test:
-        from dse.exploration.progress import tell
-        from dse.reports.final import with_test_error
-        from dse.study.task import task_of
-
-        tested = task_of(study, task, device=options.device, **moved(options))
-        tell(tested.remarks)
-        study = with_test_error(study, tested)
+    if options.frame is not None:
+        write_frame(study, options.frame)
     publish(study, folder)
+    if options.png is not None:
+        print(*write_pictures(study, folder, options.png), sep="\n")
     if specs:
         dropped = feasible - study.count("ok")
         print(f"{dropped} of {feasible} feasible evaluations cannot run on {' and '.join(study.repriced)}")
@@ -75,11 +65,12 @@ def parser() -> Parser:
         help=f"of {', '.join(OBJECTIVES)}; of a platform: {', '.join(PLATFORM_OBJECTIVES)}; default: the study's",
     )
     result.add_argument(
-        "--test", action="store_true", help="run the front's points on the test split and tell their error there"
+        "--frame",
+        type=Path,
+        metavar="FILE",
+        help="every evaluation as a table too: FILE.csv, FILE.json or FILE.parquet",
     )
-    result.add_argument("--checkpoint", metavar="FILE", help="for --test: default where the search found it")
-    result.add_argument("--corpus-path", metavar="FOLDER", help="for --test: default where the search found it")
-    result.add_argument("--device", default=CPU, help=f"for --test: of {', '.join(DEVICES)}; default %(default)s")
+    result.add_argument("--png", type=int, metavar="PIXELS", help="pictures as PNG too, so wide; needs a Chromium")
     result.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"
     )

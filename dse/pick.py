@@ -6,10 +6,8 @@ Rules: --minimize or --maximize an objective, --number, --knee, --weights; bound
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from dse.console import FIRST_STUDY, Parser, moved, names, one_line_errors
 from dse.design.evaluation import Evaluation
@@ -28,30 +26,15 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     options = parser().parse_args(argv)
     study, point = picked(options)
     number = study.front.number(point)
-    from dse.reports.choice import one_more_bit, place
+    from dse.reports.choice import export_command, one_more_bit, place
     from dse.study.task import task_of
 
     print(f"point {number} of {len(study.front)} on the front of study {study.name}\n")
     print(place(study, number), end="\n\n")
     if not options.no_inference:
         print(one_more_bit(study, point, task_of(study, task, **moved(options))), end="\n\n")
-    print(export_command(options, study, number))
+    print(export_command(study, number, options.platform, moved(options)))
     return 0
-
-
-def export_command(options: argparse.Namespace, study: Study, number: int) -> str:
-    """The command that exports the point."""
-    given = ["--study", study.name, "--number", str(number)]
-    if options.storage != DEFAULT_STORAGE:
-        given += ["--storage", options.storage]
-    for spec in options.platform:
-        given += ["--platform", spec]
-    if options.objectives is not None:
-        given += ["--objectives", ",".join(options.objectives)]
-    for name, value in moved(options).items():
-        given += [f"--{name.replace('_', '-')}", value]
-    folder = Path("exports", f"{study.name}-{number}")
-    return shlex.join(["python", "-m", "dse.export", *given, "--to", str(folder)])
 
 
 def picked(options: argparse.Namespace) -> tuple[Study, Evaluation]:

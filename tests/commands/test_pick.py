@@ -100,7 +100,7 @@ def test_the_command_to_export_is_one_that_export_takes(url, capsys):
     _, out, _ = run(capsys, url, *argv)
     command = shlex.split(out.splitlines()[-1])
     options = parser().parse_args(command[3:])
-    assert (options.platform, options.objectives, options.number) == (["edgedrnn"], ("error", "speedup"), 2)
+    assert (options.platform, options.objectives, options.number) == (["edgedrnn"], ("error", "edgedrnn.speedup"), 2)
 
 
 @pytest.mark.parametrize(

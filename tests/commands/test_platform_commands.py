@@ -28,7 +28,7 @@ def test_a_front_is_repriced_from_the_command_line(cli, tmp_path):
     kept = sum(e.status == "ok" for e in load_study("s", "sqlite:///studies/dse.db").on("silago").evaluations)
     assert f"{30 - kept} of 30 feasible evaluations cannot run on silago" in out.splitlines()[-1]
     assert cli("front", "--study", "s", "--platform", "edgedrnn")[0] == 0
-    assert (tmp_path / "studies/s/edgedrnn/front.png").exists()
+    assert (tmp_path / "studies/s/edgedrnn/report.html").exists()
     status, _, err = cli("front", "--study", "s", "--platform", "stripes", "--objectives", "error,energy")
     assert (status, len(err.splitlines())) == (2, 1)
     assert "stripes gives no energy; it gives speedup, cycles" in err

@@ -28,8 +28,7 @@ def test_search_writes_table_and_files_and_front_derives_others(cli, tmp_path):
     assert len(rows) == len(record["front"]) + 1
     for point in record["front"]:
         assert Configuration.from_json(point["configuration"])["output"].weight_bits in (2, 4, 8, 16)
-    assert (tmp_path / "studies/s/front.png").read_bytes().startswith(b"\x89PNG")
-    assert "Plotly.newPlot" in (tmp_path / "studies/s/front.html").read_text()
+    assert "Plotly.newPlot" in (tmp_path / "studies/s/report.html").read_text()
     calls = fake_task.FakeMeasurer.calls
     status, out, _ = cli("front", "--study", "s", "--objectives", "ops,compression,error")
     assert status == 0
@@ -46,8 +45,7 @@ def test_any_number_of_objectives_can_be_shown(cli, objectives, tmp_path):
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "front.csv",
         "front.json",
-        "front.html",
-        "front.png",
+        "report.html",
     }
 
 
@@ -165,19 +163,19 @@ def test_the_final_report_tells_the_error_on_the_test_split(cli, tmp_path, monke
     argv = ("--study", "s")
     assert cli("search", "--workers", "1", "--evaluations", "8", *argv)[0] == 0
     assert set(opened) == {"validation"}
-    status, out, _ = cli("front", *argv, "--test", "--out", "o")
-    assert status == 0 and "test error" in out and opened[-1] == "test"
+    status, out, _ = cli("report", "study", "s", "--workers", "1", "--out", "o")
+    assert status == 0 and "test split spent on" in out and opened.count("test") == 1
     record = json.loads((tmp_path / "o" / "front.json").read_text())
     assert all("test_error_percent" in point["metrics"] for point in [*record["front"], record["baseline"]])
     monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: {"checkpoint": "other", "corpus": "x"}))
-    status, _, err = cli("front", *argv, "--test")
+    status, _, err = cli("report", "study", "s")
     told = (
         "than the shipped one and synthetic (checkpoint: stored fake-weights, now other; corpus: stored fake-synthetic,"
     )
     assert status == 2 and told in err and "give its own, with --checkpoint or --corpus-path" in err
     notes = {"checkpoint": "fake-weights", "notes": "some " * 1000 + "end"}
     monkeypatch.setattr(FakeTask, "fingerprint", property(lambda task: notes))
-    status, _, err = cli("front", *argv, "--test")
+    status, _, err = cli("report", "study", "s")
     assert status == 2 and len(err) < 800 and "notes: stored none, now some some" in err
 
 

@@ -33,7 +33,7 @@ def room_for(file_bytes):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def front_html(folder):
+def report_html(folder):
     write_files(search(folder, evaluations=8, population=4), folder)
 
 
@@ -63,7 +63,7 @@ def cached(folder):
 
 
 WRITERS = {
-    front_html: ("front.html", 200_000),
+    report_html: ("report.html", 200_000),
     checkpoint: ("file.safetensors", 20_000),
     training_state: ("file.safetensors", 20_000),
     curves: ("file.png", 2_000),

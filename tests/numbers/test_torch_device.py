@@ -84,7 +84,7 @@ def test_a_measurer_on_a_device_measures_the_same():
     assert dataclasses.replace(measured, seconds=0) == dataclasses.replace(expected, seconds=0)
 
 
-@pytest.mark.parametrize("argv", [["search"], ["front", "--study", "s", "--test"]])
+@pytest.mark.parametrize("argv", [["search"], ["report", "study", "s"]])
 def test_a_gpu_that_is_not_there_is_one_line(cli, argv, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     status, out, err = cli(*argv, "--device", "cuda")

@@ -1,5 +1,7 @@
 """Products, quotients and packing of the torch engine, each against plain integers."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -87,3 +89,12 @@ def test_packing_puts_every_frame_in_its_place():
         assert batch.frames[batch.reverse[place]] == offsets[u] + offsets[u + 1] - 1 - frame
         if place >= batch.sizes[0]:
             assert batch.frames[batch.before[place - batch.sizes[0]]] == frame - 1
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=12, unique=True))
+def test_blocks_are_the_runs_of_places(places):
+    """Together they give every column its place; two that meet would be one."""
+    found = gpu_matvecs.blocks(np.array(places))
+    told = {first + k: place + k for first, place, count in found for k in range(count)}
+    assert told == dict(enumerate(places))
+    assert all(first[1] + first[2] != second[1] for first, second in pairwise(found))

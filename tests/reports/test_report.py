@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import pytest
+from fake_task import FakeMeasurer
 
 from dse.design.evaluation import Evaluation
 from dse.report import main
@@ -81,3 +83,43 @@ def test_unknown_names_are_one_line(arguments, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and arguments[1] in error
+
+
+def test_studies_are_compared_in_one_picture(tmp_path, cli):
+    for name, objectives in (("one", "error,size,ops"), ("two", "error,size")):
+        argv = ("--study", name, "--objectives", objectives, "--evaluations", "8", "--workers", "1")
+        assert cli("search", *argv)[0] == 0
+    assert cli("report", "compare", "one", "two", "--out", "both")[1] == "both/compare.html\n"
+    assert "error over size" in (tmp_path / "both/compare.html").read_text()
+    assert "no study 'three'" in cli("report", "compare", "one", "three")[2]
+
+
+def test_sensitivity_is_measured_once_and_written(tmp_path, cli):
+    assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
+    calls = FakeMeasurer.calls
+    status, out, _ = cli("report", "sensitivity", "s", "--workers", "1")
+    assert status == 0 and "l1.input.act_bits" in out and out.endswith("studies/s/sensitivity.html\n")
+    measured = FakeMeasurer.calls - calls
+    assert measured > 10 and (tmp_path / "studies/s/sensitivity.csv").read_text().startswith(
+        "gene,before,after,change_of_"
+    )
+    assert cli("report", "sensitivity", "s", "--workers", "1", "--number", "2")[0] == 0
+    calls = FakeMeasurer.calls
+    assert cli("report", "sensitivity", "s", "--workers", "1")[:2] == (0, out)
+    assert FakeMeasurer.calls == calls
+    assert "is not on the front" in cli("report", "sensitivity", "s", "--number", "999")[2]
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_every_evaluation_is_written_as_a_table(tmp_path, cli, ending):
+    assert cli("search", "--study", "s", "--evaluations", "12", "--workers", "1")[0] == 0
+    assert cli("front", "--study", "s", "--frame", f"all.{ending}")[0] == 0
+    read = {"csv": pd.read_csv, "json": pd.read_json, "parquet": pd.read_parquet}[ending]
+    table = read(tmp_path / f"all.{ending}")
+    assert len(table) == 12 and {"status", "error_percent", "l1.input.weight_bits"} <= set(table.columns)
+
+
+def test_a_table_of_another_kind_is_told_before(cli):
+    assert cli("front", "--study", "s", "--frame", "all.xlsx")[2] == (
+        "error: table all.xlsx ends in none of .csv, .json, .parquet\n"
+    )
