@@ -13,6 +13,7 @@ from dse.evaluator.measurement import Task
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import open_workers
 from dse.study.prices import platforms_of
+from dse.study.references import measured
 from dse.study.reprice import repriced
 from dse.study.result import Study
 from dse.study.storage import StoreError
@@ -28,7 +29,7 @@ def measure_aside(
     What the study holds is not run again; what is run is stored as soon as it is done, unless the storage is read-only.
     """
     wanted = tuple(dict.fromkeys(configurations))
-    known = {e.configuration: e for e in (*study.aside.values(), *study.evaluations, study.baseline) if e.measured}
+    known = measured(study)
     jobs = [Job((), configuration, ruled=False) for configuration in wanted if configuration not in known]
     if jobs:
         with _keeping(study) as keep, open_workers(min(workers, len(jobs)), Worker(task)) as opened:

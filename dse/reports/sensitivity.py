@@ -16,6 +16,7 @@ from dse.evaluator.measurement import Task
 from dse.exploration.aside import measure_aside
 from dse.reports.labels import short_number
 from dse.study.bootstrap import ErrorBars
+from dse.study.references import measured
 from dse.study.result import Study
 from models.workload import Configuration, InputError
 
@@ -64,23 +65,23 @@ def moves(study: Study, point: Evaluation) -> list[Move]:
 def measure_moves(study: Study, point: Evaluation, task: Task, workers: int = 1) -> dict[Move, Evaluation]:
     """Evaluations of all moves; what the study holds is not run again, what is run is stored with it."""
     every = moves(study, point)
-    measured = measure_aside(study, (move.configuration for move in every), task, workers, "sensitivity")
-    return {move: measured[move.configuration] for move in every}
+    found = measure_aside(study, (move.configuration for move in every), task, workers, "sensitivity")
+    return {move: found[move.configuration] for move in every}
 
 
 def known_moves(study: Study, point: Evaluation) -> dict[Move, Evaluation]:
     """Those moves that the study holds an evaluation of."""
-    known = {e.configuration: e for e in (*study.aside.values(), *study.evaluations, study.baseline) if e.measured}
+    known = measured(study)
     return {move: known[move.configuration] for move in moves(study, point) if move.configuration in known}
 
 
-def sensitivity_frame(study: Study, point: Evaluation, measured: Mapping[Move, Evaluation]) -> pd.DataFrame:
+def sensitivity_frame(study: Study, point: Evaluation, evaluated: Mapping[Move, Evaluation]) -> pd.DataFrame:
     """A row a move: gene, before, after, then change of each shown metric, and the ends of the error's interval."""
     import pandas as pd
 
-    bars = ErrorBars((point, *measured.values()), study.speakers)
+    bars = ErrorBars((point, *evaluated.values()), study.speakers)
     rows = []
-    for move, evaluation in measured.items():
+    for move, evaluation in evaluated.items():
         row: dict[str, object] = {"gene": move.gene, "before": move.before, "after": move.after}
         for o in study.shown:
             if o.metric in evaluation.metrics and o.metric in point.metrics:
@@ -92,14 +93,14 @@ def sensitivity_frame(study: Study, point: Evaluation, measured: Mapping[Move, E
     return pd.DataFrame(rows)
 
 
-def sensitivity_table(study: Study, point: Evaluation, measured: Mapping[Move, Evaluation]) -> str:
+def sensitivity_table(study: Study, point: Evaluation, evaluated: Mapping[Move, Evaluation]) -> str:
     """The same as text, gene by gene."""
     shown = [
-        o for o in study.shown if any(o.metric in e.metrics for e in measured.values()) and o.metric in point.metrics
+        o for o in study.shown if any(o.metric in e.metrics for e in evaluated.values()) and o.metric in point.metrics
     ]
-    bars = ErrorBars((point, *measured.values()), study.speakers)
+    bars = ErrorBars((point, *evaluated.values()), study.speakers)
     rows = []
-    for move, evaluation in measured.items():
+    for move, evaluation in evaluated.items():
         changes = [_change(o, evaluation, point) for o in shown]
         told = bars.difference(evaluation, point).signed if point in bars and evaluation in bars else ""
         rows.append((move.gene, f"{move.before} → {move.after}", changes[0], told, *changes[1:]))

@@ -1,4 +1,4 @@
-"""Uniform configurations, which a front is looked at beside."""
+"""What a front is looked at beside: all that was measured, uniform configurations among it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def uniform_configurations(study: Study) -> dict[int, Configuration]:
 
 def uniform_references(study: Study) -> dict[int, Evaluation]:
     """Uniform configurations that were measured, by bits: the baseline, evaluations of the search, those put aside."""
-    measured = {e.configuration: e for e in (*study.aside.values(), *study.evaluations, study.baseline) if e.measured}
+    known = measured(study)
     wanted = uniform_configurations(study)
-    return {bits: measured[configuration] for bits, configuration in wanted.items() if configuration in measured}
+    return {bits: known[configuration] for bits, configuration in wanted.items() if configuration in known}
+
+
+def measured(study: Study) -> dict[Configuration, Evaluation]:
+    """Everything that the study measured, candidates and what was put aside, by configuration."""
+    every = (*study.aside.values(), *study.evaluations, study.baseline)
+    return {evaluation.configuration: evaluation for evaluation in every if evaluation.measured}
