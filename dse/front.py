@@ -18,10 +18,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     require_folder(options.out or Path("studies"))
     from dse.reports.files import FILES, publish, require_frame, write_frame, write_pictures
+    from dse.reports.images import require_browser
     from dse.study.result import load_study
 
     if options.frame is not None:
         require_frame(options.frame)
+    if options.png is not None:
+        require_browser()
     study = load_study(options.study, options.storage)
     folder = Path("studies") / study.name
     feasible = study.count("ok")

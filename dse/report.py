@@ -126,6 +126,7 @@ def _opened(options: argparse.Namespace, task: Callable[..., Task]) -> tuple[Stu
     from dse.exploration.progress import tell
     from dse.exploration.settings import SearchSettings
     from dse.reports.files import FILES
+    from dse.reports.images import require_browser
     from dse.study.result import load_study
     from dse.study.task import task_of
 
@@ -136,6 +137,8 @@ def _opened(options: argparse.Namespace, task: Callable[..., Task]) -> tuple[Stu
     folder = options.out or Path("studies") / options.study
     for name in FILES:
         require_file(folder / name)
+    if options.png is not None:
+        require_browser()
     found = load_study(options.study, options.storage)
     opened = task_of(found, task, device=options.device, **moved(options))
     tell(opened.remarks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,8 @@ def write_images(figures: Iterable[tuple[str, go.Figure]], folder: Path, width_p
     Raises InputError where there is no browser, OSError naming a file that cannot be written.
     """
     import kaleido
-    from choreographer.browsers.chromium import ChromeNotFoundError
 
+    require_browser()
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     try:
@@ -35,11 +36,21 @@ def write_images(figures: Iterable[tuple[str, go.Figure]], folder: Path, width_p
             with whole_file(path) as beside:
                 beside.write_bytes(data)
             paths.append(path)
-    except ChromeNotFoundError as error:
-        raise InputError(INSTALL) from error
     finally:
         kaleido.stop_sync_server(silence_warnings=True)
     return paths
+
+
+def require_browser() -> None:
+    """Check that there is a browser, before the work whose pictures it draws: Kaleido waits for one without end.
+
+    Raises InputError where there is none.
+    """
+    from choreographer.browsers.chromium import Chromium
+
+    path = Chromium.find_browser(skip_local=False)
+    if path is None or shutil.which(path) is None:
+        raise InputError(INSTALL)
 
 
 def _still(figure: go.Figure) -> go.Figure:

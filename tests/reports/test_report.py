@@ -123,3 +123,15 @@ def test_a_table_of_another_kind_is_told_before(cli):
     assert cli("front", "--study", "s", "--frame", "all.xlsx")[2] == (
         "error: table all.xlsx ends in none of .csv, .json, .parquet\n"
     )
+
+
+@pytest.mark.parametrize(
+    "command", [["front", "--study", "s"], ["report", "study", "s"], ["report", "sensitivity", "s"]]
+)
+def test_pictures_without_a_browser_are_refused_before_anything_runs(cli, command, monkeypatch, tmp_path):
+    assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
+    calls = FakeMeasurer.calls
+    status, _, err = cli(*command, "--png", "700")
+    assert status == 2 and err.startswith("error: PNG needs a Chromium or Chrome") and err.count("\n") == 1
+    assert FakeMeasurer.calls == calls
