@@ -38,6 +38,8 @@ def spend(
     if study.storage is None:
         raise InputError(f"study '{study.name}' has no storage to write its scores to")
     chosen = [point.configuration for point in study.front] if points is None else points
+    if not chosen:
+        raise InputError(f"the front of study '{study.name}' is empty: no evaluation keeps the study's limits")
     wanted = tuple(dict.fromkeys((study.baseline.configuration, *chosen)))
     with open_alone(study.storage, study.name, study.identity, study.objectives) as store:
         interrupted = bool(store.finals) and bool(store.finals[-1].left)

@@ -1,6 +1,7 @@
 """Pictures of studies: what every one of them keeps, and what each is about."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fake_task import FakeTask
@@ -8,6 +9,7 @@ from searches import EXAMPLE_CHIP, priced_search, search
 
 from dse.exploration.aside import measure_aside
 from dse.exploration.final import spend
+from dse.reports.files import write_files
 from dse.reports.pictures import PICTURES, pictures_of
 from dse.reports.pictures.compared import compared
 from dse.reports.pictures.front import front, views
@@ -120,3 +122,12 @@ def test_bars_of_a_point_add_up(study):
 
 def test_colours_are_told_apart():
     assert len({*COLOURS}) == len(COLOURS)
+
+
+def test_an_empty_front_is_drawn_and_written(study, tmp_path):
+    empty = replace(
+        study, evaluations=tuple(replace(e, status="infeasible", reasons=("x",)) for e in study.evaluations)
+    )
+    assert not len(empty.front) and "front" in [name for name, _, _ in pictures_of(empty)]
+    write_files(empty, tmp_path)
+    assert "The front is empty." in (tmp_path / "report.html").read_text()

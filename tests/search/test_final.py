@@ -1,6 +1,7 @@
 """The test split is spent once, on a frozen front, and that is recorded."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from fake_task import FakeMeasurer, FakeTask
@@ -115,3 +116,9 @@ def test_from_search_to_pick_the_test_split_is_opened_once(cli, tmp_path, monkey
     assert all("test_error_percent" in point["metrics"] for point in record["front"])
     assert cli("report", "study", "s", "--workers", "1", "--again")[0] == 0
     assert opened.count("test") == 2
+
+
+def test_an_empty_front_spends_nothing(study):
+    with pytest.raises(InputError, match="is empty: no evaluation keeps"):
+        spend(replace(study, evaluations=()), Task())
+    assert not OnSplit.opened and not loaded(study).finals

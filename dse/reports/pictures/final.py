@@ -20,7 +20,11 @@ def validation_against_test(study: Study) -> go.Figure | None:
     """
     import plotly.graph_objects as go
 
-    if not study.finals or any(TEST_ERROR.metric not in point.metrics for point in (study.baseline, *study.front)):
+    if (
+        not study.finals
+        or not len(study.front)
+        or any(TEST_ERROR.metric not in point.metrics for point in (study.baseline, *study.front))
+    ):
         return None
     size = OBJECTIVES["size"]
     error, test = values(study.front, OBJECTIVES["error"]), values(study.front, TEST_ERROR)
