@@ -12,7 +12,7 @@ COMMANDS = {
     "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
     "search": ("dse.search", "search a model's design space for its Pareto front"),
     "front": ("dse.front", "show a stored study's front, under other objectives if wanted"),
-    "report": ("dse.report", "score a front on the test split; tables of models, corpora, platforms"),
+    "report": ("dse.report", "score a front on the test split; tell of models and platforms"),
     "pick": ("dse.pick", "pick a point of a front by a rule"),
     "export": ("dse.export", "write a picked point as a bundle that runs on the target"),
     "verify": ("dse.verify", "run a bundle's parts against the evaluator, bit for bit"),
