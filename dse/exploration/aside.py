@@ -24,7 +24,7 @@ from models.workload import Configuration
 def measure_aside(
     study: Study, configurations: Iterable[Configuration], task: Task, workers: int = 1, what: str = "aside"
 ) -> dict[Configuration, Evaluation]:
-    """Evaluations of the configurations on the validation split, each with the prices of the study's platforms.
+    """Evaluations of the configurations on the validation split, with the prices of platforms that can run them.
 
     What the study holds is not run again; what is run is stored as soon as it is done, unless the storage is read-only.
     """
@@ -40,7 +40,7 @@ def measure_aside(
     platforms, workload = platforms_of(study), study.workload
     if workload is None or not platforms:
         return {configuration: known[configuration] for configuration in wanted}
-    return {each: repriced(known[each], platforms, workload, ruled=False) for each in wanted}
+    return {each: repriced(known[each], platforms, workload) for each in wanted}
 
 
 @contextmanager

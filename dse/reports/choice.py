@@ -10,10 +10,11 @@ from tabulate import tabulate
 
 from dse.design.evaluation import Evaluation
 from dse.evaluator.measurement import Task
+from dse.evaluator.pricing import broken_rules
 from dse.exploration.aside import measure_aside
 from dse.reports.labels import group_of, label
 from dse.reports.table import rows_of
-from dse.study.prices import CONTENT
+from dse.study.prices import CONTENT, platforms_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import Configuration, Setting
@@ -35,7 +36,8 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
     Both move together where the study has no pair with one of them alone, as on chips that tie them. Each comes with
     its label, as in 'l1.input W4A8 → W8A8'.
     """
-    pairs = {setting.operand_bits for e in study.evaluations for _, setting in e.configuration}
+    runnable = (e.configuration for e in study.evaluations if _runs(study, e.configuration))
+    pairs = {setting.operand_bits for configuration in runnable for _, setting in configuration}
     weights, activations = (sorted({pair[side] for pair in pairs}) for side in range(2))
     groups: dict[tuple[str, Setting], list[str]] = {}
     for name, setting in point.configuration:
@@ -57,7 +59,7 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
 
 def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
     """Table of what each of `widened` changes, best error first. Runs and keeps what the study lacks."""
-    wider = dict(widened(study, point))
+    wider = {name: each for name, each in widened(study, point) if _runs(study, each)}
     measured = measure_aside(study, wider.values(), task, what="one more bit")
     rows = []
     for name, configuration in wider.items():
@@ -68,6 +70,11 @@ def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
     align = ("left", "right", "right", "right")
     ordered = [row for _, row in sorted(rows, key=lambda each: each[0])]
     return str(tabulate(ordered, headers, tablefmt="simple", disable_numparse=True, colalign=align))
+
+
+def _runs(study: Study, configuration: Configuration) -> bool:
+    """Whether the study's platforms can run it."""
+    return study.workload is None or not broken_rules(platforms_of(study), study.workload, configuration)
 
 
 def export_command(

@@ -2,9 +2,10 @@
 
 import pytest
 from fake_task import FakeMeasurer, FakeTask
-from searches import priced_search, search
+from searches import EXAMPLE_CHIP, priced_search, search
 
 from dse.exploration.aside import measure_aside
+from dse.reports.choice import one_more_bit
 from dse.reports.sensitivity import known_moves, measure_moves, moves, sensitivity_frame, space_of
 from dse.study.references import uniform_configurations, uniform_references
 from dse.study.result import load_study
@@ -59,3 +60,17 @@ def test_what_is_put_aside_has_the_prices_of_the_studys_platforms(tmp_path):
     study = priced_search(tmp_path, "silago", evaluations=12)
     measured = measure_moves(study, study.baseline, FakeTask())
     assert all("silago.speedup" in evaluation.metrics for evaluation in measured.values())
+
+
+@pytest.mark.parametrize("spec", ["silago", "bitfusion", "edgedrnn", str(EXAMPLE_CHIP)])
+def test_uniform_bits_that_a_chip_cannot_run_have_no_price_there(tmp_path, spec):
+    study = priced_search(tmp_path, spec, evaluations=8, population=4)
+    measured = measure_aside(study, uniform_configurations(study).values(), FakeTask())
+    assert len(measured) == 4 and all(evaluation.measured for evaluation in measured.values())
+
+
+@pytest.mark.parametrize("spec", ["silago", "edgedrnn", str(EXAMPLE_CHIP)])
+def test_one_more_bit_leaves_out_what_a_chip_cannot_run(tmp_path, spec):
+    study = search(tmp_path, evaluations=60).on(spec)
+    for point in study.front:
+        assert "one more bit" in one_more_bit(study, point, FakeTask())
