@@ -121,8 +121,7 @@ def search_space(
                 genes.append(DeltaGene(f"{label}.delta", thresholds, names))
     always = [name for name in workload.names if name in skip]
     kinds = [entry for entry in skip if entry not in always]
-    free = [matvec.name for matvec in workload if matvec.path == "candidate" and matvec.name not in always]
-    return SearchSpace((*genes, *_skip_genes(workload, kinds, free)), _base(workload, always))
+    return SearchSpace((*genes, *_skip_genes(workload, kinds, free_paths(workload, always))), _base(workload, always))
 
 
 def recorded_space(
@@ -130,7 +129,6 @@ def recorded_space(
 ) -> SearchSpace:
     """The space whose genes were recorded, by name, with their choices. Raises InputError on what is none of them."""
     by_group = groups(workload, BIT_GROUPS), groups(workload, DELTA_GROUPS)
-    free = tuple(m.name for m in workload if m.path == "candidate" and m.name not in always_skipped)
     found: list[Gene] = []
     try:
         for name, choices in genes.items():
@@ -138,7 +136,8 @@ def recorded_space(
             if kind == "delta":
                 found.append(DeltaGene(name, _whole(choices), by_group[1][label]))
             elif kind == "skip":
-                found.append(SkipGene(name, _whole(choices), free if label == "candidate" else (label,)))
+                together = free_paths(workload, always_skipped) if label == "candidate" else (label,)
+                found.append(SkipGene(name, _whole(choices), together))
             elif kind == "bits" and isinstance(choices[0], str):
                 pairs = tuple((int(w), int(a)) for w, a in (str(choice).split("x") for choice in choices))
                 found.append(PairGene(name, pairs, by_group[0][label]))
@@ -150,6 +149,11 @@ def recorded_space(
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"its genes cannot be read: {error}") from error
     return space
+
+
+def free_paths(workload: Workload, always_skipped: Collection[str]) -> tuple[str, ...]:
+    """Matvecs that skip genes decide on: the candidate gates' recurrent paths that are not always skipped."""
+    return tuple(m.name for m in workload if m.path == "candidate" and m.name not in always_skipped)
 
 
 def _whole(choices: Sequence[Choice]) -> tuple[int, ...]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
-from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE
+from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import joined
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.quantization.scheme import COMPENSATED
+from models.workload import Workload
 
 SEARCH = "python -m dse.search"
 
@@ -29,7 +31,7 @@ def search_command(study: Study) -> str:
         "objectives": joined(identity["objectives"]),
         **_width_options(genes),
         "delta": _delta_option(genes),
-        "skip": _skip_option(genes, identity.get("always skipped", ())),
+        "skip": _skip_option(genes, identity.get("always skipped", ()), study.workload),
         "rounding": task.get("rounding"),
         "scales": task.get("scales"),
         "zero-points": {True: "on", False: "off", None: None}[task.get("zero_points")],
@@ -78,10 +80,13 @@ def _delta_option(genes: dict[str, list[Any]]) -> str | None:
     return joined(choices[0]) if choices and choices[0] != DEFAULT_DELTA else None
 
 
-def _skip_option(genes: dict[str, list[Any]], always: Any) -> str:
+def _skip_option(genes: dict[str, list[Any]], always: Sequence[str], workload: Workload | None) -> str:
+    """The kind of skip genes, none where there might be some, and what is always skipped."""
     kinds = [name for name in genes if name.endswith(".skip")]
-    kind = SKIP_FIRST if not kinds or kinds == ["candidate.skip"] else SKIP_LAYERS
-    return joined((kind, *always)) if kind != SKIP_NONE else kind
+    kind = SKIP_FIRST if kinds in ([], ["candidate.skip"]) else SKIP_LAYERS
+    if not kinds and workload is not None and free_paths(workload, always):
+        kind = SKIP_NONE
+    return joined((kind, *always))
 
 
 def provenance(study: Study) -> list[tuple[str, str]]:

@@ -2,17 +2,20 @@
 
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 from fake_task import FakeTask
 from large_study import enlarged
 from searches import search
 
+from dse.design.genes import recorded_space, search_space
 from dse.exploration.plan import make_plan
 from dse.reports.page import front_table, write_report
 from dse.reports.provenance import search_command
 from dse.search import _settings, parser
 from dse.study.result import load_study
+from models.registry import preset
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +78,17 @@ def test_a_large_study_makes_a_page_of_bounded_size(tmp_path):
     assert len(study.front) >= 500
     write_report(study, tmp_path / "report.html")
     assert (tmp_path / "report.html").stat().st_size < 8 << 20
+
+
+@pytest.mark.parametrize("skip", ["first", "layers", "none", "none,l0.candidate", "first,output"])
+def test_skipped_paths_are_told_as_they_were_asked_for(tmp_path, skip):
+    workload = preset("gru", "edge").workload()
+    space = search_space(workload, skip=tuple(skip.split(",")))
+    genes = {gene.name: list(gene.choices) for gene in space.genes}
+    always = [name for name, setting in space.base if setting.skip]
+    study = search(tmp_path, evaluations=4, population=4)
+    study = replace(study, workload=workload, identity={**study.identity, "genes": genes, "always skipped": always})
+    words = shlex.split(search_command(study))
+    told = words[words.index("--skip") + 1] if "--skip" in words else "first"
+    assert told == skip
+    assert recorded_space(workload, genes, always) == space

@@ -1,13 +1,15 @@
+import json
+
 import pytest
 from fake_task import WORKLOAD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dse.design.genes import search_space
+from dse.design.genes import recorded_space, search_space
 from dse.design.space import delta_steps
 from models.networks.lstm import Lstm
 from models.registry import preset
-from models.workload import Configuration, MatVec, Workload
+from models.workload import Configuration, InputError, MatVec, Workload
 
 SPACE = search_space(WORKLOAD)
 GATES = ("i", "f", "o")
@@ -184,3 +186,29 @@ def test_a_skipped_path_gets_its_threshold_in_16_bit_steps():
     configuration = space.decode(tuple(len(gene.choices) - 1 for gene in space.genes))
     assert configuration["l0.recurrent_f"].delta == 1
     assert configuration["l0.candidate"].skip and configuration["l0.candidate"].delta == 16 * 256
+
+
+@pytest.mark.parametrize("model", ["sru", "lstm", "gru", "ligru"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"delta": (0,)},
+        {"weight_bits": (3, 8), "act_bits": (8, 16), "skip": ("layers",)},
+        {"tied": True, "skip": ("none",)},
+        {"pairs": {(4, 8), (8, 8), (8, 16)}},
+    ],
+)
+def test_a_recorded_space_is_the_one_that_was_searched(model, options):
+    workload = preset(model, "edge").workload()
+    space = search_space(workload, **options)
+    recorded = json.loads(json.dumps({gene.name: gene.choices for gene in space.genes}))
+    assert recorded_space(workload, recorded) == space
+
+
+@pytest.mark.parametrize(
+    "genes", [{"l9.input.delta": [0]}, {"l0.input.bits": []}, {"l0.input.act_bits": ["x"]}, {"": [1]}]
+)
+def test_what_is_no_record_of_genes_is_refused(genes):
+    with pytest.raises(InputError, match="its genes cannot be read"):
+        recorded_space(WORKLOAD, genes)
