@@ -39,6 +39,27 @@ LIMIT_REACH = 0.5  # limits and reference points are shown within this share of 
 
 
 @dataclass(frozen=True)
+class Marked:
+    """What is drawn beside the front, the same in every view: the rest, points with a mark, uniform bits."""
+
+    others: list[Evaluation]
+    tied: list[Evaluation]
+    knee: list[Evaluation]
+    uniform: dict[int, Evaluation]
+
+    @classmethod
+    def of(cls, study: Study) -> Marked:
+        on_front = {point.genome for point in study.front}
+        bars, baseline = study.error_bars, study.baseline
+        return cls(
+            others=[e for e in study.evaluations if e.measured and e.genome not in on_front],
+            tied=[point for point in scored(study) if bars.tied(point, baseline)],
+            knee=[study.pick(knee=True)] if len(study.front) > 2 else [],
+            uniform=uniform_references(study),
+        )
+
+
+@dataclass(frozen=True)
 class View:
     """Two axes, and the metric that colours."""
 
@@ -70,16 +91,15 @@ def front(study: Study) -> go.Figure:
     """
     import plotly.graph_objects as go
 
-    every = views(study)
-    traces = _traces(study, every[0])
-    for trace, texts in zip(traces, _texts(study), strict=True):
-        trace |= texts or {"hoverinfo": "skip"}
-    figure = go.Figure([go.Scatter(**trace) for trace in traces])
+    every, marked = views(study), Marked.of(study)
+    drawn = [_traces(study, view, marked) for view in every]
+    axes = [_axes(study, view, marked) for view in every]
+    texts = (each or {"hoverinfo": "skip"} for each in _texts(study, marked))
+    figure = go.Figure([go.Scatter(**trace, **text) for trace, text in zip(drawn[0], texts, strict=True)])
     buttons = []
-    for view in every:
-        data = _traces(study, view)
-        update = {key: [trace.get(key) for trace in data] for key in CHANGING}
-        buttons.append({"label": view.label, "method": "update", "args": [update, _axes(study, view)]})
+    for view, traces, layout_of in zip(every, drawn, axes, strict=True):
+        update = {key: [trace.get(key) for trace in traces] for key in CHANGING}
+        buttons.append({"label": view.label, "method": "update", "args": [update, layout_of]})
     layout: dict[str, Any] = {}
     if len(buttons) > 1:
         menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "showactive": True}
@@ -91,29 +111,19 @@ def front(study: Study) -> go.Figure:
         * bool(scored(study))
     )
     figure = styled(figure, name_of(study), subtitle, **layout)
-    return figure.update_layout(**_axes(study, every[0]))
+    return figure.update_layout(**axes[0])
 
 
-def _others(study: Study) -> list[Evaluation]:
-    """What was measured and is not on the front."""
-    on_front = {point.genome for point in study.front}
-    return [evaluation for evaluation in study.evaluations if evaluation.measured and evaluation.genome not in on_front]
-
-
-def _texts(study: Study) -> list[dict[str, Any]]:
+def _texts(study: Study, marked: Marked) -> list[dict[str, Any]]:
     """What each trace says of its points on hover, the same in every view; of some nothing."""
     numbered = told(study, study.front, range(1, len(study.front) + 1))
-    return [told(study, _others(study)), {}, numbered, {}, {}, told(study, list(uniform_references(study).values()))]
+    return [told(study, marked.others), {}, numbered, {}, {}, told(study, list(marked.uniform.values()))]
 
 
-def _traces(study: Study, view: View) -> list[dict[str, Any]]:
+def _traces(study: Study, view: View, marked: Marked) -> list[dict[str, Any]]:
     """The same traces for every view: evaluated, line and bars of the visible front, front, tied, knee, uniform."""
     best = front_of(study.front, [view.y, view.x])
     visible = {point.genome for point in best}
-    bars = study.error_bars
-    tied = [p for p in study.front if p in bars and study.baseline in bars and bars.tied(p, study.baseline)]
-    knee = [study.pick(knee=True)] if len(study.front) > 2 else []
-    uniform = uniform_references(study)
 
     def trace(name: str, points: Sequence[Evaluation], marker: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
         found = {"name": name, "mode": "markers", "x": values(points, view.x), "y": values(points, view.y), **more}
@@ -129,15 +139,15 @@ def _traces(study: Study, view: View) -> list[dict[str, Any]]:
     }
     steps = {"mode": "lines", "line": {"color": MUTED, "width": 1.5, "shape": "vh"}}
     ends = {"error_x": _error_bar(study, best, view.x), "error_y": _error_bar(study, best, view.y)}
-    widths = [f"{bits} bit" for bits in uniform]
+    widths = [f"{bits} bit" for bits in marked.uniform]
     labels = {"mode": "markers+text", "text": widths, "textposition": "top center", "textfont": {"color": VERMILION}}
     return [
-        trace("evaluated", _others(study), {"color": FAINT, "size": 5, "opacity": 0.5}),
+        trace("evaluated", marked.others, {"color": FAINT, "size": 5, "opacity": 0.5}),
         trace("best for these axes", best, None, **steps, **ends),
         trace(FRONT_TRACE, study.front, bold),
-        trace("error tied with 16 bit", tied, _ring(16, BLUE, "circle-open")),
-        trace("knee", knee, _ring(19, PURPLE, "square-open")),
-        trace("uniform bits", list(uniform.values()), _ring(13, VERMILION, "diamond-open"), **labels),
+        trace("error tied with 16 bit", marked.tied, _ring(16, BLUE, "circle-open")),
+        trace("knee", marked.knee, _ring(19, PURPLE, "square-open")),
+        trace("uniform bits", list(marked.uniform.values()), _ring(13, VERMILION, "diamond-open"), **labels),
     ]
 
 
@@ -164,7 +174,7 @@ def _error_bar(study: Study, points: Sequence[Evaluation], objective: Objective)
     }
 
 
-def _axes(study: Study, view: View) -> dict[str, Any]:
+def _axes(study: Study, view: View, marked: Marked) -> dict[str, Any]:
     """Titles and ranges of the axes, and lines for the study's limits."""
     line = {"color": VERMILION, "width": 1.5, "dash": "dash"}
     shapes = []
@@ -175,17 +185,17 @@ def _axes(study: Study, view: View) -> dict[str, Any]:
             shapes.append({"y0": limit.bound, "y1": limit.bound, "xref": "paper", "x0": 0, "x1": 1})
     return {
         "xaxis.title.text": view.x.label,
-        "xaxis.range": _range(study, view.x),
+        "xaxis.range": _range(study, view.x, marked),
         "yaxis.title.text": view.y.label,
-        "yaxis.range": _range(study, view.y),
+        "yaxis.range": _range(study, view.y, marked),
         "shapes": [{"type": "line", "line": line, **shape} for shape in shapes],
     }
 
 
-def _range(study: Study, objective: Objective) -> list[float]:
+def _range(study: Study, objective: Objective, marked: Marked) -> list[float]:
     """Range of an axis: front and baseline, and what else is near; what is far off would squeeze them."""
     shown = [value for value in values([*study.front, study.baseline], objective) if value is not None]
     near = LIMIT_REACH * float(np.ptp(shown))
     others = [limit.bound for limit in study.limits if limit.objective == objective.name]
-    others += [value for value in values(uniform_references(study).values(), objective) if value is not None]
+    others += [value for value in values(marked.uniform.values(), objective) if value is not None]
     return reach([*shown, *(value for value in others if min(shown) - near <= value <= max(shown) + near)])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INK, MUTED, FAINT, GRID = "#222b36", "#5b6672", "#b8bec6", "#e7eaee"
 # Told apart by the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008), less its light yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-BLUE, VERMILION, GREEN, PURPLE = COLOURS[:4]
+BLUE, VERMILION, _, PURPLE = COLOURS[:4]
 SCALE = "Viridis"  # even in print and for the colour-blind
 HEIGHT_PX, TITLE_PX = 560, 32  # of a figure; of its title's first line below the top
 AXIS = {"gridcolor": GRID, "linecolor": MUTED, "ticks": "outside", "tickcolor": MUTED, "zeroline": False}
