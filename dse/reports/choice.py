@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from tabulate import tabulate
@@ -34,9 +34,10 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
     """Configurations with the next width that the study has, of weights or activations, in one group of matvecs.
 
     Both move together where the study has no pair with one of them alone, as on chips that tie them. Each comes with
-    its label, as in 'l1.input W4A8 → W8A8'.
+    its label, as in 'l1.input W4A8 → W8A8'. What the study's platforms cannot run is left out.
     """
-    runnable = (e.configuration for e in study.evaluations if _runs(study, e.configuration))
+    runs = _rules(study)
+    runnable = (e.configuration for e in study.evaluations if runs(e.configuration))
     pairs = {setting.operand_bits for configuration in runnable for _, setting in configuration}
     weights, activations = (sorted({pair[side] for pair in pairs}) for side in range(2))
     groups: dict[tuple[str, Setting], list[str]] = {}
@@ -54,12 +55,13 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
                 configuration = point.configuration
                 for name in names:
                     configuration = configuration.with_setting(name, **asdict(wider))
-                yield f"{group} {label(setting)} → {label(wider)}", configuration
+                if runs(configuration):
+                    yield f"{group} {label(setting)} → {label(wider)}", configuration
 
 
 def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
     """Table of what each of `widened` changes, best error first. Runs and keeps what the study lacks."""
-    wider = {name: each for name, each in widened(study, point) if _runs(study, each)}
+    wider = dict(widened(study, point))
     measured = measure_aside(study, wider.values(), task, what="one more bit")
     rows = []
     for name, configuration in wider.items():
@@ -72,9 +74,10 @@ def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
     return str(tabulate(ordered, headers, tablefmt="simple", disable_numparse=True, colalign=align))
 
 
-def _runs(study: Study, configuration: Configuration) -> bool:
-    """Whether the study's platforms can run it."""
-    return study.workload is None or not broken_rules(platforms_of(study), study.workload, configuration)
+def _rules(study: Study) -> Callable[[Configuration], bool]:
+    """Whether the study's platforms, opened once, can run a configuration."""
+    platforms, workload = platforms_of(study), study.workload
+    return lambda configuration: workload is None or not broken_rules(platforms, workload, configuration)
 
 
 def export_command(

@@ -27,6 +27,7 @@ SCORING = (
 )
 
 
+FRAMES = (".csv", ".json", ".parquet")
 FILES = ("front.csv", "front.json", "report.html")
 
 
@@ -117,9 +118,6 @@ def write_figure(figure: go.Figure, folder: Path, name: str, width_px: int | Non
     with whole_file(page) as beside:
         figure.write_html(beside, include_plotlyjs=True)
     return [page, *(write_images([(name, figure)], folder, width_px) if width_px is not None else [])]
-
-
-FRAMES = (".csv", ".json", ".parquet")
 
 
 def require_frame(path: Path) -> None:

@@ -52,11 +52,12 @@ def moves(study: Study, point: Evaluation) -> list[Move]:
     """Every gene's every other choice, from a point; those that change nothing of it are left out."""
     space = space_of(study)
     genome = space.encode(point.configuration)
+    same = space.canonical(genome)
     found: list[Move] = []
     for position, gene in enumerate(space.genes):
         for choice, value in enumerate(gene.choices):
             moved = (*genome[:position], choice, *genome[position + 1 :])
-            if space.canonical(moved) != space.canonical(genome):
+            if space.canonical(moved) != same:
                 before = gene.choices[genome[position]]
                 found.append(Move(gene.name, before, value, space.decode(moved)))
     return found
