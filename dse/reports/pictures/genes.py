@@ -77,6 +77,9 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
     ]
     if not any(delta for _, delta, _, _ in rows):
         return None
+    by_panel: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    for bits, delta, group, eliminated in rows:
+        by_panel.setdefault((bits, group), []).append((delta, eliminated))
     widths = sorted({bits for bits, _, _, _ in rows})
     titles = [f"{bits}-bit activations" for bits in widths]
     figure = make_subplots(1, len(widths), shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=titles)
@@ -85,8 +88,11 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
         thresholds = sorted({delta for width, delta, _, _ in rows if width == bits})
         place = {delta: k for k, delta in enumerate(thresholds)}
         for k, group in enumerate(groups_of(study)):
-            mine = [(place[delta], e) for width, delta, name, e in rows if (width, name) == (bits, group)]
-            middles = {x: float(np.median([e for other, e in mine if other == x])) for x, _ in sorted(mine)}
+            mine = [(place[delta], e) for delta, e in by_panel.get((bits, group), ())]
+            by_place: dict[int, list[float]] = {}
+            for x, e in mine:
+                by_place.setdefault(x, []).append(e)
+            middles = {x: float(np.median(by_place[x])) for x in sorted(by_place)}
             colour, dash = COLOURS[k % len(COLOURS)], ("solid", "dash")[k // len(COLOURS) % 2]
             dots = [round(x + JITTER * rng.uniform(-1, 1), 2) for x, _ in mine]
             figure.add_scatter(
