@@ -18,7 +18,7 @@ from dse.console import (
     one_line_errors,
     require_file,
 )
-from dse.design.genes import DEFAULT_DELTA
+from dse.design.genes import DEFAULT_DELTA, DELTA_LAYERS, DELTA_PATHS
 from dse.design.limits import DEFAULT_LIMIT, NO_LIMIT
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
@@ -130,6 +130,28 @@ def parser() -> Parser:
         help="paths kept at 16 bit: first (one gene: the candidate gate's recurrent path in no, the first half or all "
         "layers; default), layers (a gene per layer), none; further names are matvecs that are always skipped",
     )
+    what.add_argument(
+        "--delta-genes",
+        default=default.delta_genes,
+        help=f"{DELTA_LAYERS} (a threshold for each layer and path; default) or {DELTA_PATHS} (one for a path's "
+        "layers, as in the papers' threshold selection)",
+    )
+    what.add_argument(
+        "--gene",
+        action="append",
+        default=[],
+        metavar="NAME=CHOICES",
+        help="other choices for the genes that the name meets: l2.weight_bits=4,8, input.delta=0,4, bits=4x8,8x8; "
+        "--dry-run shows them all",
+    )
+    what.add_argument(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="NAME[=CHOICE]",
+        help="one choice for them: bits=8x8, delta=0; without a choice, the one of the point that --from names",
+    )
+    what.add_argument("--from", dest="start", metavar="STUDY:NUMBER", help="a front's point to start from")
     scheme = result.add_argument_group("how to quantize")
     scheme.add_argument(
         "--rounding",
@@ -176,8 +198,8 @@ def parser() -> Parser:
 def _settings(options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
     """Settings of the options: these have their setting's name, but for those read first and the command's own."""
     given = {name: value for name, value in vars(options).items() if value is not None and name not in COMMAND_ONLY}
-    limits, platforms = given.pop("limit"), given.pop("platform")
-    return SearchSettings.of(task, **given, limits=tuple(limits), platforms=split_specs(platforms))
+    limits, platforms, genes = (tuple(given.pop(name)) for name in ("limit", "platform", "gene"))
+    return SearchSettings.of(task, **given, limits=limits, platforms=split_specs(platforms), genes=genes)
 
 
 def _report_interrupted(plan: Plan) -> None:

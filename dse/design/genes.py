@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 
+from dse.design.gene_kinds import DeltaGene, PairGene, SkipGene, WidthGene
+from dse.design.rules import Rule, last_of, require_met
 from dse.design.space import Choice, Gene, SearchSpace
 from models.workload import BASELINE_BITS, INTEGER_BITS, Configuration, InputError, Workload
 
@@ -13,6 +14,7 @@ DEFAULT_BITS = (2, 4, 8, 16)
 # Rezk et al., "Shrink and Eliminate", tried 8, 16 and 32 on 8-bit activations; the embedded networks want finer ones.
 DEFAULT_DELTA = (0, 2, 4, 8, 16)
 SKIP_NONE, SKIP_FIRST, SKIP_LAYERS = "none", "first", "layers"  # which skip genes; see `search_space`
+DELTA_LAYERS, DELTA_PATHS = "layers", "paths"  # which delta genes
 GENE_BITS = (*INTEGER_BITS, BASELINE_BITS)
 
 BIT_GROUPS = {
@@ -25,59 +27,6 @@ BIT_GROUPS = {
 DELTA_GROUPS = {**BIT_GROUPS, "projection": "input"}
 
 
-@dataclass(frozen=True)
-class WidthGene:
-    """One width for some matvecs: of weights, of activations, or of both where they are tied."""
-
-    name: str
-    choices: tuple[int, ...]  # bits
-    matvecs: tuple[str, ...]
-    sets: tuple[str, ...]  # "weight_bits", "act_bits"
-
-    def fields(self, index: int, position: int) -> dict[str, int]:
-        return dict.fromkeys(self.sets, self.choices[index])
-
-
-@dataclass(frozen=True)
-class PairGene:
-    """Both widths of some matvecs at once, where only some combinations run."""
-
-    name: str
-    pairs: tuple[tuple[int, int], ...]  # weight bits, activation bits
-    matvecs: tuple[str, ...]
-
-    @property
-    def choices(self) -> tuple[Choice, ...]:
-        return tuple(f"{weight}x{act}" for weight, act in self.pairs)
-
-    def fields(self, index: int, position: int) -> dict[str, int]:
-        return dict(zip(("weight_bits", "act_bits"), self.pairs[index], strict=True))
-
-
-@dataclass(frozen=True)
-class DeltaGene:
-    """One threshold for the delta gates of some matvecs, in steps of an 8-bit activation."""
-
-    name: str
-    choices: tuple[int, ...]
-    matvecs: tuple[str, ...]
-
-    def fields(self, index: int, position: int) -> dict[str, int]:
-        return {"delta": self.choices[index]}
-
-
-@dataclass(frozen=True)
-class SkipGene:
-    """How many of some matvecs, from the first, stay at 16 bit."""
-
-    name: str
-    choices: tuple[int, ...]
-    matvecs: tuple[str, ...]
-
-    def fields(self, index: int, position: int) -> dict[str, int]:
-        return {"skip": position < self.choices[index]}
-
-
 def search_space(
     workload: Workload,
     weight_bits: Sequence[int] = DEFAULT_BITS,
@@ -86,42 +35,37 @@ def search_space(
     skip: Sequence[str] = (SKIP_FIRST,),
     tied: bool = False,
     pairs: Collection[tuple[int, int]] | None = None,
+    delta_genes: str = DELTA_LAYERS,
+    rules: Sequence[Rule] = (),
 ) -> SearchSpace:
     """The genes of a workload over its 16-bit baseline.
 
     All matrices of one layer and path share a weight gene and an activation gene (one gene for both if `tied`, over the
     widths that both lists hold), or one gene over pairs of widths where only some combinations are in `pairs` (weight
     bits, activation bits). One delta gene serves the input side of a layer (input and projection), one its recurrent
-    side, one the output. The first layer's input, the acoustic features, has no delta gene and sends every change.
+    side, one the output; with `delta_genes` "paths" one serves these sides of all layers, as in the papers' threshold
+    selection. The first layer's input, the acoustic features, has no delta gene and sends every change.
     Source: Rezk et al., MOHAQ and "Shrink and Eliminate".
 
     `skip` says which paths may stay at 16 bit. "first": one gene, the candidate gates' recurrent path in no layer, the
     first half (rounded up) or all, as in the papers. "layers": one gene per layer. "none": no gene. Further entries
-    name matvecs that are always skipped.
-    Raises InputError on a width that the vocabulary lacks, a threshold below 0 or an unknown matvec.
+    name matvecs that are always skipped. `rules` give single genes other choices; the last that meets a gene holds.
+    Raises InputError on a width that the vocabulary lacks, a threshold below 0, an unknown matvec or unknown gene.
     """
     weight_bits = _bit_choices("weight bits", weight_bits)
     act_bits = _bit_choices("activation bits", act_bits)
-    thresholds = _delta_choices(delta)
     genes: list[Gene] = []
-    combinations = [
-        (weight, act)
-        for weight, act in product(weight_bits, act_bits)
-        if (pairs is None or (weight, act) in pairs) and (weight == act or not tied)
-    ]
-    if not combinations:
-        widths = " and ".join(",".join(map(str, choices)) for choices in (weight_bits, act_bits))
-        raise InputError(f"weight and activation bits {widths} have nothing in common that can run")
     for label, names in groups(workload, BIT_GROUPS).items():
-        genes += _bit_genes(label, names, combinations)
-    if thresholds != (0,):
-        first_input = f"{workload.matvecs[0].layer}.input"
-        for label, names in groups(workload, DELTA_GROUPS).items():
-            if label != first_input:
-                genes.append(DeltaGene(f"{label}.delta", thresholds, names))
+        genes += _bit_genes(label, names, _combinations(label, weight_bits, act_bits, tied, pairs, rules))
+    genes += _delta_genes(workload, _delta_choices(delta), delta_genes, rules)
     always = [name for name in workload.names if name in skip]
     kinds = [entry for entry in skip if entry not in always]
-    return SearchSpace((*genes, *_skip_genes(workload, kinds, free_paths(workload, always))), _base(workload, always))
+    genes += _skip_genes(workload, kinds, free_paths(workload, always), rules)
+    labels = [
+        f"{label}.{kind}" for label in groups(workload, BIT_GROUPS) for kind in ("bits", "weight_bits", "act_bits")
+    ]
+    require_met(rules, [*labels, *(f"{label}.delta" for label in _gated(workload)), *(gene.name for gene in genes)])
+    return SearchSpace(tuple(genes), _base(workload, always))
 
 
 def recorded_space(
@@ -129,17 +73,19 @@ def recorded_space(
 ) -> SearchSpace:
     """The space whose genes were recorded, by name, with their choices. Raises InputError on what is none of them."""
     by_group = groups(workload, BIT_GROUPS), groups(workload, DELTA_GROUPS)
+    own = {name.removesuffix(".delta") for name in genes}
     found: list[Gene] = []
     try:
         for name, choices in genes.items():
             label, _, kind = name.rpartition(".")
             if kind == "delta":
-                found.append(DeltaGene(name, _whole(choices), by_group[1][label]))
+                names = by_group[1].get(label) or _of_paths(workload, own)[label]
+                found.append(DeltaGene(name, _whole(choices), names))
             elif kind == "skip":
                 together = free_paths(workload, always_skipped) if label == "candidate" else (label,)
                 found.append(SkipGene(name, _whole(choices), together))
             elif kind == "bits" and isinstance(choices[0], str):
-                pairs = tuple((int(w), int(a)) for w, a in (str(choice).split("x") for choice in choices))
+                pairs = tuple(map(_pair, choices))
                 found.append(PairGene(name, pairs, by_group[0][label]))
             else:
                 sets = ("weight_bits", "act_bits") if kind == "bits" else (kind,)
@@ -168,6 +114,31 @@ def _base(workload: Workload, always_skipped: Iterable[str]) -> Configuration:
     return base
 
 
+def _combinations(
+    label: str,
+    weights: Sequence[int],
+    acts: Sequence[int],
+    tied: bool,
+    pairs: Collection[tuple[int, int]] | None,
+    rules: Sequence[Rule],
+) -> list[tuple[int, int]]:
+    """Pairs (weight bits, activation bits) that a label's genes choose from. Raises InputError where there are none."""
+    if rule := last_of(rules, "weight_bits", label):
+        weights = _whole(rule.choices)
+    if rule := last_of(rules, "act_bits", label):
+        acts = _whole(rule.choices)
+    wanted = [(weight, act) for weight, act in product(weights, acts) if weight == act or not tied]
+    if rule := last_of(rules, "bits", label):
+        wanted = [_pair(choice) for choice in rule.choices]
+    found = [pair for pair in wanted if pairs is None or pair in pairs]
+    if not found:
+        if rule:
+            raise InputError(f"gene '{rule}': {label} can run with none of them")
+        widths = " and ".join(",".join(map(str, choices)) for choices in (weights, acts))
+        raise InputError(f"weight and activation bits {widths} have nothing in common that can run")
+    return found
+
+
 def _bit_genes(label: str, names: tuple[str, ...], pairs: Sequence[tuple[int, int]]) -> list[Gene]:
     """The genes that choose one of `pairs` (weight bits, activation bits) for the matvecs."""
     weights, acts = (tuple(sorted(set(widths))) for widths in zip(*pairs, strict=True))
@@ -181,7 +152,42 @@ def _bit_genes(label: str, names: tuple[str, ...], pairs: Sequence[tuple[int, in
     return [PairGene(f"{label}.bits", tuple(pairs), names)]
 
 
-def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str]) -> list[Gene]:
+def _delta_genes(
+    workload: Workload, thresholds: tuple[int, ...], which: str, rules: Sequence[Rule]
+) -> Iterable[DeltaGene]:
+    """Delta genes of each label, or of each path: there a label that a rule names with its layer has its own gene."""
+    if which not in (DELTA_LAYERS, DELTA_PATHS):
+        raise InputError(f"delta genes '{which}' is none of {DELTA_LAYERS}, {DELTA_PATHS}")
+    labels = _gated(workload)
+    own = labels
+    if which == DELTA_PATHS:
+        for_all = [rule for rule in rules if any(rule.meets(label.rpartition(".")[2]) for label in labels)]
+        named = [rule for rule in rules if rule not in for_all]
+        own = {label: names for label, names in labels.items() if last_of(named, "delta", label)}
+    for label, names in {**own, **_of_paths(workload, own)}.items():
+        rule = last_of(rules, "delta", label)
+        choices = _whole(rule.choices) if rule else thresholds
+        if rule or choices != (0,):
+            yield DeltaGene(f"{label}.delta", choices, names)
+
+
+def _gated(workload: Workload) -> dict[str, tuple[str, ...]]:
+    """Matvecs whose inputs have a delta gate, by label."""
+    first_input = f"{workload.matvecs[0].layer}.input"
+    return {label: names for label, names in groups(workload, DELTA_GROUPS).items() if label != first_input}
+
+
+def _of_paths(workload: Workload, own: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Matvecs with a delta gate by path, over all layers, without those of the labels that have their own gene."""
+    found: dict[str, tuple[str, ...]] = {}
+    for label, names in _gated(workload).items():
+        path = label.rpartition(".")[2]
+        if label not in own:
+            found[path] = (*found.get(path, ()), *names)
+    return found
+
+
+def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str], rules: Sequence[Rule]) -> list[Gene]:
     for kind in kinds:
         if kind not in (SKIP_NONE, SKIP_FIRST, SKIP_LAYERS):
             known = ", ".join((SKIP_NONE, SKIP_FIRST, SKIP_LAYERS, *workload.names))
@@ -191,8 +197,22 @@ def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str]) 
     if not names or not kinds or kinds[0] == SKIP_NONE:
         return []
     if kinds[0] == SKIP_LAYERS:
-        return [SkipGene(f"{name}.skip", (0, 1), (name,)) for name in names]
-    return [SkipGene("candidate.skip", tuple(sorted({0, (len(names) + 1) // 2, len(names)})), tuple(names))]
+        return [SkipGene(f"{name}.skip", _skips(name, (0, 1), 1, rules), (name,)) for name in names]
+    some = tuple(sorted({0, (len(names) + 1) // 2, len(names)}))
+    return [SkipGene("candidate.skip", _skips("candidate", some, len(names), rules), tuple(names))]
+
+
+def _skips(label: str, usual: tuple[int, ...], most: int, rules: Sequence[Rule]) -> tuple[int, ...]:
+    rule = last_of(rules, "skip", label)
+    choices = _whole(rule.choices) if rule else usual
+    if max(choices) > most:
+        raise InputError(f"gene '{rule}': {label} has {most} paths to skip")
+    return choices
+
+
+def _pair(choice: Choice) -> tuple[int, int]:
+    weight, act = str(choice).split("x")
+    return int(weight), int(act)
 
 
 def groups(workload: Workload, by_path: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ Choice = int | str  # as it is recorded: bits, steps, a count; "4x8" for both wi
 
 
 class Gene(Protocol):
-    """One decision over some matvecs; `dse.design.genes` has the kinds there are."""
+    """One decision over some matvecs; `dse.design.gene_kinds` has the kinds there are."""
 
     @property
     def name(self) -> str: ...
@@ -31,6 +31,10 @@ class Gene(Protocol):
 
     def fields(self, index: int, position: int) -> dict[str, int]:
         """Fields that a choice sets of the matvec at `position`; a delta in steps of an 8-bit activation."""
+        ...
+
+    def choice_in(self, configuration: Configuration) -> Choice:
+        """The choice that a configuration has, whether it is one of `choices` or not."""
         ...
 
 

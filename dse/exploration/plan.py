@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dse.design.genes import DEFAULT_DELTA, search_space
 from dse.design.limits import Limit, parse_limits, violations, with_default
 from dse.design.objective import Objective, full_objective, objectives_named, size_metrics
-from dse.design.space import SearchSpace
+from dse.design.rules import Rule, parse_rules
+from dse.design.space import Genome, SearchSpace
+from dse.design.start import genome_at, rules_at
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import common_bits, open_platforms, price, require
 from dse.evaluator.pricing import identity as platform_identity
 from dse.exploration.settings import SearchSettings
 from dse.searchers import searcher_named
 from models.devices import require_gpu
-from models.workload import InputError, Workload, size_bits
+from models.workload import Configuration, InputError, Workload, size_bits
 from platforms import Platform
 
 
@@ -29,6 +31,7 @@ class Plan:
     settings: SearchSettings
     workload: Workload
     space: SearchSpace
+    start: tuple[Genome, ...]  # evaluated first
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...]
     platforms: dict[str, Platform]
@@ -62,14 +65,23 @@ def make_plan(settings: SearchSettings) -> Plan:
     if delta is None:
         wanted = [*objectives, *(full_objective(limit.objective) for limit in limits)]
         delta = DEFAULT_DELTA if _gain_from_delta(wanted, platforms) else (0,)
-    space = search_space(
-        workload,
-        settings.weight_bits,
-        settings.activation_bits,
-        delta,
-        settings.skip,
-        pairs=common_bits(platforms),
-    )
+    rules = parse_rules(settings.genes, settings.freeze)
+
+    def space_of(rules: Sequence[Rule], delta: Sequence[int]) -> SearchSpace:
+        widths, skip = (settings.weight_bits, settings.activation_bits), settings.skip
+        pairs = common_bits(platforms)
+        return search_space(workload, *widths, delta, skip, pairs=pairs, delta_genes=settings.delta_genes, rules=rules)
+
+    point = start_of(settings, workload)
+    if point is not None:
+        closed = [rule for rule in rules if rule.choices]
+        # Thresholds of the point stay as they are where they are no genes.
+        ungated = [] if delta != (0,) else [Rule(("delta",), (), freezes=True)]
+        rules = rules_at(point, space_of(closed, (0, 1)).genes, [*ungated, *rules])
+    elif open_rules := [rule.name for rule in rules if not rule.choices]:
+        raise InputError(f"freeze '{open_rules[0]}' names no choice, as in {open_rules[0]}=8; or give --from a point")
+    space = space_of(rules, delta)
+    start = space.uniform() if point is None else [genome_at(point, space), *space.uniform()]
     _require_reachable(limits, workload, space)
     limited = [full_objective(limit.objective) for limit in limits]
     require([*objectives, *limited], price(platforms, workload, space.base))
@@ -86,9 +98,29 @@ def make_plan(settings: SearchSettings) -> Plan:
         "genes": {gene.name: list(gene.choices) for gene in space.genes},
         "always skipped": [name for name, setting in space.base if setting.skip],
     }
+    if point is not None:
+        identity["start"] = list(start[0])
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
-    return Plan(settings, workload, space, objectives, limits, platforms, identity)
+    return Plan(settings, workload, space, tuple(dict.fromkeys(start)), objectives, limits, platforms, identity)
+
+
+def start_of(settings: SearchSettings, workload: Workload) -> Configuration | None:
+    """The point that a search starts from. Raises InputError where there is none such, or it is another network's."""
+    if settings.start is None:
+        return None
+    from dse.study.result import load_study
+
+    name, _, number = settings.start.rpartition(":")
+    if not name or not number.isascii() or not number.isdigit():
+        raise InputError(f"start '{settings.start}' is not STUDY:NUMBER, as in my-study:18")
+    front = load_study(name, settings.storage).front
+    if not 1 <= int(number) <= len(front):
+        raise InputError(f"start {settings.start}: the front of {name} has points 1 to {len(front)}")
+    point = front[int(number) - 1].configuration
+    if tuple(matvec for matvec, _ in point) != workload.names:
+        raise InputError(f"start {settings.start}: its matvecs are not those of this model")
+    return point
 
 
 def _require_reachable(limits: Iterable[Limit], workload: Workload, space: SearchSpace) -> None:

@@ -86,7 +86,7 @@ def _search(plan: Plan, store: Store) -> Study:
             objectives=len(plan.objectives),
             seed=settings.seed,
             population=settings.population,
-            start=_runnable(plan.space.uniform(), plan),
+            start=_runnable(plan.start, plan),
         )
         known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
         failed_before = store.evaluations.keys() - known.keys()

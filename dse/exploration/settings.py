@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from dse.design.genes import DEFAULT_BITS, SKIP_FIRST
+from dse.design.genes import DEFAULT_BITS, DELTA_LAYERS, SKIP_FIRST
+from dse.design.rules import parse_rules
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
@@ -16,7 +17,8 @@ from models.devices import CPU
 from models.workload import InputError
 
 SMALLEST_POPULATION = 4
-TEXTS = ("objectives", "limits", "platforms", "skip")
+TEXTS = ("objectives", "limits", "platforms", "skip", "genes", "freeze")
+WHOLE_TEXTS = ("genes", "freeze")  # whose commas say more than where one ends
 NUMBERS = ("weight_bits", "activation_bits", "delta")
 AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
 # Beyond them a search is drawn or started for hours before it begins; seeds are what Optuna's samplers take.
@@ -44,6 +46,10 @@ class SearchSettings:
     activation_bits: tuple[int, ...] = DEFAULT_BITS
     delta: tuple[int, ...] | None = None  # None: DEFAULT_DELTA where something gains from eliminated operations
     skip: tuple[str, ...] = (SKIP_FIRST,)
+    delta_genes: str = DELTA_LAYERS
+    genes: tuple[str, ...] = ()  # as in "l2.weight_bits=4,8"
+    freeze: tuple[str, ...] = ()  # as in "delta=0", or "bits" at the point that the search starts from
+    start: str | None = None  # a point of another study to start from: "STUDY:NUMBER"
     workers: int | None = None  # None: one a core, one alone on a GPU
     cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
@@ -55,6 +61,7 @@ class SearchSettings:
         for name in NUMBERS:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _numbers(name, value))
+        parse_rules(self.genes, self.freeze)
         require_address(self.storage)
         if self.study is not None:
             require_study_name(self.study)
@@ -95,6 +102,8 @@ def _texts(name: str, value: Any) -> tuple[str, ...]:
         raise InputError(f"{name} is {value!r}, not names")
     if name == "platforms":
         return split_specs(texts)
+    if name in WHOLE_TEXTS:
+        return tuple(texts)
     return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
