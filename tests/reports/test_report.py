@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from fake_task import FakeMeasurer
 
 from dse.design.evaluation import Evaluation
 from dse.report import main
+from dse.reports.images import NARROWEST_PX, WIDEST_PX, write_images
 from dse.reports.model_findings import HEADERS, SHORT, ModelReport, Point, errors_table, findings, rows
 from models.quantization.scheme import COMPENSATED, NEAREST
-from models.workload import Configuration
+from models.workload import Configuration, InputError
 
 
 def report(model: str, error: dict[str, float], eliminated: float, skip_error: float, size: float) -> ModelReport:
@@ -125,13 +127,46 @@ def test_a_table_of_another_kind_is_told_before(cli):
     )
 
 
-@pytest.mark.parametrize(
-    "command", [["front", "--study", "s"], ["report", "study", "s"], ["report", "sensitivity", "s"]]
-)
-def test_pictures_without_a_browser_are_refused_before_anything_runs(cli, command, monkeypatch, tmp_path):
-    assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
-    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
-    calls = FakeMeasurer.calls
-    status, _, err = cli(*command, "--png", "700")
-    assert status == 2 and err.startswith("error: PNG needs a Chromium or Chrome") and err.count("\n") == 1
+DRAWING = [
+    ["front", "--study", "s"],
+    ["report", "study", "s"],
+    ["report", "sensitivity", "s"],
+    ["report", "compare", "s"],
+]
+
+
+def refused(cli, folder, *command):
+    """What is said of a command that is refused before anything runs or is written."""
+    if not (folder / "studies").exists():
+        assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
+    calls, before = FakeMeasurer.calls, {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    status, _, err = cli(*command)
+    assert status == 2 and err.count("\n") == 1
     assert FakeMeasurer.calls == calls
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
+    return err
+
+
+@pytest.mark.parametrize("command", DRAWING, ids=" ".join)
+def test_pictures_without_a_browser_are_refused_before_anything_runs(cli, command, monkeypatch, tmp_path):
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
+    assert refused(cli, tmp_path, *command, "--png", "700").startswith("error: PNG needs a Chromium or Chrome")
+
+
+@pytest.mark.parametrize("command", DRAWING, ids=" ".join)
+def test_widths_that_no_picture_can_have_are_refused_before_anything_runs(cli, command, tmp_path):
+    for width in (-3, 0, 5, NARROWEST_PX - 1, WIDEST_PX + 1, 1_000_000):
+        assert refused(cli, tmp_path, *command, "--png", str(width)) == (
+            f"error: PNG cannot be {width} pixels wide; {NARROWEST_PX} to {WIDEST_PX} can be drawn\n"
+        )
+
+
+def test_what_a_browser_did_not_draw_leaves_the_picture_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr("kaleido.start_sync_server", lambda **_: None)
+    monkeypatch.setattr("kaleido.stop_sync_server", lambda **_: None)
+    monkeypatch.setattr("kaleido.calc_fig_sync", lambda *_, **__: b"not")
+    monkeypatch.setattr("dse.reports.images.require_drawable", lambda _: None)
+    (tmp_path / "a.png").write_bytes(b"good")
+    with pytest.raises(InputError, match=r"drew nothing for .*a\.png"):
+        write_images([("a", go.Figure())], tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"good"}
