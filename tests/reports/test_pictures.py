@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from fake_task import FakeTask
@@ -11,7 +12,7 @@ from dse.exploration.aside import measure_aside
 from dse.exploration.final import spend
 from dse.reports.files import write_files
 from dse.reports.pictures import PICTURES, pictures_of
-from dse.reports.pictures.compared import compared
+from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
 from dse.reports.pictures.matvecs import matvecs_of
 from dse.reports.pictures.style import COLOURS
@@ -109,6 +110,31 @@ def test_studies_are_compared(study, tmp_path):
         compared([])
     with pytest.raises(InputError, match="they have size"):
         compared([study, other], over="speedup")
+    with pytest.raises(InputError, match=rf"'{other.name}' has no point on its front to compare: .*0 evaluations"):
+        compared([study, replace(other, evaluations=())])
+
+
+def test_studies_of_one_model_are_told_apart(study, tmp_path):
+    other = search(tmp_path, evaluations=12, objectives=("error", "size"))
+    (alone,) = names_apart([study])
+    assert alone == "SRU edge" and names_apart([study, other]) == [study.name, other.name]
+    variants = [each.under("error", *more) for each in (study, study.on("silago")) for more in (("size",), ("ops",))]
+    every = [study, *variants, study.on("bitfusion"), study.on("bitfusion:level=ideal"), other]
+    names = names_apart(every)
+    assert len({*names}) == len(every) and names[-1] == other.name
+    assert [trace.name for trace in compared(every).data] == names
+    with pytest.raises(InputError, match=f"'{study.name}' is given twice"):
+        names_apart([study, other, study])
+
+
+def test_lines_that_coincide_are_all_seen(study):
+    """Whatever two are drawn: other dashes, hollow markers; of the few that are common the later one is smaller."""
+    looks = list(compared([study] * 12, [f"{k}" for k in range(12)]).data)
+    assert all(trace.marker.symbol.endswith("-open") for trace in looks)
+    assert len({(t.line.color, t.line.dash, t.marker.symbol) for t in looks}) == len(looks)
+    for below, above in pairwise(looks[-4:]):
+        assert below.line.dash != above.line.dash and below.marker.symbol != above.marker.symbol
+        assert below.line.width > above.line.width and below.marker.size > above.marker.size
 
 
 def test_bars_of_a_point_add_up(study):

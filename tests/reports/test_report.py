@@ -93,7 +93,20 @@ def test_studies_are_compared_in_one_picture(tmp_path, cli):
         assert cli("search", *argv)[0] == 0
     assert cli("report", "compare", "one", "two", "--out", "both")[1] == "both/compare.html\n"
     assert "error over size" in (tmp_path / "both/compare.html").read_text()
-    assert "no study 'three'" in cli("report", "compare", "one", "three")[2]
+    page = (tmp_path / "both/compare.html").read_text()
+    assert '"name":"one"' in page and '"name":"two"' in page
+    for others, said in (("three", "no study 'three'"), ("one", "study 'one' is given twice")):
+        status, _, err = cli("report", "compare", "one", others)
+        assert status == 2 and said in err and err.count("\n") == 1
+
+
+def test_a_study_without_a_front_is_not_compared(tmp_path, cli):
+    argv = ("--limit", "error=1", "--evaluations", "4", "--workers", "1", "--population", "4")
+    cli("search", "--study", "one", "--evaluations", "8", "--workers", "1")
+    assert cli("search", "--study", "none", *argv)[0] == 0
+    status, _, err = cli("report", "compare", "one", "none", "--out", "both")
+    assert status == 2 and "'none' has no point on its front" in err and err.count("\n") == 1
+    assert not (tmp_path / "both").exists()
 
 
 def test_sensitivity_is_measured_once_and_written(tmp_path, cli):
