@@ -128,6 +128,14 @@ def test_a_button_copies_the_export_command(page, study):
     assert button.inner_text() == "copied"
 
 
+@pytest.mark.parametrize("width", [700, WIDTH])
+def test_at_every_width_buttons_are_in_sight(page, width):
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    page.wait_for_function("(most) => document.querySelector('#picture-front .main-svg').clientWidth < most", arg=width)
+    button = page.locator("#front-table button.copy").first.bounding_box()
+    assert button["x"] + button["width"] < width
+
+
 @pytest.mark.parametrize("width", [NARROWEST_PX, 700, 1001, 1400])
 def test_every_picture_is_written_as_a_png_as_wide_as_asked(study, tmp_path, width):
     figures = [(name, figure) for name, _, figure in pictures_of(study)]
