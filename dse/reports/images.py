@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dse.reports.pictures.style import without_menu
 from models.whole_file import whole_file
 from models.workload import InputError
 
@@ -40,7 +41,7 @@ def write_images(figures: Iterable[tuple[str, go.Figure]], folder: Path, width_p
         kaleido.start_sync_server(n=1, silence_warnings=True)
         for name, figure in figures:
             path = folder / f"{name}.png"
-            still = _still(figure)
+            still = without_menu(figure)
             size = {"width": layout_px, "height": still.layout.height, "scale": scale}
             data = kaleido.calc_fig_sync(still, opts={"format": "png", **size})
             if not data.startswith(PNG_BEGINS):  # a browser short of memory answers with an empty image
@@ -65,12 +66,3 @@ def require_drawable(width_px: int) -> None:
     path = Chromium.find_browser(skip_local=False)
     if path is None or shutil.which(path) is None:
         raise InputError(INSTALL)
-
-
-def _still(figure: go.Figure) -> go.Figure:
-    """The figure without its menus, which nobody can open in an image."""
-    import plotly.graph_objects as go
-
-    still = go.Figure(figure)
-    still.layout.updatemenus = None
-    return still

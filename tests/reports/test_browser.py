@@ -129,9 +129,14 @@ def test_a_button_copies_the_export_command(page, study):
 
 
 @pytest.mark.parametrize("width", [700, WIDTH])
-def test_at_every_width_buttons_are_in_sight(page, width):
+def test_at_every_width_titles_are_whole_and_buttons_in_sight(page, width):
     page.set_viewport_size({"width": width, "height": HEIGHT})
     page.wait_for_function("(most) => document.querySelector('#picture-front .main-svg').clientWidth < most", arg=width)
+    for plot in page.locator(".js-plotly-plot").all():
+        title, whole = (part.bounding_box() for part in (plot.locator(".g-gtitle"), plot))
+        assert title["x"] >= whole["x"] and title["x"] + title["width"] <= whole["x"] + whole["width"]
+        for menu in plot.locator(".updatemenu-header").all():
+            assert menu.bounding_box()["y"] >= title["y"] + title["height"]
     button = page.locator("#front-table button.copy").first.bounding_box()
     assert button["x"] + button["width"] < width
 

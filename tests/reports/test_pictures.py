@@ -15,7 +15,7 @@ from dse.reports.pictures import PICTURES, pictures_of
 from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
 from dse.reports.pictures.matvecs import matvecs_of
-from dse.reports.pictures.style import COLOURS
+from dse.reports.pictures.style import COLOURS, without_menu
 from dse.reports.sensitivity import measure_moves
 from dse.study.references import uniform_configurations
 from dse.study.result import load_study
@@ -96,6 +96,13 @@ def test_marks_and_labels(study):
     front_points = named["front (faded: by another objective)"]
     assert "95 %" in front_points.hovertemplate and len(front_points.customdata) == len(study.front)
     assert front_points.customdata[1][-2] == 2 and "to" in front_points.customdata[1][-1]
+
+
+def test_a_menu_has_room_of_its_own_which_images_do_without(study):
+    with_menu, without = front(study), without_menu(front(study))
+    assert with_menu.layout.updatemenus and not without.layout.updatemenus
+    plots = [each.layout.height - each.layout.margin.t for each in (with_menu, without)]
+    assert plots[0] == plots[1] and with_menu.layout.margin.t > without.layout.margin.t
 
 
 def test_studies_are_compared(study, tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.labels import joined
-from dse.reports.pictures.style import COLOURS, name_of, styled, told, values
+from dse.reports.pictures.style import COLOURS, menu, name_of, styled, told, values
 from dse.study.result import Study
 from dse.study.storage import hide_password
 from models.workload import InputError
@@ -52,14 +52,13 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
         buttons.append(
             {"label": f"error over {x.name}", "method": "update", "args": [update, {"xaxis.title.text": x.label}]}
         )
-    menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     return styled(
         figure,
         "Fronts compared",
         "best points for the visible axes, of each study",
         xaxis={"title": axes[0].label},
         yaxis={"title": error.label},
-        updatemenus=[menu],
+        updatemenus=menu(buttons),
     )
 
 

@@ -19,6 +19,7 @@ from dse.reports.pictures.style import (
     PURPLE,
     SCALE,
     VERMILION,
+    menu,
     name_of,
     reach,
     styled,
@@ -102,8 +103,7 @@ def front(study: Study) -> go.Figure:
         buttons.append({"label": view.label, "method": "update", "args": [update, layout_of]})
     layout: dict[str, Any] = {}
     if len(buttons) > 1:
-        menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "showactive": True}
-        layout["updatemenus"] = [menu]
+        layout["updatemenus"] = menu(buttons)
     subtitle = (
         f"{len(study.front)} points on the front of {len(study.evaluations)} evaluations over "
         f"{', '.join(objective.name for objective in study.objectives)}"
