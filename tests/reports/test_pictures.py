@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import pairwise
+from operator import add, sub
 
 import pytest
 from fake_task import FakeTask
@@ -96,6 +97,20 @@ def test_marks_and_labels(study):
     front_points = named["front (faded: by another objective)"]
     assert "95 %" in front_points.hovertemplate and len(front_points.customdata) == len(study.front)
     assert front_points.customdata[1][-2] == 2 and "to" in front_points.customdata[1][-1]
+
+
+def test_every_view_shows_the_whole_of_its_bars_and_names_its_limits(study):
+    for button in front(study).layout.updatemenus[0].buttons:
+        data, layout = button.args
+        for axis in "xy":
+            (bars,) = (each for each in data[f"error_{axis}"] if each)
+            low, high = layout[f"{axis}axis.range"]
+            if bars["visible"]:
+                places = data[axis][1]
+                assert low < min(map(sub, places, bars["arrayminus"]))
+                assert max(map(add, places, bars["array"])) < high
+        assert all(shape["label"]["text"] == "limit" for shape in layout["shapes"])
+        assert len(data["textposition"][-1]) == len(data["x"][-1])
 
 
 def test_a_menu_has_room_of_its_own_which_images_do_without(study):

@@ -74,6 +74,11 @@ def without_menu(figure: go.Figure) -> go.Figure:
     return still
 
 
+def ring(size: int, colour: str, symbol: str) -> dict[str, Any]:
+    """A hollow marker, to be drawn around another."""
+    return {"size": size, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}}
+
+
 def name_of(study: Study) -> str:
     """Model and preset as titles write them: 'SRU edge'."""
     return f"{str(study.identity['model']).upper()} {study.identity['preset']}".replace("LIGRU", "LiGRU")
