@@ -15,6 +15,7 @@ from dse.reports.files import write_files
 from dse.reports.pictures import PICTURES, pictures_of
 from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
+from dse.reports.pictures.front_3d import front_3d
 from dse.reports.pictures.matvecs import matvecs_of
 from dse.reports.pictures.style import COLOURS, without_menu
 from dse.reports.sensitivity import measure_moves
@@ -111,6 +112,18 @@ def test_every_view_shows_the_whole_of_its_bars_and_names_its_limits(study):
                 assert max(map(add, places, bars["array"])) < high
         assert all(shape["label"]["text"] == "limit" for shape in layout["shapes"])
         assert len(data["textposition"][-1]) == len(data["x"][-1])
+
+
+def test_three_dimensions_mark_what_two_do_inside_their_walls(study):
+    figure = front_3d(study)
+    named = {trace.name: trace for trace in figure.data}
+    assert {"knee", "error tied with 16 bit", "uniform bits"} <= {trace.name for trace in front(study).data} & {*named}
+    assert "%" in named["front"].marker.colorbar.title.text
+    for trace in figure.data:
+        assert len(trace.x) or trace.name in ("uniform bits", "evaluated")
+        for letter in "xyz":
+            low, high = figure.layout.scene[f"{letter}axis"].range
+            assert all(low < value < high for value in trace[letter])
 
 
 def test_a_menu_has_room_of_its_own_which_images_do_without(study):
