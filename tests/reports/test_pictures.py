@@ -17,6 +17,7 @@ from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
 from dse.reports.pictures.front_3d import front_3d
 from dse.reports.pictures.matvecs import matvecs_of
+from dse.reports.pictures.sensitivity import draw
 from dse.reports.pictures.style import COLOURS, without_menu
 from dse.reports.sensitivity import measure_moves
 from dse.study.references import uniform_configurations
@@ -124,6 +125,25 @@ def test_three_dimensions_mark_what_two_do_inside_their_walls(study):
         for letter in "xyz":
             low, high = figure.layout.scene[f"{letter}axis"].range
             assert all(low < value < high for value in trace[letter])
+
+
+def test_sensitivity_says_from_where_and_hides_nothing(study):
+    """Only an error's axis ends before the farthest change, and there is a triangle for what lies beyond."""
+    for number in (None, 2, len(study.front)):
+        point = study.baseline if number is None else study.pick(number=number)
+        figure = draw(study, point, measure_moves(study, point, FakeTask()))
+        started = "from 16 bit" if number is None else f"from point {number} ("
+        assert started in figure.layout.title.text
+        panels = {}
+        for trace in figure.data:
+            panels.setdefault(trace.xaxis, []).append(trace)
+        titles = [note.text for note in figure.layout.annotations]
+        for title, traces in zip(titles, panels.values(), strict=True):
+            places = [place for trace in traces for place in zip(trace.x, trace.y, strict=True)]
+            assert len({*places}) == len(places)
+            cut = [x for t in traces for x, s in zip(t.x, t.marker.symbol, strict=True) if s == "triangle-right"]
+            assert not cut or ("error" in title and {*cut} == {max(x for x, _ in places)})
+            assert not cut or "triangles" in figure.layout.title.text
 
 
 def test_a_menu_has_room_of_its_own_which_images_do_without(study):
