@@ -9,6 +9,7 @@ from pathlib import Path
 from dse.console import FIRST_STUDY, Parser, names, one_line_errors, require_file, require_folder
 from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.pricing import split_specs
+from dse.reports.images import PNG_HELP, require_drawable
 from dse.study.storage import DEFAULT_STORAGE, require_study_name
 
 
@@ -18,13 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     require_folder(options.out or Path("studies"))
     from dse.reports.files import FILES, publish, require_frame, write_frame, write_pictures
-    from dse.reports.images import require_browser
     from dse.study.result import load_study
 
     if options.frame is not None:
         require_frame(options.frame)
     if options.png is not None:
-        require_browser()
+        require_drawable(options.png)
     study = load_study(options.study, options.storage)
     folder = Path("studies") / study.name
     feasible = study.count("ok")
@@ -73,7 +73,7 @@ def parser() -> Parser:
         metavar="FILE",
         help="every evaluation as a table too: FILE.csv, FILE.json or FILE.parquet",
     )
-    result.add_argument("--png", type=int, metavar="PIXELS", help="pictures as PNG too, so wide; needs a Chromium")
+    result.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
     result.add_argument(
         "--out", type=Path, metavar="FOLDER", help="default studies/<study>, below it for other objectives or platforms"
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dse.console import FIRST_STUDY, Parser, moved, names, one_line_errors, require_file
 from dse.evaluator.measurement import Task
 from dse.evaluator.task import NetworkTask
+from dse.reports.images import PNG_HELP, require_drawable
 from dse.study.storage import DEFAULT_STORAGE, require_study_name
 from models.devices import CPU, DEVICES, require_gpu, require_known
 
@@ -54,12 +55,12 @@ def parser() -> Parser:
         each.add_argument("--device", default=CPU, help=f"of {', '.join(DEVICES)}; default %(default)s")
         each.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
         each.add_argument("--out", type=Path, metavar="FOLDER", help="default studies/<study>")
-        each.add_argument("--png", type=int, metavar="PIXELS", help="pictures as PNG too, so wide; needs a Chromium")
+        each.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
     compare = add("compare", "fronts of several studies in one picture", f"{FIRST_STUDY} {FIRST_STUDY}")
     compare.add_argument("studies", nargs="+", metavar="NAME", help="as printed by searches")
     compare.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     compare.add_argument("--out", type=Path, default=Path("studies"), metavar="FOLDER", help="default %(default)s")
-    compare.add_argument("--png", type=int, metavar="PIXELS", help="as PNG too, so wide; needs a Chromium")
+    compare.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
     models = add("models", "error, size and operations of the shipped networks", "sru")
     models.add_argument(
         "--study",
@@ -117,6 +118,8 @@ def compare(options: argparse.Namespace, _: Callable[..., Task]) -> None:
     from dse.study.result import load_study
 
     require_file(options.out / "compare.html")
+    if options.png is not None:
+        require_drawable(options.png)
     figure = compared([load_study(name, options.storage) for name in options.studies])
     print(*write_figure(figure, options.out, "compare", options.png), sep="\n")
 
@@ -126,7 +129,6 @@ def _opened(options: argparse.Namespace, task: Callable[..., Task]) -> tuple[Stu
     from dse.exploration.progress import tell
     from dse.exploration.settings import SearchSettings
     from dse.reports.files import FILES
-    from dse.reports.images import require_browser
     from dse.study.result import load_study
     from dse.study.task import task_of
 
@@ -138,7 +140,7 @@ def _opened(options: argparse.Namespace, task: Callable[..., Task]) -> tuple[Stu
     for name in FILES:
         require_file(folder / name)
     if options.png is not None:
-        require_browser()
+        require_drawable(options.png)
     found = load_study(options.study, options.storage)
     opened = task_of(found, task, device=options.device, **moved(options))
     tell(opened.remarks)

@@ -23,7 +23,7 @@ from dse.reports.images import write_images
 
 HERE = Path(__file__).parent
 FIGURE = "application/vnd.plotly.v1+json"
-WIDTH_PX, COLOURS = 900, 256  # so few that a notebook stays small
+WIDTH_PX, PIXELS, COLOURS = 900, 2, 256  # an image's pixels for each; so few colours that a notebook stays small
 
 
 def save(path: Path) -> None:
@@ -51,7 +51,7 @@ def _draw(outputs: list[nbformat.NotebookNode]) -> None:
     """Put an image in the place of each figure."""
     figures = [go.Figure(output.data[FIGURE]["data"], output.data[FIGURE]["layout"]) for output in outputs]
     with TemporaryDirectory() as folder:
-        paths = write_images([(f"{k}", figure) for k, figure in enumerate(figures)], Path(folder), WIDTH_PX)
+        paths = write_images([(f"{k}", figure) for k, figure in enumerate(figures)], Path(folder), PIXELS * WIDTH_PX)
         for output, figure, path in zip(outputs, figures, paths, strict=True):
             image = BytesIO()
             few = Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)

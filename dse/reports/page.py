@@ -37,6 +37,7 @@ table {{ border-collapse: collapse; }}
 .picture {{ overflow-x: auto; }}
 button.copy {{ font: inherit; border: 1px solid #b8bec6; background: #fff; border-radius: 4px; cursor: pointer; }}
 .wide {{ overflow-x: auto; }}
+.wide tfoot input {{ width: 100%; min-width: 3em; box-sizing: border-box; }}
 </style>
 <script>{plotly}</script>
 </head>
@@ -108,22 +109,21 @@ def _div(name: str, figure: go.Figure) -> str:
 
 
 def front_table(study: Study) -> pd.DataFrame:
-    """The front as people read it: number, metrics, error's interval over the baseline, settings, export button."""
+    """The front as people read it: number, export button, metrics, error's interval over the baseline, settings."""
     import pandas as pd
 
     rows = []
     bars = study.error_bars
     for number, point in enumerate(study.front, start=1):
-        row: dict[str, Any] = {"#": number}
+        row: dict[str, Any] = {"#": number, COPY: _button(study, number)}  # in sight however wide the table is
         for o in study.shown:
             value = point.metrics.get(o.metric, math.nan)
             row[f"{o.name} ({o.unit})"] = float(f"{value:.5g}")
             if o.name == "error" and point in bars and study.baseline in bars:
                 over = bars.difference(point, study.baseline)
-                row["Δ from"], row["Δ to"] = round(over.low, 2), round(over.high, 2)
+                row["Δ error from (points)"], row["Δ error to (points)"] = round(over.low, 2), round(over.high, 2)
                 row["tied"] = "16 bit" if 0 in over else ""
         row |= labels(point.configuration)
-        row[COPY] = _button(study, number)
         rows.append(row)
     return pd.DataFrame(rows)
 

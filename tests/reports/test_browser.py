@@ -7,7 +7,7 @@ from fake_task import FakeTask
 from searches import search
 
 from dse.exploration.aside import measure_aside
-from dse.reports.images import write_images
+from dse.reports.images import NARROWEST_PX, write_images
 from dse.reports.page import write_report
 from dse.reports.pictures import pictures_of
 from dse.study.references import uniform_configurations
@@ -128,10 +128,24 @@ def test_a_button_copies_the_export_command(page, study):
     assert button.inner_text() == "copied"
 
 
-def test_pictures_are_written_as_png(study, tmp_path):
-    figures = [(name, figure) for name, _, figure in pictures_of(study) if name in ("front", "bits")]
-    paths = write_images(figures, tmp_path / "png", 700)
-    assert [path.name for path in paths] == ["front.png", "bits.png"]
+@pytest.mark.parametrize("width", [700, WIDTH])
+def test_at_every_width_titles_are_whole_and_buttons_in_sight(page, width):
+    page.set_viewport_size({"width": width, "height": HEIGHT})
+    page.wait_for_function("(most) => document.querySelector('#picture-front .main-svg').clientWidth < most", arg=width)
+    for plot in page.locator(".js-plotly-plot").all():
+        title, whole = (part.bounding_box() for part in (plot.locator(".g-gtitle"), plot))
+        assert title["x"] >= whole["x"] and title["x"] + title["width"] <= whole["x"] + whole["width"]
+        for menu in plot.locator(".updatemenu-header").all():
+            assert menu.bounding_box()["y"] >= title["y"] + title["height"]
+    button = page.locator("#front-table button.copy").first.bounding_box()
+    assert button["x"] + button["width"] < width
+
+
+@pytest.mark.parametrize("width", [NARROWEST_PX, 700, 1001, 1400])
+def test_every_picture_is_written_as_a_png_as_wide_as_asked(study, tmp_path, width):
+    figures = [(name, figure) for name, _, figure in pictures_of(study)]
+    paths = write_images(figures, tmp_path / "png", width)
+    assert [path.stem for path in paths] == [name for name, _ in figures]
     for path in paths:
         data = path.read_bytes()
-        assert data.startswith(b"\x89PNG") and int.from_bytes(data[16:20], "big") == 1400
+        assert data.startswith(b"\x89PNG") and int.from_bytes(data[16:20], "big") == width

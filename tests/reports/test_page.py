@@ -11,6 +11,7 @@ from searches import search
 
 from dse.design.genes import recorded_space, search_space
 from dse.exploration.plan import make_plan
+from dse.reports.labels import labels
 from dse.reports.page import front_table, write_report
 from dse.reports.provenance import search_command
 from dse.search import _settings, parser
@@ -44,6 +45,9 @@ def test_the_table_has_a_row_a_point_and_its_export_command(page):
     study, _ = page
     table = front_table(study)
     assert list(table["#"]) == list(range(1, len(study.front) + 1))
+    assert list(table).index("export") == 1  # in sight
+    settings = {*labels(study.baseline.configuration)}
+    assert all("(" in head for head in table if head not in {"#", "export", "tied"} | settings)  # a unit
     assert f"--number 3 --storage {study.storage}" in table["export"][2]
 
 

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
+from operator import add, sub
 
 import pytest
 from fake_task import FakeTask
@@ -11,10 +13,12 @@ from dse.exploration.aside import measure_aside
 from dse.exploration.final import spend
 from dse.reports.files import write_files
 from dse.reports.pictures import PICTURES, pictures_of
-from dse.reports.pictures.compared import compared
+from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
+from dse.reports.pictures.front_3d import front_3d
 from dse.reports.pictures.matvecs import matvecs_of
-from dse.reports.pictures.style import COLOURS
+from dse.reports.pictures.sensitivity import draw
+from dse.reports.pictures.style import COLOURS, without_menu
 from dse.reports.sensitivity import measure_moves
 from dse.study.references import uniform_configurations
 from dse.study.result import load_study
@@ -97,6 +101,58 @@ def test_marks_and_labels(study):
     assert front_points.customdata[1][-2] == 2 and "to" in front_points.customdata[1][-1]
 
 
+def test_every_view_shows_the_whole_of_its_bars_and_names_its_limits(study):
+    for button in front(study).layout.updatemenus[0].buttons:
+        data, layout = button.args
+        for axis in "xy":
+            (bars,) = (each for each in data[f"error_{axis}"] if each)
+            low, high = layout[f"{axis}axis.range"]
+            if bars["visible"]:
+                places = data[axis][1]
+                assert low < min(map(sub, places, bars["arrayminus"]))
+                assert max(map(add, places, bars["array"])) < high
+        assert all(shape["label"]["text"] == "limit" for shape in layout["shapes"])
+        assert len(data["textposition"][-1]) == len(data["x"][-1])
+
+
+def test_three_dimensions_mark_what_two_do_inside_their_walls(study):
+    figure = front_3d(study)
+    named = {trace.name: trace for trace in figure.data}
+    assert {"knee", "error tied with 16 bit", "uniform bits"} <= {trace.name for trace in front(study).data} & {*named}
+    assert "%" in named["front"].marker.colorbar.title.text
+    for trace in figure.data:
+        assert len(trace.x) or trace.name in ("uniform bits", "evaluated")
+        for letter in "xyz":
+            low, high = figure.layout.scene[f"{letter}axis"].range
+            assert all(low < value < high for value in trace[letter])
+
+
+def test_sensitivity_says_from_where_and_hides_nothing(study):
+    """Only an error's axis ends before the farthest change, and there is a triangle for what lies beyond."""
+    for number in (None, 2, len(study.front)):
+        point = study.baseline if number is None else study.pick(number=number)
+        figure = draw(study, point, measure_moves(study, point, FakeTask()))
+        started = "from 16 bit" if number is None else f"from point {number} ("
+        assert started in figure.layout.title.text
+        panels = {}
+        for trace in figure.data:
+            panels.setdefault(trace.xaxis, []).append(trace)
+        titles = [note.text for note in figure.layout.annotations]
+        for title, traces in zip(titles, panels.values(), strict=True):
+            places = [place for trace in traces for place in zip(trace.x, trace.y, strict=True)]
+            assert len({*places}) == len(places)
+            cut = [x for t in traces for x, s in zip(t.x, t.marker.symbol, strict=True) if s == "triangle-right"]
+            assert not cut or ("error" in title and {*cut} == {max(x for x, _ in places)})
+            assert not cut or "triangles" in figure.layout.title.text
+
+
+def test_a_menu_has_room_of_its_own_which_images_do_without(study):
+    with_menu, without = front(study), without_menu(front(study))
+    assert with_menu.layout.updatemenus and not without.layout.updatemenus
+    plots = [each.layout.height - each.layout.margin.t for each in (with_menu, without)]
+    assert plots[0] == plots[1] and with_menu.layout.margin.t > without.layout.margin.t
+
+
 def test_studies_are_compared(study, tmp_path):
     other = search(tmp_path, evaluations=12, objectives=("error", "size"))
     figure = compared([study, other], ["three", "two"])
@@ -109,6 +165,31 @@ def test_studies_are_compared(study, tmp_path):
         compared([])
     with pytest.raises(InputError, match="they have size"):
         compared([study, other], over="speedup")
+    with pytest.raises(InputError, match=rf"'{other.name}' has no point on its front to compare: .*0 evaluations"):
+        compared([study, replace(other, evaluations=())])
+
+
+def test_studies_of_one_model_are_told_apart(study, tmp_path):
+    other = search(tmp_path, evaluations=12, objectives=("error", "size"))
+    (alone,) = names_apart([study])
+    assert alone == "SRU edge" and names_apart([study, other]) == [study.name, other.name]
+    variants = [each.under("error", *more) for each in (study, study.on("silago")) for more in (("size",), ("ops",))]
+    every = [study, *variants, study.on("bitfusion"), study.on("bitfusion:level=ideal"), other]
+    names = names_apart(every)
+    assert len({*names}) == len(every) and names[-1] == other.name
+    assert [trace.name for trace in compared(every).data] == names
+    with pytest.raises(InputError, match=f"'{study.name}' is given twice"):
+        names_apart([study, other, study])
+
+
+def test_lines_that_coincide_are_all_seen(study):
+    """Whatever two are drawn: other dashes, hollow markers; of the few that are common the later one is smaller."""
+    looks = list(compared([study] * 12, [f"{k}" for k in range(12)]).data)
+    assert all(trace.marker.symbol.endswith("-open") for trace in looks)
+    assert len({(t.line.color, t.line.dash, t.marker.symbol) for t in looks}) == len(looks)
+    for below, above in pairwise(looks[-4:]):
+        assert below.line.dash != above.line.dash and below.marker.symbol != above.marker.symbol
+        assert below.line.width > above.line.width and below.marker.size > above.marker.size
 
 
 def test_bars_of_a_point_add_up(study):

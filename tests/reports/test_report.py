@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from fake_task import FakeMeasurer
 
 from dse.design.evaluation import Evaluation
 from dse.report import main
+from dse.reports.images import NARROWEST_PX, WIDEST_PX, write_images
 from dse.reports.model_findings import HEADERS, SHORT, ModelReport, Point, errors_table, findings, rows
 from models.quantization.scheme import COMPENSATED, NEAREST
-from models.workload import Configuration
+from models.workload import Configuration, InputError
 
 
 def report(model: str, error: dict[str, float], eliminated: float, skip_error: float, size: float) -> ModelReport:
@@ -91,7 +93,20 @@ def test_studies_are_compared_in_one_picture(tmp_path, cli):
         assert cli("search", *argv)[0] == 0
     assert cli("report", "compare", "one", "two", "--out", "both")[1] == "both/compare.html\n"
     assert "error over size" in (tmp_path / "both/compare.html").read_text()
-    assert "no study 'three'" in cli("report", "compare", "one", "three")[2]
+    page = (tmp_path / "both/compare.html").read_text()
+    assert '"name":"one"' in page and '"name":"two"' in page
+    for others, said in (("three", "no study 'three'"), ("one", "study 'one' is given twice")):
+        status, _, err = cli("report", "compare", "one", others)
+        assert status == 2 and said in err and err.count("\n") == 1
+
+
+def test_a_study_without_a_front_is_not_compared(tmp_path, cli):
+    argv = ("--limit", "error=1", "--evaluations", "4", "--workers", "1", "--population", "4")
+    cli("search", "--study", "one", "--evaluations", "8", "--workers", "1")
+    assert cli("search", "--study", "none", *argv)[0] == 0
+    status, _, err = cli("report", "compare", "one", "none", "--out", "both")
+    assert status == 2 and "'none' has no point on its front" in err and err.count("\n") == 1
+    assert not (tmp_path / "both").exists()
 
 
 def test_sensitivity_is_measured_once_and_written(tmp_path, cli):
@@ -125,13 +140,46 @@ def test_a_table_of_another_kind_is_told_before(cli):
     )
 
 
-@pytest.mark.parametrize(
-    "command", [["front", "--study", "s"], ["report", "study", "s"], ["report", "sensitivity", "s"]]
-)
-def test_pictures_without_a_browser_are_refused_before_anything_runs(cli, command, monkeypatch, tmp_path):
-    assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
-    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
-    calls = FakeMeasurer.calls
-    status, _, err = cli(*command, "--png", "700")
-    assert status == 2 and err.startswith("error: PNG needs a Chromium or Chrome") and err.count("\n") == 1
+DRAWING = [
+    ["front", "--study", "s"],
+    ["report", "study", "s"],
+    ["report", "sensitivity", "s"],
+    ["report", "compare", "s"],
+]
+
+
+def refused(cli, folder, *command):
+    """What is said of a command that is refused before anything runs or is written."""
+    if not (folder / "studies").exists():
+        assert cli("search", "--study", "s", "--evaluations", "8", "--workers", "1")[0] == 0
+    calls, before = FakeMeasurer.calls, {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    status, _, err = cli(*command)
+    assert status == 2 and err.count("\n") == 1
     assert FakeMeasurer.calls == calls
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")} == before
+    return err
+
+
+@pytest.mark.parametrize("command", DRAWING, ids=" ".join)
+def test_pictures_without_a_browser_are_refused_before_anything_runs(cli, command, monkeypatch, tmp_path):
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "nowhere"))
+    assert refused(cli, tmp_path, *command, "--png", "700").startswith("error: PNG needs a Chromium or Chrome")
+
+
+@pytest.mark.parametrize("command", DRAWING, ids=" ".join)
+def test_widths_that_no_picture_can_have_are_refused_before_anything_runs(cli, command, tmp_path):
+    for width in (-3, 0, 5, NARROWEST_PX - 1, WIDEST_PX + 1, 1_000_000):
+        assert refused(cli, tmp_path, *command, "--png", str(width)) == (
+            f"error: PNG cannot be {width} pixels wide; {NARROWEST_PX} to {WIDEST_PX} can be drawn\n"
+        )
+
+
+def test_what_a_browser_did_not_draw_leaves_the_picture_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr("kaleido.start_sync_server", lambda **_: None)
+    monkeypatch.setattr("kaleido.stop_sync_server", lambda **_: None)
+    monkeypatch.setattr("kaleido.calc_fig_sync", lambda *_, **__: b"not")
+    monkeypatch.setattr("dse.reports.images.require_drawable", lambda _: None)
+    (tmp_path / "a.png").write_bytes(b"good")
+    with pytest.raises(InputError, match=r"drew nothing for .*a\.png"):
+        write_images([("a", go.Figure())], tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"good"}

@@ -49,8 +49,7 @@ def validation_against_test(study: Study) -> go.Figure | None:
     return styled(
         figure,
         f"{name_of(study)}: validation against test",
-        final_summary(study).replace("; ", "<br>", 1),
+        final_summary(study),
         xaxis={"title": "PER on validation (%)"},
         yaxis={"title": "PER on test (%)"},
-        margin={"l": 70, "r": 30, "t": 110, "b": 60},
     )

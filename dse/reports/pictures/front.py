@@ -19,8 +19,10 @@ from dse.reports.pictures.style import (
     PURPLE,
     SCALE,
     VERMILION,
+    menu,
     name_of,
     reach,
+    ring,
     styled,
     told,
     values,
@@ -28,12 +30,13 @@ from dse.reports.pictures.style import (
 from dse.study.references import uniform_references
 from dse.study.result import Study
 from dse.study.ties import scored
+from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FRONT_TRACE = "front (faded: by another objective)"
-CHANGING = ("x", "y", "error_x", "error_y", "line", "marker")  # from view to view
+CHANGING = ("x", "y", "error_x", "error_y", "line", "marker", "textposition")  # from view to view
 BOLD_PX, FADED_PX, FADED_OPACITY = 11, 6, 0.35
 LIMIT_REACH = 0.5  # limits and reference points are shown within this share of the front's extent
 
@@ -102,8 +105,7 @@ def front(study: Study) -> go.Figure:
         buttons.append({"label": view.label, "method": "update", "args": [update, layout_of]})
     layout: dict[str, Any] = {}
     if len(buttons) > 1:
-        menu = {"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "showactive": True}
-        layout["updatemenus"] = [menu]
+        layout["updatemenus"] = menu(buttons)
     subtitle = (
         f"{len(study.front)} points on the front of {len(study.evaluations)} evaluations over "
         f"{', '.join(objective.name for objective in study.objectives)}"
@@ -140,19 +142,31 @@ def _traces(study: Study, view: View, marked: Marked) -> list[dict[str, Any]]:
     steps = {"mode": "lines", "line": {"color": MUTED, "width": 1.5, "shape": "vh"}}
     ends = {"error_x": _error_bar(study, best, view.x), "error_y": _error_bar(study, best, view.y)}
     widths = [f"{bits} bit" for bits in marked.uniform]
-    labels = {"mode": "markers+text", "text": widths, "textposition": "top center", "textfont": {"color": VERMILION}}
+    labels = {
+        "mode": "markers+text",
+        "text": widths,
+        "textposition": _beside(view, marked),
+        "textfont": {"color": VERMILION},
+    }
     return [
         trace("evaluated", marked.others, {"color": FAINT, "size": 5, "opacity": 0.5}),
         trace("best for these axes", best, None, **steps, **ends),
         trace(FRONT_TRACE, study.front, bold),
-        trace("error tied with 16 bit", marked.tied, _ring(16, BLUE, "circle-open")),
-        trace("knee", marked.knee, _ring(19, PURPLE, "square-open")),
-        trace("uniform bits", list(marked.uniform.values()), _ring(13, VERMILION, "diamond-open"), **labels),
+        trace("error tied with 16 bit", marked.tied, ring(16, BLUE, "circle-open")),
+        trace("knee", marked.knee, ring(19, PURPLE, "square-open")),
+        trace("uniform bits", list(marked.uniform.values()), ring(13, VERMILION, "diamond-open"), **labels),
     ]
 
 
-def _ring(size: int, colour: str, symbol: str) -> dict[str, Any]:
-    return {"size": size, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}}
+def _beside(view: View, marked: Marked) -> list[str]:
+    """Where labels of uniform bits stand: on the sides on which axes get better, where no evaluated point can lie.
+
+    Where that is the right, 16 bit has the whole front there, and its label stays on its place.
+    """
+    row = "top" if view.y.direction == "maximize" else "bottom"
+    if view.x.direction == "minimize":
+        return [f"{row} left" for _ in marked.uniform]
+    return [f"{row} {'right' if bits < BASELINE_BITS else 'center'}" for bits in marked.uniform]
 
 
 def _error_bar(study: Study, points: Sequence[Evaluation], objective: Objective) -> dict[str, Any]:
@@ -177,6 +191,8 @@ def _error_bar(study: Study, points: Sequence[Evaluation], objective: Objective)
 def _axes(study: Study, view: View, marked: Marked) -> dict[str, Any]:
     """Titles and ranges of the axes, and lines for the study's limits."""
     line = {"color": VERMILION, "width": 1.5, "dash": "dash"}
+    label = {"text": "limit", "textposition": "end", "yanchor": "bottom", "font": {"color": VERMILION, "size": 12}}
+    best = front_of(study.front, [view.y, view.x])
     shapes = []
     for limit in study.limits:
         if limit.objective == view.x.name:
@@ -185,17 +201,22 @@ def _axes(study: Study, view: View, marked: Marked) -> dict[str, Any]:
             shapes.append({"y0": limit.bound, "y1": limit.bound, "xref": "paper", "x0": 0, "x1": 1})
     return {
         "xaxis.title.text": view.x.label,
-        "xaxis.range": _range(study, view.x, marked),
+        "xaxis.range": _range(study, view.x, best, marked),
         "yaxis.title.text": view.y.label,
-        "yaxis.range": _range(study, view.y, marked),
-        "shapes": [{"type": "line", "line": line, **shape} for shape in shapes],
+        "yaxis.range": _range(study, view.y, best, marked),
+        "shapes": [{"type": "line", "line": line, "label": label, **shape} for shape in shapes],
     }
 
 
-def _range(study: Study, objective: Objective, marked: Marked) -> list[float]:
-    """Range of an axis: front and baseline, and what else is near; what is far off would squeeze them."""
+def _range(study: Study, objective: Objective, best: Sequence[Evaluation], marked: Marked) -> list[float]:
+    """Range of an axis: front, baseline and bars of the best, and what is near; what is far off would squeeze them."""
     shown = [value for value in values([*study.front, study.baseline], objective) if value is not None]
     near = LIMIT_REACH * float(np.ptp(shown))
     others = [limit.bound for limit in study.limits if limit.objective == objective.name]
     others += [value for value in values(marked.uniform.values(), objective) if value is not None]
-    return reach([*shown, *(value for value in others if min(shown) - near <= value <= max(shown) + near)])
+    shown += [value for value in others if min(shown) - near <= value <= max(shown) + near]
+    bar = _error_bar(study, best, objective)
+    if bar["visible"]:
+        for value, above, below in zip(values(best, objective), bar["array"], bar["arrayminus"], strict=True):
+            shown += [] if value is None else [value + above, value - below]
+    return reach(shown)

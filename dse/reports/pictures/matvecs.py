@@ -70,5 +70,5 @@ def matvecs_of(study: Study, point: Evaluation) -> go.Figure:
         barmode="stack",
         height=TOP_PX + BOTTOM_PX + ROW_PX * len(names),
         margin={"l": 160, "r": 30, "t": TOP_PX, "b": BOTTOM_PX},
-        legend={"orientation": "h", "y": -LEGEND_PX / (ROW_PX * len(names)), "yanchor": "top"},
+        legend_px=LEGEND_PX,
     )

@@ -16,7 +16,9 @@ from dse.study.result import Study
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-LABEL_DEGREES, AXIS_PX = -35, 62
+LABEL_DEGREES = -50  # so steep that labels of many axes do not overlap
+TICK_PX = 10
+THOUSANDS = 1e4  # from which ticks are written as 200k
 
 
 def parallel(study: Study) -> go.Figure | None:
@@ -32,7 +34,7 @@ def parallel(study: Study) -> go.Figure | None:
     left_out = {TEST_ERROR, OBJECTIVES["compression"]} - {*study.objectives}  # compression is size once more
     shown = [objective for objective in study.shown if objective not in left_out]
     dimensions: list[dict[str, Any]] = [
-        {"label": f"{o.name} ({o.unit})", "values": column}
+        {"label": f"{o.name} ({o.unit})", "values": column, "tickformat": _ticks(column)}
         for o in shown
         if None not in (column := values(points, o)) and len({*column}) > 1
     ]
@@ -43,18 +45,22 @@ def parallel(study: Study) -> go.Figure | None:
                 logs: dict[float, float] = {width: math.log2(width) for width in sorted({*bits})}
                 dimensions.append(_stepped(f"{group} {short}", [logs[width] for width in bits], logs))
         dimensions += _delta(group, matvec, points)
-    width = 160 + AXIS_PX * len(dimensions)
     line = {"color": values(points, study.objectives[0]), "colorscale": SCALE, "showscale": True}
     line["colorbar"] = {"title": {"text": study.objectives[0].label, "side": "right"}, "thickness": 14}
-    figure = go.Figure(go.Parcoords(line=line, dimensions=dimensions, labelangle=LABEL_DEGREES, labelfont={"size": 12}))
+    fonts = {"labelfont": {"size": 12}, "tickfont": {"size": TICK_PX}}
+    ends = {"rangefont": {"size": 1, "color": "rgba(0,0,0,0)"}}  # wider than an axis has room; ticks tell them
+    figure = go.Figure(go.Parcoords(line=line, dimensions=dimensions, labelangle=LABEL_DEGREES, **fonts, **ends))
     return styled(
         figure,
         f"{name_of(study)}: objectives and genes",
         "W, A: bits of weights and activations; d: delta threshold in steps of an 8-bit activation",
-        width=width,
-        height=620,
-        margin={"l": 70, "r": 60, "t": 200, "b": 40},
+        height=650,
+        margin={"l": 70, "r": 60, "t": 230, "b": 40},
     )
+
+
+def _ticks(column: Sequence[float | None]) -> str:
+    return "~s" if max(value for value in column if value is not None) >= THOUSANDS else ""
 
 
 def _delta(group: str, matvec: str, points: Sequence[Evaluation]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
 from dse.reports.pictures.style import COLOURS, FAINT, name_of, styled
@@ -15,8 +15,10 @@ from models.workload import InputError
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-GENE_PX = 24
+GENE_PX, HEAD_PX, LEGEND_PX = 26, 13, 40
+SPREAD = 0.55  # of the distance between two genes, over which a gene's choices lie
 EDGE_FACTOR = 3.0
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star")  # so that print without colours tells choices
 
 
 def sensitivity(study: Study, point: Evaluation | None = None) -> go.Figure | None:
@@ -33,47 +35,74 @@ def sensitivity(study: Study, point: Evaluation | None = None) -> go.Figure | No
 
 
 def draw(study: Study, point: Evaluation, measured: Mapping[Move, Evaluation]) -> go.Figure:
-    """The same of evaluations at hand."""
+    """The same of evaluations at hand. Choices of a gene lie a little below one another, so that all are seen."""
     from plotly.subplots import make_subplots
 
     bars = ErrorBars((point, *measured.values()), study.speakers)
     panels = [o for o in study.shown if o.name in ("error", "size", "ops") or "." in o.name]
     panels = [o for o in panels if o.metric in point.metrics and all(o.metric in e.metrics for e in measured.values())]
-    titles = [f"Δ {o.name} ({'points' if o.unit == '%' else o.unit})" for o in panels]
+    titles = [f"Δ {o.name.replace('.', '<br>')}<br>({'points' if o.unit == '%' else o.unit})" for o in panels]
     figure = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
     choices = sorted({str(move.after) for move in measured}, key=lambda text: (len(text), text))
-    colours = {choice: COLOURS[k % len(COLOURS)] for k, choice in enumerate(choices)}
+    genes = list(dict.fromkeys(move.gene for move in measured))
+    scored = [move for move, e in measured.items() if e in bars and point in bars]
+    cut = False
     for column, objective in enumerate(panels, start=1):
-        edge = _edge([e.metrics[objective.metric] - point.metrics[objective.metric] for e in measured.values()])
-        for choice in choices:
-            mine = {move: e for move, e in measured.items() if str(move.after) == choice}
-            changes = [e.metrics[objective.metric] - point.metrics[objective.metric] for e in mine.values()]
-            drawn = [min(change, edge) for change in changes]
-            beyond = ["triangle-right" if change > edge else "circle" for change in changes]
-            error = objective.name == "error" and all(e in bars for e in (point, *mine.values()))
-            ends = [bars.difference(e, point) for e in mine.values()] if error else []
+        changes = {move: e.metrics[objective.metric] - point.metrics[objective.metric] for move, e in measured.items()}
+        edge = _edge([*changes.values()]) if objective.relative_limits else max(changes.values())
+        if objective.name == "error":  # bars may go farther
+            edge = max([edge, *(bars.difference(measured[m], point).high for m in scored if changes[m] <= edge)])
+        cut |= edge < max(changes.values())
+        for k, choice in enumerate(choices):
+            mine = [move for move in measured if str(move.after) == choice]
+            mine.sort(key=lambda move: changes[move] > edge)  # the first is the legend's
+            lower = SPREAD * (k / (len(choices) - 1) - 0.5) if len(choices) > 1 else 0.0
+            symbols = ["triangle-right" if changes[move] > edge else SYMBOLS[k % len(SYMBOLS)] for move in mine]
+            error = objective.name == "error" and all(move in scored for move in mine)
             figure.add_scatter(
-                x=drawn, y=[move.gene for move in mine], mode="markers", name=choice, legendgroup=choice,
-                showlegend=column == 1, marker={"color": colours[choice], "size": 9, "opacity": 0.85, "symbol": beyond},
-                hovertext=[f"{move.label}: {change:+.3g}" for move, change in zip(mine, changes, strict=True)],
-                hoverinfo="text",
-                error_x={
-                    "type": "data", "symmetric": False, "color": FAINT, "thickness": 1.2, "width": 0,
-                    "array": [end.high - c if c <= edge else 0 for end, c in zip(ends, changes, strict=True)],
-                    "arrayminus": [c - end.low if c <= edge else 0 for end, c in zip(ends, changes, strict=True)],
-                } if error else None,
+                x=[min(changes[move], edge) for move in mine], y=[genes.index(move.gene) + lower for move in mine],
+                mode="markers", name=choice, legendgroup=choice, showlegend=column == 1,
+                marker={"color": COLOURS[k % len(COLOURS)], "size": 8, "opacity": 0.85, "symbol": symbols},
+                hovertext=[f"{move.label}: {changes[move]:+.3g}" for move in mine], hoverinfo="text",
+                error_x=_interval(bars, point, measured, [(m, changes[m] > edge) for m in mine]) if error else None,
                 row=1, col=column,
             )  # fmt: skip
-    genes = list(dict.fromkeys(move.gene for move in measured))
-    figure.update_yaxes(categoryorder="array", categoryarray=genes[::-1])
-    start = "16 bit" if point.configuration == study.baseline.configuration else "a point of the front"
-    height = 220 + GENE_PX * len(genes)
-    subtitle = f"each gene alone, from {start}; colours: its bits, or steps of a threshold; triangles: farther"
-    figure = styled(figure, f"{name_of(study)}: sensitivity", subtitle, height=height, margin={"l": 160, "t": 110})
+    figure.update_annotations(font_size=HEAD_PX)
+    figure.update_yaxes(tickvals=[*range(len(genes))], ticktext=genes, range=[len(genes) - 0.3, -0.7])
+    subtitle = f"each gene alone, from {_start(study, point)}; marks: its bits, or steps of a threshold"
+    figure = styled(
+        figure,
+        f"{name_of(study)}: sensitivity",
+        subtitle + "; triangles: farther than the axis" * cut,
+        height=220 + GENE_PX * len(genes),
+        margin={"l": 160, "t": 130},
+        legend_px=LEGEND_PX,
+    )
     return figure.update_xaxes(zeroline=True, zerolinecolor=FAINT)
 
 
+def _start(study: Study, point: Evaluation) -> str:
+    """What the genes are moved from, in words."""
+    if point.configuration == study.baseline.configuration:
+        return "16 bit"
+    told = f"({point.metrics['error_percent']:.2f} %, {point.metrics['size_mib']:.3f} MiB)"
+    return f"point {study.front.number(point)} {told}" if point in study.front else f"a point beside the front {told}"
+
+
+def _interval(
+    bars: ErrorBars, point: Evaluation, measured: Mapping[Move, Evaluation], moves: list[tuple[Move, bool]]
+) -> dict[str, Any]:
+    """Error bars of the change of each of these moves, none of those that lie beyond the axis."""
+    ends = [(measured[m], bars.difference(measured[m], point), beyond) for m, beyond in moves]
+    start = point.metrics["error_percent"]
+    return {
+        "type": "data", "symmetric": False, "color": FAINT, "thickness": 1.2, "width": 0,
+        "array": [0 if out else end.high - e.metrics["error_percent"] + start for e, end, out in ends],
+        "arrayminus": [0 if out else e.metrics["error_percent"] - start - end.low for e, end, out in ends],
+    }  # fmt: skip
+
+
 def _edge(changes: list[float]) -> float:
-    """Where an axis ends: what is far beyond three quarters of the changes would press them together."""
+    """Where an error's axis ends: what is far beyond three quarters of the changes would press them together."""
     quarter = sorted(changes)[len(changes) * 3 // 4]
     return EDGE_FACTOR * quarter if 0 < EDGE_FACTOR * quarter < max(changes) else max(changes)

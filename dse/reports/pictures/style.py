@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,27 +21,62 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 BLUE, VERMILION, _, PURPLE = COLOURS[:4]
 SCALE = "Viridis"  # even in print and for the colour-blind
 HEIGHT_PX, TITLE_PX = 560, 32  # of a figure; of its title's first line below the top
+LINE_CHARACTERS, LINE_PX = 112, 18  # of a subtitle, as much as a figure of 700 pixels has room for
+MENU_PX = 44  # that a menu takes between subtitle and plot
+LEGEND_PX = 65  # from the plot down to the legend, below the axis' title
 AXIS = {"gridcolor": GRID, "linecolor": MUTED, "ticks": "outside", "tickcolor": MUTED, "zeroline": False}
 
 
 def styled(figure: go.Figure, title: str, subtitle: str = "", **layout: Any) -> go.Figure:
-    """The figure in the common style, under a title and a line of what is to be seen."""
-    below = f"<br><span style='font-size:13px;color:{MUTED}'>{subtitle}</span>" if subtitle else ""
-    height = layout.get("height", HEIGHT_PX)
+    """The figure in the common style, under a title and lines of what is to be seen.
+
+    The height given, or HEIGHT_PX, is that with one line and no menu; more of either makes it taller.
+    """
+    lines = textwrap.wrap(subtitle, LINE_CHARACTERS)
+    below = f"<br><span style='font-size:13px;color:{MUTED}'>{'<br>'.join(lines)}</span>" if lines else ""
+    more = LINE_PX * max(0, len(lines) - 1) + MENU_PX * bool(layout.get("updatemenus"))
+    height = layout.pop("height", HEIGHT_PX) + more
+    margin = {"l": 70, "r": 30, "t": 90, "b": 60, **layout.pop("margin", {})}
+    margin["t"] += more
+    legend_px = layout.pop("legend_px", LEGEND_PX)
     place = {"x": 0.01, "xanchor": "left", "y": 1 - TITLE_PX / height, "yref": "container", "yanchor": "top"}
+    legend = {"orientation": "h", "y": -legend_px / (height - margin["t"] - margin["b"]), "yanchor": "top"}
     given: dict[str, Any] = {
         "template": "plotly_white",
         "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": INK},
         "title": {"text": title + below, "font": {"size": 18}, **place},
-        "margin": {"l": 70, "r": 30, "t": 90, "b": 60},
+        "margin": margin,
         "hoverlabel": {"align": "left", "bgcolor": "white"},
         "height": height,
-        "legend": {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "xanchor": "left"},
+        "legend": {**legend, "x": 0, "xanchor": "left"},
     }
     figure.update_layout(**{**given, **layout})
     figure.update_xaxes(**AXIS)
     figure.update_yaxes(**AXIS)
     return figure
+
+
+def menu(buttons: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The menus of a figure that has one: on a line of its own, so that at no width it lies on the subtitle."""
+    place = {"x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "pad": {"b": 8}}
+    return [{"buttons": buttons, "showactive": True, **place}]
+
+
+def without_menu(figure: go.Figure) -> go.Figure:
+    """The figure without its menus, nor the room for them: nobody can open them in an image."""
+    import plotly.graph_objects as go
+
+    still = go.Figure(figure)
+    if still.layout.updatemenus:
+        still.layout.updatemenus = None
+        still.layout.height -= MENU_PX
+        still.layout.margin.t -= MENU_PX
+    return still
+
+
+def ring(size: int, colour: str, symbol: str) -> dict[str, Any]:
+    """A hollow marker, to be drawn around another."""
+    return {"size": size, "color": colour, "symbol": symbol, "line": {"width": 2, "color": colour}}
 
 
 def name_of(study: Study) -> str:
