@@ -148,6 +148,28 @@ class SearchSpace:
             known[key] = _setting(base, fields).effect
         return known[key]
 
+    def effects(self) -> list[tuple[tuple[int, ...], dict[Genome, Effect]]]:
+        """For each matvec the genes that set it, and what every combination of their choices does to it."""
+        found = []
+        for matvec, (_, setters, known) in enumerate(self._matvecs):
+            genes = tuple(gene for gene, _ in setters)
+            trial = [0] * len(self.genes)
+            for chosen in product(*(range(len(self.genes[gene].choices)) for gene in genes)):
+                for gene, index in zip(genes, chosen, strict=True):
+                    trial[gene] = index
+                self._effect(matvec, trial)
+            found.append((genes, known))
+        return found
+
+    def nearest(self, configuration: Configuration) -> Genome:
+        """The canonical genome whose choices are nearest to those that a configuration has, gene by gene."""
+        chosen = []
+        for gene in self.genes:
+            wanted = _numbers(gene.choice_in(configuration))
+            gaps = [_gap(_numbers(choice), wanted) for choice in gene.choices]
+            chosen.append(gaps.index(min(gaps)))
+        return self.canonical(tuple(chosen))
+
     def settings_of(self, name: str) -> tuple[Setting, ...]:
         """The different settings that genes give a matvec."""
         base, setters, _ = self._matvecs[[matvec for matvec, _ in self.base].index(name)]
@@ -188,6 +210,15 @@ def _setting(base: Setting, fields: Mapping[str, int]) -> Setting:
     if "delta" in fields:
         setting = replace(setting, delta=delta_steps(fields["delta"], setting.operand_bits[1]))
     return setting
+
+
+def _numbers(choice: Choice) -> list[int]:
+    return [int(number) for number in str(choice).split("x")]
+
+
+def _gap(choice: Sequence[int], wanted: Sequence[int]) -> float:
+    """Distance of two choices, in doublings."""
+    return sum(abs(math.log2((1 + one) / (1 + other))) for one, other in zip(choice, wanted, strict=True))
 
 
 def _has(setting: Setting, fields: Mapping[str, int]) -> bool:

@@ -11,7 +11,7 @@ To add a searcher:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol, runtime_checkable
@@ -43,16 +43,26 @@ class Outcome:
     violation: float = 0.0
 
 
+# What is known of a genome without evaluating it: values with NaN for what is not, and the violation as far as known.
+Known = Callable[[Genome], Outcome]
+
+
 class Searcher(Protocol):
     """Search algorithm, deterministic given its seed and the outcomes passed to `tell`.
 
     `ask` returns up to `n` canonical genomes never asked before, the ones of `start` first; fewer when it finds no
-    more, none when the space is exhausted. `tell` takes the outcomes of the genomes last asked, in that order, or of
-    some of them.
+    more or wants to be told of these first, none when the space is exhausted. `tell` takes the outcomes of the genomes
+    last asked, in that order, or of some of them. `known` may be left unused.
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+        self,
+        space: SearchSpace,
+        objectives: int,
+        seed: int,
+        population: int,
+        start: Sequence[Genome] = (),
+        known: Known | None = None,
     ) -> None: ...
     def ask(self, n: int) -> list[Genome]: ...
     def tell(self, outcomes: Sequence[Outcome]) -> None: ...

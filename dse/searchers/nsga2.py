@@ -20,7 +20,7 @@ from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
 from dse.design.space import Genome, SearchSpace
-from dse.searchers import Outcome, draw_new
+from dse.searchers import Known, Outcome, draw_new
 
 CROSSOVER_PROBABILITY = 1.0
 CROSSOVER_ETA = 3.0
@@ -31,7 +31,13 @@ class Nsga2:
     """NSGA-II with `population` survivors; each `ask` mates them for as many offspring as asked for."""
 
     def __init__(
-        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+        self,
+        space: SearchSpace,
+        objectives: int,
+        seed: int,
+        population: int,
+        start: Sequence[Genome] = (),
+        known: Known | None = None,
     ) -> None:
         self._space = space
         self._objectives = objectives

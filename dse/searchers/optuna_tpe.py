@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from dse.design.space import Genome, SearchSpace
-from dse.searchers import Outcome, draw_new
+from dse.searchers import Known, Outcome, draw_new
 
 TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome is taken
 
@@ -25,7 +25,13 @@ class OptunaTpe:
     """
 
     def __init__(
-        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+        self,
+        space: SearchSpace,
+        objectives: int,
+        seed: int,
+        population: int,
+        start: Sequence[Genome] = (),
+        known: Known | None = None,
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space = space

@@ -7,14 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from dse.design.space import Genome, SearchSpace
-from dse.searchers import Outcome, draw_new
+from dse.searchers import Known, Outcome, draw_new
 
 
 class Random:
     """Random search: `start`, then uniformly random new genomes, whatever the outcomes."""
 
     def __init__(
-        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+        self,
+        space: SearchSpace,
+        objectives: int,
+        seed: int,
+        population: int,
+        start: Sequence[Genome] = (),
+        known: Known | None = None,
     ) -> None:
         self._space = space
         self._rng = np.random.default_rng(seed)

@@ -1,57 +1,76 @@
-"""Search by a linear surrogate of every objective, which chooses the neighbours of the front to evaluate.
+"""Search by a regression of every objective, which chooses the neighbours of the front to evaluate.
 
-Each objective is nearly a sum of the effects of single genes, so that ridge regression on their choices, which has no
-parameters to tune, predicts well which neighbours of the front are worth an evaluation. A generation takes those that
-add most hypervolume to the front, one after another, as if those before had been measured as predicted.
+It begins with a few configurations that are the same everywhere, which span the front, and a few random ones around
+them. From then on the objectives are predicted by what candidates do to every matvec, alone and in pairs, for every
+one-gene change of the front's points. A generation takes those that add most hypervolume to the front, one after
+another, as if those before had been measured as predicted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from moocore import hypervolume, is_nondominated
+from moocore import is_nondominated
 from numpy.typing import NDArray
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Outcome, draw_new
+from dse.design.space import Genome, SearchSpace, delta_steps
+from dse.searchers import Known, Outcome, draw_new
+from dse.searchers.effects import Effects
+from dse.searchers.gains import DECIMALS, most_gain
+from dse.searchers.regression import Regression
+from models.workload import Configuration, Setting
 
-NEIGHBOURS = 400  # drawn to choose a generation from
-CROSSED = 0.5  # share of the neighbours that take about half their genes from a second point of the front
-MOST_MOVED = 2  # genes of a neighbour that then move by one choice
-RIDGE = 0.5  # penalty on the effects of choices, of objectives in spans as below
+# Weight bits, activation bits and threshold of an 8-bit activation, the same everywhere: they span the front.
+ANCHORS = ((8, 8, 8), (4, 8, 8), (2, 8, 8), (4, 8, 0), (2, 8, 0), (2, 4, 0), (4, 4, 16))
+FIRST = 15  # evaluations before the first prediction: those above, then random ones around them
+CHANGED = 0.5  # share of the genes that these choose at random
+MOST_PARENTS = 150  # points of the front whose neighbours are looked at; of more, as many are drawn
+MOST_TOLD = 600  # evaluations that predictions are made from: the latest, and the front's
 # In spans of the candidates that keep the limits, or nearly while few do: 0 at the best, 1 at the worst. Very bad
 # values say little about good ones, so that values are cut; hypervolume's reference point is a little past the worst.
-CUT, REFERENCE = 2.0, 1.1
-# Predictions keep this many decimals: the last bits of a matrix solver differ from machine to machine.
-DECIMALS = 6
+CUT, REFERENCE = 2.0, 1.2
+LIKELY = 0.5  # chance of keeping the limits
+OPTIMISM = 0.3  # standard deviations by which predictions are taken to be better, which leads to what is little known
 
 Genes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 
 class Surrogate:
-    """Surrogate search, which begins with `start` and random genomes, `population` in total."""
+    """Surrogate search, which begins with `start`; `known` tells what needs no evaluation, where there is such."""
 
     def __init__(
-        self, space: SearchSpace, objectives: int, seed: int, population: int, start: Sequence[Genome] = ()
+        self,
+        space: SearchSpace,
+        objectives: int,
+        seed: int,
+        population: int,
+        start: Sequence[Genome] = (),
+        known: Known | None = None,
     ) -> None:
         self._space = space
+        self._effects = Effects(space)
         self._rng = np.random.default_rng(seed)
-        self._choices = np.array([len(gene.choices) for gene in space.genes])
         self._population = population
-        self._waiting = list(start)
+        self._known = known
+        self._start = list(dict.fromkeys((*start, *filter(self._may_keep, anchors(space)))))
+        self._waiting = list(self._start)
         self._seen: set[Genome] = set()
         self._measured: list[Outcome] = []
+        self._told_before: dict[Genome, Outcome] = {}
 
     def ask(self, n: int) -> list[Genome]:
-        if len(self._seen) < self._population or not self._measured:
-            genomes, self._waiting = self._waiting[:n], self._waiting[n:]
-        else:
-            genomes = self._promising(n)
+        genomes, self._waiting = self._waiting[:n], self._waiting[n:]
         self._seen.update(genomes)
-        return genomes + draw_new(self._space, self._rng, self._seen, n - len(genomes))
+        if len(self._seen) < FIRST and self._start:
+            genomes += self._around_start(min(FIRST - len(self._seen), n - len(genomes)))
+        elif not genomes:
+            genomes = self._promising(n) if self._measured else []
+            self._seen.update(genomes)
+        return genomes or draw_new(self._space, self._rng, self._seen, n)
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         self._measured += [outcome for outcome in outcomes if outcome.values is not None]
@@ -65,83 +84,112 @@ class Surrogate:
         self.tell(outcomes)
         self._rng.bit_generator.state = state
 
-    def _neighbour(self, parents: Genes) -> Genome:
-        one, other = parents[self._rng.integers(len(parents), size=2)]
-        if self._rng.uniform() < CROSSED:
-            one = np.where(self._rng.uniform(size=len(one)) < 0.5, one, other)
-        moved = one.copy()
-        for gene in self._rng.integers(len(one), size=self._rng.integers(1, MOST_MOVED + 1)):
-            step = 2 * self._rng.integers(2) - 1
-            moved[gene] = min(max(moved[gene] + step, 0), self._choices[gene] - 1)
-        return tuple(moved.tolist())
+    def _may_keep(self, genome: Genome) -> bool:
+        return self._known is None or not self._known(genome).violation
+
+    def _told(self, genome: Genome) -> Outcome:
+        """What is known without an evaluation; most candidates come again and again."""
+        assert self._known is not None
+        if genome not in self._told_before:
+            self._told_before[genome] = self._known(genome)
+        return self._told_before[genome]
+
+    def _around_start(self, n: int) -> list[Genome]:
+        """Up to `n` new genomes that have about half of their genes from one that the search starts with."""
+        found: list[Genome] = []
+        counts = [len(gene.choices) for gene in self._space.genes]
+        for _ in range(100 * n):  # tries, as a small space may not have as many
+            if len(found) == n:
+                break
+            one = np.array(self._start[self._rng.integers(len(self._start))])
+            moved = np.where(self._rng.uniform(size=len(one)) < CHANGED, self._rng.integers(counts), one)
+            genome = self._space.canonical(tuple(moved.tolist()))
+            if genome not in self._seen:
+                self._seen.add(genome)
+                found.append(genome)
+        return found
 
     def _promising(self, n: int) -> list[Genome]:
-        """Up to `n` new neighbours of the front, best first.
+        """Up to `n` new one-gene changes of the front's points, best first.
 
-        While no candidate keeps the limits, they are neighbours of those that break them least.
+        While no candidate keeps the limits, they are of those that break them least.
         """
         genomes = np.array([outcome.genome for outcome in self._measured])
         values = np.array([outcome.values for outcome in self._measured], dtype=float)
         violation = np.array([outcome.violation for outcome in self._measured])
         nearest, kept = np.argsort(violation, kind="stable"), np.flatnonzero(violation == 0)
-        front = kept[is_nondominated(values[kept], keep_weakly=True)] if len(kept) else nearest[: self._population]
-        drawn = (self._space.canonical(self._neighbour(genomes[front])) for _ in range(NEIGHBOURS))
-        pool = [genome for genome in dict.fromkeys(drawn) if genome not in self._seen]
-        if not pool:
+        front = kept[is_nondominated(values[kept])] if len(kept) else nearest[: self._population]
+        pool = self._neighbours(genomes[front])
+        if not len(pool):
             return []
+        told = np.union1d(np.arange(len(values))[-MOST_TOLD:], front[-MOST_TOLD:])
+        alike = self._effects.vectors(self._effects.codes(pool))
+        known = self._effects.vectors(self._effects.codes(genomes[told]))
         if not len(kept):
-            order = _order(self._predict(genomes, violation[:, None], np.array(pool))[:, 0])
-        else:
-            near = values[nearest[: max(len(kept), self._population // 2)]]
-            ideal, span = near.min(axis=0), np.ptp(near, axis=0)
-            scaled = (values - ideal) / np.where(span > 0, span, 1.0)
-            told = np.column_stack([np.minimum(scaled, CUT), violation == 0])
-            predicted = self._predict(genomes, told, np.array(pool))
-            expected, chance = predicted[:, :-1], np.clip(predicted[:, -1], 0.0, 1.0)
-            order = list(dict.fromkeys(_greedy(scaled[front], expected, chance, n) + _order(expected.sum(axis=1))))
-        return [pool[i] for i in order[:n]]
+            model = Regression(known, violation[told, None], self._effects.slots)
+            return self._canonical(pool, _order(np.round(model.predict(alike)[:, 0], DECIMALS))[:n])
+        near = values[nearest[: max(len(kept), self._population // 2)]]
+        ideal, span = near.min(axis=0), np.ptp(near, axis=0)
+        span[span == 0] = 1.0
+        scaled = (values - ideal) / span
+        model = Regression(known, np.minimum(scaled[told], CUT), self._effects.slots)
+        expected = np.round(model.predict(alike, OPTIMISM), DECIMALS)
+        chance = np.ones(len(pool))
+        if len(kept) < len(values):
+            keeps = Regression(known, (violation[told, None] == 0).astype(float), self._effects.slots)
+            chance = np.clip(np.round(keeps.predict(alike)[:, 0], DECIMALS), 0.0, 1.0)
+        likely = self._likely(expected, chance, n)
+        pool, expected, chance = pool[likely], expected[likely], chance[likely]
+        if self._known is not None:
+            outcomes = [self._told(tuple(genome)) for genome in pool.tolist()]
+            exact = (np.array([outcome.values for outcome in outcomes], dtype=float) - ideal) / span
+            may_keep = np.array([not outcome.violation for outcome in outcomes])
+            expected = np.where(np.isnan(exact), expected, exact)
+            pool, expected, chance = pool[may_keep], expected[may_keep], chance[may_keep]
+        best = most_gain(scaled[front], expected, chance, n, REFERENCE)
+        return self._canonical(pool, list(dict.fromkeys((*best, *_order(expected.sum(axis=1)))))[:n])
 
-    def _predict(self, genomes: Genes, told: Values, pool: Genes) -> Values:
-        """Predictions [pool, columns] at the pool's genomes, by ridge regression of `told` [known, columns]."""
-        known, asked = self._features(genomes), self._features(pool)
-        mean_known, mean_told = known.mean(axis=0), told.mean(axis=0)
-        known, asked = known - mean_known, asked - mean_known
-        effects = np.linalg.solve(known.T @ known + RIDGE * np.eye(known.shape[1]), known.T @ (told - mean_told))
-        predicted: Values = np.round(mean_told + asked @ effects, DECIMALS)
-        return predicted
+    @staticmethod
+    def _likely(expected: Values, chance: Values, n: int) -> list[int]:
+        """Candidates that are likely to keep the limits and that no other such one is expected to dominate.
 
-    def _features(self, genomes: Genes) -> Values:
-        """Features [genomes, choices but each gene's first]: whether a gene is at that choice or a later one."""
-        steps = [genomes[:, [g]] >= np.arange(1, count) for g, count in enumerate(self._choices)]
-        return np.concatenate(steps, axis=1).astype(float)
+        And the `n` best by sum, should these be few.
+        """
+        likely = np.flatnonzero(chance >= min(LIKELY, chance.max()))
+        alone = likely[is_nondominated(expected[likely])]
+        return list(dict.fromkeys((*alone.tolist(), *_order(expected.sum(axis=1))[:n])))
+
+    def _neighbours(self, parents: Genes) -> Genes:
+        """Every one-gene change of the parents with an effect that was not asked for, each effect once."""
+        if len(parents) > MOST_PARENTS:
+            parents = parents[np.sort(self._rng.choice(len(parents), MOST_PARENTS, replace=False))]
+        changed = [parents[:0]]
+        for gene, described in enumerate(self._space.genes):
+            for choice in range(len(described.choices)):
+                moved = parents[parents[:, gene] != choice]
+                moved[:, gene] = choice
+                changed.append(moved)
+        pool = np.concatenate(changed)
+        seen = {code.tobytes() for code in self._effects.codes(np.array(list(self._seen)))}
+        new: dict[bytes, int] = {}
+        for place, code in enumerate(self._effects.codes(pool)):
+            if (effect := code.tobytes()) not in seen:
+                new.setdefault(effect, place)
+        return pool[list(new.values())]
+
+    def _canonical(self, pool: Genes, places: Sequence[int]) -> list[Genome]:
+        return [self._space.canonical(tuple(genome)) for genome in pool[list(places)].tolist()]
+
+
+def anchors(space: SearchSpace) -> list[Genome]:
+    """The genomes nearest to configurations that have ANCHORS everywhere."""
+    uniform = []
+    for weight_bits, act_bits, delta in ANCHORS:
+        setting = Setting(weight_bits, act_bits, delta_steps(delta, act_bits))
+        uniform.append(Configuration(tuple((name, replace(setting, skip=base.skip)) for name, base in space.base)))
+    return list(map(space.nearest, uniform))
 
 
 def _order(score: Values) -> list[int]:
     order: list[int] = np.argsort(score, kind="stable").tolist()
     return order
-
-
-def _greedy(front: Values, expected: Values, chance: Values, n: int) -> list[int]:
-    """Choose up to `n` points that add most hypervolume to the front, each counted after those before it."""
-
-    def gain(i: int) -> float:
-        point = expected[i]
-        alone = float(np.prod(np.maximum(REFERENCE - point, 0.0)))
-        if not alone:
-            return 0.0
-        shared = float(hypervolume(np.maximum(front, point), ref=np.full(len(point), REFERENCE)))
-        return float(chance[i]) * round(alone - shared, DECIMALS)
-
-    # A gain only shrinks as points are added, so that an earlier gain is an upper bound: few are computed anew.
-    bounds = np.array([gain(i) for i in range(len(expected))])
-    current = np.ones(len(expected), dtype=bool)
-    chosen: list[int] = []
-    while len(chosen) < n and bounds.max() > 0:
-        i = int(bounds.argmax())
-        if current[i]:
-            chosen.append(i)
-            front = np.vstack([front, expected[i]])
-            bounds[i], current[:] = 0.0, False
-        else:
-            bounds[i], current[i] = gain(i), True
-    return chosen
