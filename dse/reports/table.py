@@ -13,7 +13,7 @@ from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
 from dse.study.beside import test_errors
 from dse.study.result import Study
-from dse.study.ties import MARGIN_POINTS, near_best, scored, tied_with_baseline
+from dse.study.ties import MARGIN_POINTS, least_error, near_best, scored, tied_with_baseline
 
 SHORT_NAMES = {"ops": "eliminated"}  # column heads that say more than the objective's name
 TIED = "="
@@ -72,17 +72,27 @@ def _compared(study: Study, evaluation: Evaluation, reference: Evaluation) -> li
 
 
 def ties(study: Study) -> list[str]:
-    """The smallest network that loses nothing that can be seen, and the smallest surely near the best, a line each."""
-    found = (
-        ("tied with 16 bit", tied_with_baseline(study)),
-        (f"less than {MARGIN_POINTS:g} point worse than the best", near_best(study)),
-    )
+    """The front's smallest network that loses nothing to be seen, and its smallest surely near its best, a line each.
+
+    The interval of each is that of what it is compared with, which is named.
+    """
+    best = least_error(study)
+    found = [("tied with 16 bit", tied_with_baseline(study), study.baseline, "16 bit")]
+    if best is not None:
+        margin, name = f"less than {MARGIN_POINTS:g} point worse", f"point {study.front.number(best)}"
+        found.append((f"{margin} than its least error", near_best(study), best, name))
     return [
-        f"  smallest {what}: point {study.front.number(point)}, {point.metrics['size_mib']:.3f} MiB, "
-        f"{point.metrics['error_percent']:.2f} %, {study.error_bars.difference(point, study.baseline).signed} points"
-        for what, point in found
+        f"  smallest of the front {what}: point {study.front.number(point)}, {point.metrics['size_mib']:.3f} MiB, "
+        f"{point.metrics['error_percent']:.2f} %, {_over(study, point, reference, name)}"
+        for what, point, reference, name in found
         if point is not None
     ]
+
+
+def _over(study: Study, point: Evaluation, reference: Evaluation, name: str) -> str:
+    if point.configuration == reference.configuration:
+        return f"{name} itself"
+    return f"{study.error_bars.difference(point, reference).signed} points over {name}"
 
 
 def _units(study: Study) -> str:
