@@ -34,28 +34,31 @@ def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(specs)
 
 
-def name_of(spec: str) -> str:
-    """Name of a platform in its metrics: its name without parameters, or that of the chip's file."""
-    return Path(spec).stem if spec.endswith(CHIP_FILE) else spec.partition(":")[0]
+def name_of(platform: Platform) -> str:
+    """Name of a platform in its metrics: its name without parameters; of a chip's file the one that it gives itself."""
+    return platform.name.partition(":")[0]
 
 
 def open_platforms(specs: Sequence[str]) -> dict[str, Platform]:
     """Open the platforms, by name. Raises InputError on a bad spec, or on a name given twice."""
     found: dict[str, Platform] = {}
     for spec in specs:
-        name = name_of(spec)
-        if name in found:
+        platform = open_platform(spec)
+        if (name := name_of(platform)) in found:
             raise InputError(
                 f"platform '{name}' is given more than once; its metrics would share a name. Search for one variant, "
                 "then price the study for another with dse.front"
             )
-        found[name] = open_platform(spec)
+        found[name] = platform
     return found
 
 
 def identity(specs: Sequence[str]) -> dict[str, str]:
     """Identity of a study's platforms, by name: the spec, or the content's hash of a chip's file."""
-    return {name_of(spec): _content_hash(spec) if spec.endswith(CHIP_FILE) else spec for spec in specs}
+    return {
+        name: _content_hash(spec) if spec.endswith(CHIP_FILE) else spec
+        for name, spec in zip(open_platforms(specs), specs, strict=True)
+    }
 
 
 def common_bits(platforms: Mapping[str, Platform]) -> Collection[tuple[int, int]] | None:

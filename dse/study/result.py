@@ -131,7 +131,7 @@ class Study:
         """
         given = _flat(platforms)
         specs = [platform for platform in given if isinstance(platform, str)]
-        theirs = {name_of(platform.name): platform for platform in given if isinstance(platform, Platform)}
+        theirs = {name_of(platform): platform for platform in given if isinstance(platform, Platform)}
         opened = {**self.priced, **open_platforms(specs), **theirs}
         if self.workload is None:
             raise InputError(f"study '{self.name}' holds no workload to price; run its search command once more")
