@@ -77,7 +77,16 @@ def load_chip(path: Path) -> TableChip:
     if not path.is_file():
         raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+    except ValueError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    return read_chip(text, path)
+
+
+def read_chip(text: str, path: Path) -> TableChip:
+    """The chip that the text of a TOML file describes. Raises InputError as `load_chip` does."""
+    try:
+        data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep
         raise InputError(f"{path}: not valid TOML: {error}") from error
     valid = [f.name for f in fields(TableChip)]
