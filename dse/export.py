@@ -36,7 +36,7 @@ def parser() -> Parser:
     result.add_argument(
         "--test",
         action="store_true",
-        help="score the point on the test split, once, if dse.report study has not, for the card",
+        help="score the point on the test split, for the card, if dse.report study has not; one point alone, recorded",
     )
     result.add_argument(
         "--utterances",

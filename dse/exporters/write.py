@@ -44,9 +44,9 @@ def export(
 ) -> None:
     """Write the bundle of a point of the study's front, with its error on the test split where that is known.
 
-    `test` scores it there, and that is recorded: the split is spent, see `exploration.final.spend`. `moved`: where
-    `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where the folder is
-    not free, the point is not on the front or does not give here what the study stored for it.
+    `test` scores it there, alone, and that is recorded: the split is spent, see `exploration.final.spend`. `moved`:
+    where `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where the folder
+    is not free, the point is not on the front or does not give here what the study stored for it.
     """
     number = study.front.number(point)
     if utterances < 1:

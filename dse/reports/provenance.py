@@ -10,6 +10,7 @@ from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SKIP_LAYER
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import joined
+from dse.reports.table import spent
 from dse.study.prices import options_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
@@ -103,5 +104,4 @@ def provenance(study: Study) -> list[tuple[str, str]]:
         *((name, str(identity[name])) for name in ("searcher", "seed", "population") if name in identity),
         *((name, str(value)) for name, value in identity["content"].items()),
     ]
-    rows += [("test split", f"spent on {run.when}, on {len(run.points) - 1} points") for run in study.finals]
-    return rows
+    return rows + [("test split", run) for run in spent(study)]

@@ -11,7 +11,6 @@ from tabulate import tabulate
 from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
-from dse.study.beside import test_errors
 from dse.study.result import Study
 from dse.study.ties import MARGIN_POINTS, least_error, near_best, scored, tied_with_baseline
 
@@ -101,7 +100,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts in one line, then failures, the nearest infeasible evaluation, ties, and when the test split was spent."""
+    """Counts in one line, then failures, the nearest infeasible evaluation, ties, what the test split was spent on."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -113,12 +112,17 @@ def summary(study: Study) -> str:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
     lines += ties(study)
-    if study.finals:
-        spent = test_errors(study.finals)
-        newer = sum(point.configuration not in spent for point in study.front)
-        after = f"; {newer} points of this front came later" if newer else ""
-        lines.append(f"  test split spent on {study.finals[-1].when}{after}")
-    return "\n".join(lines)
+    return "\n".join((*lines, *(f"  test split {run}" for run in spent(study))))
+
+
+def spent(study: Study) -> list[str]:
+    """When the test split was spent and on how much of this front, each time."""
+    return [
+        f"spent on {run.when}, on {sum(point.configuration in frozen for point in study.front)} of "
+        f"{len(study.front)} points of this front{'; interrupted' if run.left else ''}"
+        for run in study.finals
+        for frozen in [{*run.points}]
+    ]
 
 
 def _head(objective: Objective) -> str:

@@ -36,6 +36,11 @@ class FinalRun:
         """Points that are not scored yet: the run was interrupted."""
         return tuple(configuration for configuration in self.points if configuration not in self.scored)
 
+    @property
+    def alone(self) -> bool:
+        """Whether it was on one point and the baseline only, as an export's are."""
+        return len(self.points) <= 2
+
     def with_scored(self, evaluation: Evaluation) -> FinalRun:
         return replace(self, scored={**self.scored, evaluation.configuration: evaluation})
 
