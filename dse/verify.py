@@ -64,7 +64,11 @@ def parser() -> Parser:
     result = Parser(prog="python -m dse.verify", description=__doc__, example="python -m dse.verify out")
     result.add_argument("bundle", type=Path, metavar="FOLDER", help="as written by dse.export")
     result.add_argument("--parts", type=names, metavar="NAMES", help="that are run; default: all that run")
-    result.add_argument("--split", choices=("validation", "test"), help="all of its utterances, not the golden ones")
+    result.add_argument(
+        "--split",
+        choices=("validation", "test"),
+        help="all of its utterances, not the golden ones; test where dse.export --test has recorded that it is spent",
+    )
     result.add_argument("--corpus-path", metavar="FOLDER", help="where the corpus of --split is")
     return result
 

@@ -8,7 +8,7 @@ import pytest
 
 import dse
 from dse import export, verify
-from dse.exporters import EXPORTERS
+from dse.exporters import EXPORTERS, speech
 from dse.exporters.manifest import MANIFEST, seal
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -71,6 +71,30 @@ def test_a_whole_split_of_the_corpus_may_be_run(bundle, capsys):
     assert re.findall(r"^(\w+) +equal +400 ", out, re.MULTILINE) == ["evaluator", "c"]
     record = json.loads((bundle / "configuration.json").read_text())
     assert f" {record['validation']['metrics']['error_percent']:.2f} " in out
+
+
+@pytest.mark.parametrize("split", [None, "validation", "test"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_only_a_test_split_that_a_study_knows_to_be_spent_is_read(
+    bundle, capsys, tmp_path, monkeypatch, split, recorded
+):
+    shutil.copytree(bundle, tmp_path / "out")
+    record = json.loads((bundle / "configuration.json").read_text())
+    known = record["test"]["error_percent"]
+    if not recorded:
+        (tmp_path / "out/configuration.json").write_text(json.dumps({**record, "test": None}))
+        (tmp_path / "out" / MANIFEST).unlink()
+        seal(tmp_path / "out")
+    read = []
+    plain = speech.load_split
+    monkeypatch.setattr(speech, "load_split", lambda corpus, name: read.append(name) or plain(corpus, name))
+    status, out, err = run(capsys, verify, tmp_path / "out", "--parts", "onnx", *(["--split", split] if split else []))
+    if split == "test" and not recorded:
+        assert (status, out, read) == (2, "", []) and err.count("\n") == 1
+        assert "would spend that split unrecorded: dse.export --test records it" in err
+    else:
+        assert (status, err, read) == (0, "", [split] if split else [])
+        assert (f" {known:.2f} " in out) or split != "test"
 
 
 def test_a_part_that_gives_other_codes_is_told_with_its_place(bundle, capsys, tmp_path):
