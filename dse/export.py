@@ -43,7 +43,7 @@ def parser() -> Parser:
         type=int,
         default=20,
         metavar="N",
-        help="golden ones, of the validation split; default %(default)s",
+        help="golden ones, of the validation split, or as many as it has; default %(default)s",
     )
     return result
 

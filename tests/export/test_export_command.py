@@ -8,7 +8,7 @@ import pytest
 
 import dse
 from dse import export, verify
-from dse.exporters import EXPORTERS, speech
+from dse.exporters import EXPORTERS, speech, write
 from dse.exporters.manifest import MANIFEST, seal
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -129,6 +129,19 @@ def test_what_cannot_be_exported_is_told_before_any_work(url, bundle, capsys, tm
     status, _, err = run(capsys, export, *argv, tmp_path / "new", "--utterances", "0")
     assert status == 2 and "utterances" in err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+@pytest.mark.parametrize("utterances", [1, 399, 400, 401, 100_000])
+def test_more_golden_utterances_than_there_are_is_told(url, capsys, tmp_path, monkeypatch, utterances):
+    golden = []
+    monkeypatch.setattr(
+        write, "write_parts", lambda folder, *given: golden.append(given[3].speech.names) or folder.mkdir()
+    )
+    argv = ["--study", "s", "--storage", url, "--number", "1", "--to", tmp_path / "out", "--utterances", utterances]
+    status, _, err = run(capsys, export, *argv)
+    assert status == 0 and len(golden[0]) == min(utterances, 400)
+    told = f"utterances {utterances}: the validation split has 400, and all of them become golden\n"
+    assert err == (told if utterances > 400 else "")
 
 
 def test_what_cannot_be_verified_is_told(bundle, capsys, tmp_path):
