@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
@@ -150,7 +151,23 @@ def test_what_cannot_be_verified_is_told(bundle, capsys, tmp_path):
     assert (status, err) == (2, f"error: bundle {bundle} has no part 'fpga' that runs; it has onnx, c\n")
 
 
-def test_without_a_compiler_or_runtime_the_part_is_named(bundle, capsys, monkeypatch):
-    monkeypatch.setenv("CC", "/no/such/cc")
-    status, _, err = run(capsys, verify, bundle, "--parts", "c")
-    assert status == 2 and "compiler" in err and err.count("\n") == 1
+MISSING = {"c": "no C compiler '/no/such/cc' is installed", "onnx": "onnxruntime"}
+
+
+@pytest.mark.parametrize("parts", ["c", "onnx", "c,onnx", "onnx,c"])
+@pytest.mark.parametrize("missing", [set(), {"c"}, {"onnx"}, {"c", "onnx"}])
+def test_a_part_without_its_compiler_or_runtime_is_named_and_the_others_run(
+    bundle, capsys, monkeypatch, parts, missing
+):
+    if "c" in missing:
+        monkeypatch.setenv("CC", "/no/such/cc")
+    if "onnx" in missing:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    status, out, err = run(capsys, verify, bundle, "--parts", parts)
+    chosen = parts.split(",")
+    assert status == (2 if missing & {*chosen} else 0)
+    rows = re.findall(r"^(\w+) +(equal|not run)\b", out, re.MULTILINE)
+    assert rows == [("evaluator", "equal"), *((part, "not run" if part in missing else "equal") for part in chosen)]
+    lines = err.splitlines()
+    for line, part in zip(lines, [part for part in chosen if part in missing], strict=True):
+        assert line.startswith(f"error: {part} cannot be run here: ") and MISSING[part] in line
