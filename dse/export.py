@@ -36,14 +36,14 @@ def parser() -> Parser:
     result.add_argument(
         "--test",
         action="store_true",
-        help="score the point on the test split, once, if dse.report study has not, for the card",
+        help="score the point on the test split, for the card, if dse.report study has not; one point alone, recorded",
     )
     result.add_argument(
         "--utterances",
         type=int,
         default=20,
         metavar="N",
-        help="golden ones, of the validation split; default %(default)s",
+        help="golden ones, of the validation split, or as many as it has; default %(default)s",
     )
     return result
 

@@ -23,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if options.frame is not None:
         require_frame(options.frame)
+        require_file(options.frame)
     if options.png is not None:
         require_drawable(options.png)
     study = load_study(options.study, options.storage)
@@ -71,7 +72,7 @@ def parser() -> Parser:
         "--frame",
         type=Path,
         metavar="FILE",
-        help="every evaluation as a table too: FILE.csv, FILE.json or FILE.parquet",
+        help="every evaluation as a table too: FILE.csv, FILE.json or FILE.parquet; its folder is made as needed",
     )
     result.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
     result.add_argument(

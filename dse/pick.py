@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     print(place(study, number), end="\n\n")
     if not options.no_inference:
         print(one_more_bit(study, point, task_of(study, task, **moved(options))), end="\n\n")
-    print(export_command(study, number, options.platform, moved(options)))
+    print(export_command(study, number, moved(options)))
     return 0
 
 

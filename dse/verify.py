@@ -1,7 +1,8 @@
 """Verify a bundle: its ONNX graph in ONNX Runtime and its compiled C against the evaluator, bit for bit.
 
 Compares codes of every layer's output and of the logits, decoded phones and counts of sent elements; the evaluator
-itself against the golden outputs. Status 1 where any differs. Compiles and runs the bundle's C: for bundles that you
+itself against the golden outputs. Status 1 where any differs, else 2 where a part cannot be run here, as C without a
+compiler; the others are run all the same. Compiles and runs the bundle's C: for bundles that you
 trust.
 """
 
@@ -14,7 +15,7 @@ from pathlib import Path
 from tabulate import tabulate
 from tqdm import tqdm
 
-from dse.console import Parser, names, one_line_errors
+from dse.console import EXIT_BAD_INPUT, Parser, names, one_line_errors
 
 DIFFERENT = 1
 
@@ -40,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     checks = list(running)
     rows = [
-        (
+        (check.part, "not run")
+        if check.not_run
+        else (
             check.part,
             "differs" if check.difference else "equal",
             check.utterances,
@@ -57,14 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     different = [check for check in checks if check.difference]
     for check in different:
         print(f"\n{check.part} differs first at {check.difference}")
-    return DIFFERENT if different else 0
+    missing = [check for check in checks if check.not_run]
+    for check in missing:
+        print(f"error: {check.part} cannot be run here: {' '.join(check.not_run.split())}", file=sys.stderr)
+    return DIFFERENT if different else EXIT_BAD_INPUT if missing else 0
 
 
 def parser() -> Parser:
     result = Parser(prog="python -m dse.verify", description=__doc__, example="python -m dse.verify out")
     result.add_argument("bundle", type=Path, metavar="FOLDER", help="as written by dse.export")
     result.add_argument("--parts", type=names, metavar="NAMES", help="that are run; default: all that run")
-    result.add_argument("--split", choices=("validation", "test"), help="all of its utterances, not the golden ones")
+    result.add_argument(
+        "--split",
+        choices=("validation", "test"),
+        help="all of its utterances, not the golden ones; test where dse.export --test has recorded that it is spent",
+    )
     result.add_argument("--corpus-path", metavar="FOLDER", help="where the corpus of --split is")
     return result
 

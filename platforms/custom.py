@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from platforms.base import Cost, Platform, constant
 
 BASELINE = (BASELINE_BITS, BASELINE_BITS)
 SHOWN_CHARACTERS = 60
+NAME = re.compile(r"\w[^,=:<>/\\\x00-\x1f]*")  # of columns and folders, and before = in a limit
 FILE = "the chip's description file"
 
 
@@ -75,7 +77,16 @@ def load_chip(path: Path) -> TableChip:
     if not path.is_file():
         raise MissingError(f"no chip description at {path}; platforms/example_chip.toml is one to start from")
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+    except ValueError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from error
+    return read_chip(text, path)
+
+
+def read_chip(text: str, path: Path) -> TableChip:
+    """The chip that the text of a TOML file describes. Raises InputError as `load_chip` does."""
+    try:
+        data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep
         raise InputError(f"{path}: not valid TOML: {error}") from error
     valid = [f.name for f in fields(TableChip)]
@@ -84,6 +95,11 @@ def load_chip(path: Path) -> TableChip:
         if key not in valid:
             raise InputError(f"{path}: unknown key '{key}'; valid: {', '.join(valid)}")
         values[key] = _value(f"{path}: {key}", key, value)
+    if not NAME.fullmatch(values["name"]):
+        raise InputError(
+            f"{path}: name: {_short(values['name'])} is no name of columns: it begins with a letter or digit and goes "
+            "without , = : < > / and \\"
+        )
     if BASELINE not in values.get("macs_per_cycle", {}):
         raise InputError(f'{path}: macs_per_cycle: needs "16x16", the baseline that speedup is measured against')
     missing = set(values["macs_per_cycle"]) ^ set(values.get("mac_pj", values["macs_per_cycle"]))

@@ -65,8 +65,8 @@ def main() -> int:
             start = time.perf_counter()
             measurer = NetworkTask(model, **scheme).open()
             checks = checked(measurer, configuration, arguments.parts)
-            different += sum(check.difference is not None for check in checks)
-            told = ["equal" if check.difference is None else str(check.difference) for check in checks[1:]]
+            different += sum(not check.equal for check in checks)
+            told = ["equal" if check.equal else check.not_run or str(check.difference) for check in checks[1:]]
             numbers = f"{checks[0].frames} | {checks[0].error_percent:.2f} | {checks[0].eliminated_percent:.2f}"
             seconds = time.perf_counter() - start
             print(f"| {model} | {name} | {numbers} | {' | '.join(told)} | {seconds:.0f} |", flush=True)

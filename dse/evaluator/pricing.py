@@ -8,15 +8,29 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dse.design.limits import Violation
 from dse.design.objective import PLATFORM_OBJECTIVES, Objective
 from models.workload import Configuration, InputError, Workload, size_mib
 from platforms import Platform, open_platform
+from platforms.custom import read_chip
 
 CHIP_FILE = ".toml"
+CONTENT = "sha256:"  # of a chip's file, which an identity knows by its content alone
 DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class ChipFile:
+    """The file of a chip of one's own, as a study keeps it: where it was, and what it said."""
+
+    path: str
+    text: str
+
+    def open(self) -> Platform:
+        return read_chip(self.text, Path(self.path))
 
 
 def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
@@ -34,28 +48,37 @@ def split_specs(texts: Iterable[str]) -> tuple[str, ...]:
     return tuple(specs)
 
 
-def name_of(spec: str) -> str:
-    """Name of a platform in its metrics: its name without parameters, or that of the chip's file."""
-    return Path(spec).stem if spec.endswith(CHIP_FILE) else spec.partition(":")[0]
+def name_of(platform: Platform) -> str:
+    """Name of a platform in its metrics: its name without parameters; of a chip's file the one that it gives itself."""
+    return platform.name.partition(":")[0]
 
 
 def open_platforms(specs: Sequence[str]) -> dict[str, Platform]:
     """Open the platforms, by name. Raises InputError on a bad spec, or on a name given twice."""
     found: dict[str, Platform] = {}
     for spec in specs:
-        name = name_of(spec)
-        if name in found:
+        platform = open_platform(spec)
+        if (name := name_of(platform)) in found:
             raise InputError(
                 f"platform '{name}' is given more than once; its metrics would share a name. Search for one variant, "
                 "then price the study for another with dse.front"
             )
-        found[name] = open_platform(spec)
+        found[name] = platform
     return found
 
 
 def identity(specs: Sequence[str]) -> dict[str, str]:
     """Identity of a study's platforms, by name: the spec, or the content's hash of a chip's file."""
-    return {name_of(spec): _content_hash(spec) if spec.endswith(CHIP_FILE) else spec for spec in specs}
+    return {
+        name: _content_hash(Path(spec)) if spec.endswith(CHIP_FILE) else spec
+        for name, spec in zip(open_platforms(specs), specs, strict=True)
+    }
+
+
+def chip_files(specs: Iterable[str]) -> dict[str, ChipFile]:
+    """The chips' files among the specs, by what an identity has in their place."""
+    paths = (Path(spec) for spec in specs if spec.endswith(CHIP_FILE))
+    return {_content_hash(path): ChipFile(str(path.absolute()), path.read_text(encoding="utf-8-sig")) for path in paths}
 
 
 def common_bits(platforms: Mapping[str, Platform]) -> Collection[tuple[int, int]] | None:
@@ -125,5 +148,5 @@ def require(objectives: Iterable[Objective], known: Mapping[str, float]) -> None
             raise InputError(f"objective '{objective.name}': {platform} gives no {short}; it gives {', '.join(given)}")
 
 
-def _content_hash(path: str) -> str:
-    return f"sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:DIGEST_LENGTH]}"
+def _content_hash(path: Path) -> str:
+    return f"{CONTENT}{hashlib.sha256(path.read_bytes()).hexdigest()[:DIGEST_LENGTH]}"

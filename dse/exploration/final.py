@@ -32,8 +32,8 @@ def spend(
     """Freeze the front, or `points` of it, and score them and the baseline on the test split; or give known scores.
 
     Once: what was scored is scored anew only `again`, and every time is stored with its points before the split is
-    opened. An interrupted run goes on. Raises InputError where the split was spent on other points than these, and
-    where a point fails on it.
+    opened. A front may follow one point that was scored alone. An interrupted run goes on. Raises InputError where the
+    split was spent on other points than these, and where a point fails on it.
     """
     if study.storage is None:
         raise InputError(f"study '{study.name}' has no storage to write its scores to")
@@ -47,11 +47,12 @@ def spend(
             _score(store, Worker(OnTest(task)), workers)
         known = test_errors(store.finals)
         new = [configuration for configuration in wanted if configuration not in known]
-        if new and store.finals and not again:
+        alone = all(run.alone for run in store.finals)
+        if new and store.finals and not again and not (alone and points is None):
             raise InputError(
                 f"the test split of study '{study.name}' was spent on {store.finals[-1].when}, and {len(new)} of these "
-                f"points were not among those: python -m dse.report study {study.name} --again scores its front anew, "
-                "and records that"
+                f"points were not among those: python -m dse.report study {study.name}{'' if alone else ' --again'} "
+                "scores its front, and records that"
             )
         if new or (again and not interrupted):
             store.begin_final(wanted)

@@ -19,7 +19,7 @@ from dse.design.limits import Limit, resolve
 from dse.design.objective import Objective, minimised
 from dse.design.space import Genome
 from dse.evaluator.evaluate import judge
-from dse.evaluator.pricing import broken_rules
+from dse.evaluator.pricing import broken_rules, chip_files
 from dse.evaluator.remarks import doubts
 from dse.exploration.patience import hopeless
 from dse.exploration.plan import Plan, make_plan
@@ -64,6 +64,7 @@ def run_plan(plan: Plan) -> Study:
     with open_alone(plan.settings.storage, plan.study, plan.identity, plan.objectives, waiting) as store:
         with suppress(StoreError):  # where a finished search's storage is read-only; else the next write tells
             store.set_task(plan.task.record())
+            store.set_chips(chip_files(plan.settings.platforms))
         if store.workload is None:
             store.set_workload(plan.workload)
         return _search(plan, store)

@@ -52,7 +52,7 @@ python -m dse.verify .
 
 runs the golden utterances through the evaluator and every part that runs, and compares the codes of every layer,
 the logits, the phones and the counts of sent elements. It compiles and runs the C sources: verify bundles whose origin
-you trust. `--split validation` or `--split test` takes a whole split.
+you trust. `--split validation` takes a whole split, `--split test` where the PER there is told above.
 
 ## What the encodings leave out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 
@@ -45,7 +46,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Check:
-    """What one part gave over all utterances, and where it first differs."""
+    """What one part gave over all utterances, and where it first differs; or why it cannot be run, and no numbers."""
 
     part: str
     utterances: int
@@ -54,6 +55,11 @@ class Check:
     eliminated_percent: float
     seconds: float
     difference: Difference | None = None
+    not_run: str = ""
+
+    @property
+    def equal(self) -> bool:
+        return self.difference is None and not self.not_run
 
 
 def parts_of(bundle: Bundle) -> tuple[str, ...]:
@@ -64,7 +70,8 @@ def parts_of(bundle: Bundle) -> tuple[str, ...]:
 def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -> Iterator[Check]:
     """Run the speech, or the golden utterances, through the evaluator and then each part; yield a check for each.
 
-    Raises InputError where a part cannot run here.
+    A part that cannot be run here, without its compiler for one, says so in its check and keeps no other from running.
+    Raises InputError on speech of other features than the network reads.
     """
     golden = speech is None
     if speech is None:  # in one piece, as its counts are
@@ -78,7 +85,11 @@ def verify(bundle: Bundle, parts: Sequence[str], speech: Speech | None = None) -
     difference = _from_golden(bundle, expected[0]) if golden else None
     yield _check(bundle, EVALUATOR, speech, expected, seconds, difference)
     for part in parts:
-        seconds, found = _timed(_runner(part, bundle), pieces)
+        try:
+            seconds, found = _timed(_runner(part, bundle), pieces)
+        except InputError as error:
+            yield Check(part, len(speech.lengths), int(speech.lengths.sum()), nan, nan, nan, not_run=str(error))
+            continue
         compared = zip(pieces, expected, found, strict=True)
         difference = next(filter(None, (_difference(*each) for each in compared)), None)
         yield _check(bundle, part, speech, found, seconds, difference)

@@ -14,6 +14,7 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import TEST_ERROR
 from dse.evaluator.measure import NetworkMeasurer
 from dse.exploration.final import spend
+from dse.exploration.progress import tell
 from dse.exporters import EXPORTERS, exporter_named, weights
 from dse.exporters.bundle import CARD, CONFIGURATION, DECODER, GOLDEN, WEIGHTS, write_arrays
 from dse.exporters.card import card
@@ -44,9 +45,9 @@ def export(
 ) -> None:
     """Write the bundle of a point of the study's front, with its error on the test split where that is known.
 
-    `test` scores it there, and that is recorded: the split is spent, see `exploration.final.spend`. `moved`: where
-    `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where the folder is
-    not free, the point is not on the front or does not give here what the study stored for it.
+    `test` scores it there, alone, and that is recorded: the split is spent, see `exploration.final.spend`. `moved`:
+    where `checkpoint` and `corpus_path` are now, if not where the search found them. Raises InputError where the folder
+    is not free, the point is not on the front or does not give here what the study stored for it.
     """
     number = study.front.number(point)
     if utterances < 1:
@@ -60,6 +61,8 @@ def export(
     measurer = task.open()
     if not isinstance(measurer, NetworkMeasurer):
         raise TypeError("only networks are exported")
+    if utterances > (there := len(measurer.split.lengths)):
+        tell([f"utterances {utterances}: the validation split has {there}, and all of them become golden"])
     write_bundle(folder, Chosen(study, number, point, tested), measurer, utterances, force)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 
 from tabulate import tabulate
@@ -14,7 +14,7 @@ from dse.evaluator.pricing import broken_rules
 from dse.exploration.aside import measure_aside
 from dse.reports.labels import group_of, label
 from dse.reports.table import rows_of
-from dse.study.prices import CONTENT, platforms_of
+from dse.study.prices import options_of, platforms_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.workload import Configuration, Setting
@@ -80,19 +80,15 @@ def _rules(study: Study) -> Callable[[Configuration], bool]:
     return lambda configuration: workload is None or not broken_rules(platforms, workload, configuration)
 
 
-def export_command(
-    study: Study, number: int, specs: Sequence[str] | None = None, moved: Mapping[str, str] | None = None
-) -> str:
+def export_command(study: Study, number: int, moved: Mapping[str, str] | None = None) -> str:
     """The command that exports a point. A password of the storage is not told.
 
-    `specs` are the platforms that the study was priced for afterwards, as far as it tells them itself by default;
     `moved` are options that say where checkpoint and corpus are now.
     """
-    known = [spec for spec in study.repriced.values() if not spec.startswith(CONTENT)]
     given = ["--study", study.name, "--number", str(number)]
     if study.storage not in (None, DEFAULT_STORAGE):
         given += ["--storage", hide_password(str(study.storage))]
-    for spec in known if specs is None else specs:
+    for spec in options_of(study, study.repriced):
         given += ["--platform", spec]
     names = [objective.name for objective in study.objectives]
     if names != study.identity["objectives"]:

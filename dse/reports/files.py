@@ -131,7 +131,6 @@ def require_frame(path: Path) -> None:
 def write_frame(study: Study, path: Path) -> None:
     """Write every evaluation of the study, a row each, see `Study.frame`; the name's ending tells how."""
     require_frame(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     frame = study.frame()
     with whole_file(path) as beside:
         if path.suffix == ".csv":

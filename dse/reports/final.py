@@ -64,9 +64,11 @@ def final_summary(study: Study) -> str:
 
     run = study.finals[-1]
     optimism = np.mean([optimism_points(study, point) for point in study.front])
-    tau = kendalltau(*(ranks(study, metric) for metric in ("error_percent", TEST_ERROR.metric))).statistic
-    times = "" if len(study.finals) == 1 else f", the {len(study.finals)}th time"
-    order = "" if np.isnan(tau) else f"; order of errors kept to a Kendall tau of {tau:.2f}"
+    times = "" if len(study.finals) == 1 else f", the last of {len(study.finals)} times"
+    order = ""
+    if len(study.front) > 1:  # fewer have no order, of which SciPy warns
+        tau = kendalltau(*(ranks(study, metric) for metric in ("error_percent", TEST_ERROR.metric))).statistic
+        order = f"; order of errors kept to a Kendall tau of {tau:.2f}"
     return (
         f"test split spent on {run.when}{times}: mean optimism {optimism:+.2f} points{order}; "
         f"{survivors(study)} of {len(study.front)} points are a front on test too"

@@ -10,6 +10,8 @@ from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SKIP_LAYER
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import joined
+from dse.reports.table import spent
+from dse.study.prices import options_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
 from models.quantization.scheme import COMPENSATED
@@ -54,7 +56,7 @@ def search_command(study: Study) -> str:
     }
     given = {name: value for name, value in options.items() if value is not None and value != usual.get(name)}
     words = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items()]
-    words += [f"--platform {shlex.quote(spec)}" for spec in identity.get("platforms", {}).values()]
+    words += [f"--platform {shlex.quote(spec)}" for spec in options_of(study, identity.get("platforms", {}))]
     words += [f"--limit {shlex.quote(limit)}" for limit in identity["limits"] or [NO_LIMIT]]
     return " ".join((SEARCH, *words, *(["--skip-bad"] if task.get("skip_bad") else [])))
 
@@ -102,5 +104,4 @@ def provenance(study: Study) -> list[tuple[str, str]]:
         *((name, str(identity[name])) for name in ("searcher", "seed", "population") if name in identity),
         *((name, str(value)) for name, value in identity["content"].items()),
     ]
-    rows += [("test split", f"spent on {run.when}, on {len(run.points) - 1} points") for run in study.finals]
-    return rows
+    return rows + [("test split", run) for run in spent(study)]

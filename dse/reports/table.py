@@ -11,9 +11,8 @@ from tabulate import tabulate
 from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
-from dse.study.beside import test_errors
 from dse.study.result import Study
-from dse.study.ties import MARGIN_POINTS, near_best, scored, tied_with_baseline
+from dse.study.ties import MARGIN_POINTS, least_error, near_best, scored, tied_with_baseline
 
 SHORT_NAMES = {"ops": "eliminated"}  # column heads that say more than the objective's name
 TIED = "="
@@ -72,17 +71,27 @@ def _compared(study: Study, evaluation: Evaluation, reference: Evaluation) -> li
 
 
 def ties(study: Study) -> list[str]:
-    """The smallest network that loses nothing that can be seen, and the smallest surely near the best, a line each."""
-    found = (
-        ("tied with 16 bit", tied_with_baseline(study)),
-        (f"less than {MARGIN_POINTS:g} point worse than the best", near_best(study)),
-    )
+    """The front's smallest network that loses nothing to be seen, and its smallest surely near its best, a line each.
+
+    The interval of each is that of what it is compared with, which is named.
+    """
+    best = least_error(study)
+    found = [("tied with 16 bit", tied_with_baseline(study), study.baseline, "16 bit")]
+    if best is not None:
+        margin, name = f"less than {MARGIN_POINTS:g} point worse", f"point {study.front.number(best)}"
+        found.append((f"{margin} than its least error", near_best(study), best, name))
     return [
-        f"  smallest {what}: point {study.front.number(point)}, {point.metrics['size_mib']:.3f} MiB, "
-        f"{point.metrics['error_percent']:.2f} %, {study.error_bars.difference(point, study.baseline).signed} points"
-        for what, point in found
+        f"  smallest of the front {what}: point {study.front.number(point)}, {point.metrics['size_mib']:.3f} MiB, "
+        f"{point.metrics['error_percent']:.2f} %, {_over(study, point, reference, name)}"
+        for what, point, reference, name in found
         if point is not None
     ]
+
+
+def _over(study: Study, point: Evaluation, reference: Evaluation, name: str) -> str:
+    if point.configuration == reference.configuration:
+        return f"{name} itself"
+    return f"{study.error_bars.difference(point, reference).signed} points over {name}"
 
 
 def _units(study: Study) -> str:
@@ -91,7 +100,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts in one line, then failures, the nearest infeasible evaluation, ties, and when the test split was spent."""
+    """Counts in one line, then failures, the nearest infeasible evaluation, ties, what the test split was spent on."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -103,12 +112,17 @@ def summary(study: Study) -> str:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
     lines += ties(study)
-    if study.finals:
-        spent = test_errors(study.finals)
-        newer = sum(point.configuration not in spent for point in study.front)
-        after = f"; {newer} points of this front came later" if newer else ""
-        lines.append(f"  test split spent on {study.finals[-1].when}{after}")
-    return "\n".join(lines)
+    return "\n".join((*lines, *(f"  test split {run}" for run in spent(study))))
+
+
+def spent(study: Study) -> list[str]:
+    """When the test split was spent and on how much of this front, each time."""
+    return [
+        f"spent on {run.when}, on {sum(point.configuration in frozen for point in study.front)} of "
+        f"{len(study.front)} points of this front{'; interrupted' if run.left else ''}"
+        for run in study.finals
+        for frozen in [{*run.points}]
+    ]
 
 
 def _head(objective: Objective) -> str:

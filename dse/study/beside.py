@@ -1,7 +1,7 @@
 """What a study's record holds beside the search's evaluations, each in an attribute of its own.
 
-Speakers of the split's utterances; evaluations put aside, which the search never asked for: of one more bit, of
-sensitivity; and the front's scores on the test split, with when it was frozen.
+Speakers of the split's utterances; the files of chips that it was searched for; evaluations put aside, which the search
+never asked for: of one more bit, of sensitivity; and the front's scores on the test split, with when it was frozen.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dse.design.evaluation import Evaluation
+from dse.evaluator.pricing import ChipFile
 from dse.study.record import from_record, require_of_study
 from models.workload import Configuration, InputError, Workload
 
-SPEAKERS = "speakers"
+SPEAKERS, CHIPS = "speakers", "chips"
 ASIDE, FINAL = "aside:", "final:"  # and a number; of a front's scores another one, as in final:0:12
 
 
@@ -34,6 +35,11 @@ class FinalRun:
     def left(self) -> tuple[Configuration, ...]:
         """Points that are not scored yet: the run was interrupted."""
         return tuple(configuration for configuration in self.points if configuration not in self.scored)
+
+    @property
+    def alone(self) -> bool:
+        """Whether it was on one point and the baseline only, as an export's are."""
+        return len(self.points) <= 2
 
     def with_scored(self, evaluation: Evaluation) -> FinalRun:
         return replace(self, scored={**self.scored, evaluation.configuration: evaluation})
@@ -55,6 +61,17 @@ def read_speakers(value: Any) -> tuple[str, ...] | None:
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
         raise InputError(f"its speakers cannot be read: they are {value!r:.60}")
     return tuple(value)
+
+
+def read_chips(value: Any) -> dict[str, ChipFile]:
+    """Files of chips by their content's hash; none where an earlier version held none. Raises InputError."""
+    try:
+        chips = {name: ChipFile(**file) for name, file in ({} if value is None else value).items()}
+    except (TypeError, AttributeError) as error:
+        raise InputError(f"its chips cannot be read: they are {value!r:.60}") from error
+    if not all(isinstance(text, str) for chip in chips.values() for text in (chip.path, chip.text)):
+        raise InputError(f"its chips cannot be read: they are {value!r:.60}")
+    return chips
 
 
 def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> dict[Configuration, Evaluation]:

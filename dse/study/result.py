@@ -13,8 +13,8 @@ from dse.design.evaluation import Evaluation
 from dse.design.limits import DEFAULT_LIMIT, Limit, parse_limit, parse_limits, resolve
 from dse.design.objective import TEST_ERROR, Objective, full_objective, objectives_named
 from dse.design.pareto import front, hypervolume
+from dse.evaluator.pricing import ChipFile, chip_files, name_of, open_platforms, require
 from dse.evaluator.pricing import identity as platform_identity
-from dse.evaluator.pricing import name_of, open_platforms, require
 from dse.study.beside import FinalRun, test_errors
 from dse.study.bootstrap import ErrorBars
 from dse.study.choose import balanced, best, limits_of, objective_of, within
@@ -60,6 +60,7 @@ class Study:
     task: Mapping[str, Any] | None = None
     storage: str | None = None
     priced: Mapping[str, Platform] = field(default_factory=dict)  # the repriced platforms, opened
+    chips: Mapping[str, ChipFile] = field(default_factory=dict)  # of the user's own, by their identity
     stored: tuple[Evaluation, ...] = ()  # baseline and evaluations before they were repriced
     speakers: tuple[str, ...] | None = None  # of the split's utterances, where they are known
     aside: Mapping[Configuration, Evaluation] = field(default_factory=dict)  # evaluated, but never asked for
@@ -131,7 +132,7 @@ class Study:
         """
         given = _flat(platforms)
         specs = [platform for platform in given if isinstance(platform, str)]
-        theirs = {name_of(platform.name): platform for platform in given if isinstance(platform, Platform)}
+        theirs = {name_of(platform): platform for platform in given if isinstance(platform, Platform)}
         opened = {**self.priced, **open_platforms(specs), **theirs}
         if self.workload is None:
             raise InputError(f"study '{self.name}' holds no workload to price; run its search command once more")
@@ -143,6 +144,7 @@ class Study:
             evaluations=tuple(repriced(evaluation, opened, self.workload) for evaluation in evaluations),
             repriced={**self.repriced, **platform_identity(specs), **{name: p.name for name, p in theirs.items()}},
             priced=opened,
+            chips={**self.chips, **chip_files(specs)},
             stored=stored,
         )
 
@@ -241,6 +243,7 @@ def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
         workload=store.workload,
         task=store.task,
         storage=storage,
+        chips=store.chips,
         speakers=store.speakers,
         aside=store.aside,
     )

@@ -1,8 +1,11 @@
-"""Addresses of storages, and names of studies."""
+"""Addresses of storages, and names of studies; memory while one is read."""
 
 from __future__ import annotations
 
+import gc
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.workload import InputError
@@ -46,3 +49,15 @@ def make_directory(url: str) -> None:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the directory of {url}: {error.strerror}") from error
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep Python from looking for garbage: rows of a long study are many small objects, and none of them is."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,8 @@ from dse.design.evaluation import Evaluation
 from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
-from dse.study.beside import ASIDE, FINAL, SPEAKERS, FinalRun, read_aside, read_finals, read_speakers
+from dse.evaluator.pricing import ChipFile
+from dse.study.beside import ASIDE, CHIPS, FINAL, SPEAKERS, FinalRun, read_aside, read_chips, read_finals, read_speakers
 from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
@@ -30,7 +30,7 @@ from dse.study.record import (
     require_of_study,
     to_trial,
 )
-from dse.study.storage import StoreError, hide_password, make_directory, require_address, sqlite_file
+from dse.study.storage import StoreError, hide_password, make_directory, require_address, sqlite_file, uncollected
 from dse.study.storage_errors import one_line_errors
 from models.workload import Configuration, InputError, Workload
 
@@ -50,7 +50,7 @@ class Store:
         self._study = study
         self._url = url
         where = f"study '{study.study_name}' in {hide_password(url)}"
-        with one_line_errors(url), _uncollected():
+        with one_line_errors(url), uncollected():
             attributes = study.user_attrs
             trials = study.get_trials(deepcopy=False)
         if not attributes.keys() & {"identity", "settings"}:
@@ -68,6 +68,7 @@ class Store:
             self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
             self.searcher: Any = attributes.get("searcher")
             self.speakers = read_speakers(attributes.get(SPEAKERS))
+            self.chips = read_chips(attributes.get(CHIPS))
             self.aside = read_aside(attributes, self.workload)
             self.finals = read_finals(attributes, self.workload)
             self.evaluations: dict[Genome, Evaluation] = {}
@@ -112,6 +113,12 @@ class Store:
         """Store the speaker of every utterance that errors are counted of."""
         self._set(SPEAKERS, list(speakers))
         self.speakers = tuple(speakers)
+
+    def set_chips(self, chips: Mapping[str, ChipFile]) -> None:
+        """Store the files of chips of the user's own, for prices of what is measured later on."""
+        if chips != self.chips:
+            self._set(CHIPS, {content: asdict(chip) for content, chip in chips.items()})
+            self.chips = dict(chips)
 
     def put_aside(self, evaluation: Evaluation) -> None:
         """Store an evaluation that the search did not ask for, which is no candidate of it."""
@@ -174,18 +181,6 @@ class Store:
             self._study.add_trial(trial)
         self.evaluations[evaluation.genome] = evaluation
         self._asked(evaluation.genome, asked)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep Python from looking for garbage: rows of a long study are many small objects, and none of them is."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 @contextmanager

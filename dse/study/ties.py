@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dse.design.evaluation import Evaluation
+from dse.design.objective import OBJECTIVES
 from dse.study.result import Study
 
 MARGIN_POINTS = 1.0
+ERROR = OBJECTIVES["error"]
 
 
 def tied_with_baseline(study: Study) -> Evaluation | None:
@@ -15,10 +17,22 @@ def tied_with_baseline(study: Study) -> Evaluation | None:
 
 
 def near_best(study: Study, margin_points: float = MARGIN_POINTS) -> Evaluation | None:
-    """The smallest point of the front that is surely less than a margin worse than the best: the whole interval is."""
-    points, bars = scored(study), study.error_bars
-    best = min(points, key=lambda point: point.metrics["error_percent"], default=None)
-    return None if best is None else _smallest([p for p in points if bars.difference(p, best).high <= margin_points])
+    """The smallest point of the front that is surely less than a margin worse than `least_error`; None without one."""
+    best, bars = least_error(study), study.error_bars
+    if best is None:
+        return None
+    return _smallest([point for point in scored(study) if bars.difference(point, best).high <= margin_points])
+
+
+def least_error(study: Study) -> Evaluation | None:
+    """The front's point of the least error, the first of equals, None where its errors of utterances are not known.
+
+    And where error is none of the front's objectives: its least then says nothing of what the search could reach.
+    """
+    if ERROR not in study.objectives:
+        return None
+    best = min(study.front, key=lambda point: point.metrics[ERROR.metric], default=None)
+    return best if best is not None and best in scored(study) else None
 
 
 def scored(study: Study) -> list[Evaluation]:

@@ -81,6 +81,10 @@ TABLE = '[macs_per_cycle]\n"16x16" = 1\n'
         ("row_scales = 1\n" + TABLE, "row_scales: 1 is neither true nor false"),
         ('zero_points = "no"\n' + TABLE, "zero_points: 'no' is neither true nor false"),
         ("name = 3\n" + TABLE, "name: 3 is not a string"),
+        *(
+            (f"name = {name!r}\n" + TABLE, f"name: {name!r} is no name of columns: it begins with a letter or digit")
+            for name in ("", "..", " a", "a,b", "a=b", "a:b", "../a", "a/b", "<b>")
+        ),
         ("macs_per_cycle = 3\n", "is not a table of weight x activation bits"),
         ('[macs_per_cycle]\n"8x8" = 4\n', 'needs "16x16", the baseline'),
         ('[macs_per_cycle]\n"16by16" = 4\n', '"16by16" is not weight bits x activation bits, like "4x8"'),

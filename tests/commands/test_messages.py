@@ -16,6 +16,8 @@ FORGETFUL = [
     (("search", "--out", "file/x"), "cannot write to the folder file/x: {}/file is a file"),
     (("search", "--out", "file"), "cannot write to the folder file: file is a file"),
     (("front", "--study", "s", "--out", "file/x"), "cannot write to the folder file/x: {}/file is a file"),
+    (("front", "--study", "s", "--frame", "file/x.csv"), "cannot write to the folder file: file is a file"),
+    (("front", "--study", "s", "--frame", "file/new/x.csv"), "cannot write to the folder file/new: {}/file is a file"),
     (("train", "--model", "sru", "--out", "folder"), "cannot write the file folder: it is a folder"),
     (("train", "--model", "sru", "--out", "file/x.safetensors"), "cannot write to the folder file: file is a file"),
     (("data", "check", "--out", "file"), "cannot write to the folder file: file is a file"),
@@ -29,6 +31,23 @@ def test_what_cannot_be_read_or_written_is_told_before_any_work(cli, tmp_path, a
     status, out, err = cli(*argv)
     assert (status, out, err) == (2, "", f"error: {message.format(tmp_path)}\n")
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+
+
+OUTPUTS = [("--out", "new/out"), ("--frame", "new/all.csv"), ("--frame", "new/deep/all.json")]
+
+
+@pytest.mark.parametrize(("option", "path"), OUTPUTS)
+def test_a_new_folder_is_made_for_any_output_and_for_no_refused_one(cli, tmp_path, option, path):
+    assert cli("search", "--study", "s", "--workers", "1", "--evaluations", "4", "--population", "4")[0] == 0
+    for refused in (
+        ("--study", "none"),
+        ("--study", "s", "--objectives", "speed"),
+        ("--study", "s", "--platform", "x"),
+    ):
+        assert cli("front", *refused, option, path)[0] == 2
+        assert not (tmp_path / "new").exists()
+    assert cli("front", "--study", "s", option, path)[0] == 0
+    assert (tmp_path / path).exists()
 
 
 def test_a_missing_pytorch_kaldi_file_is_told_as_such(tmp_path, capsys):

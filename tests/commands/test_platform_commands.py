@@ -43,6 +43,30 @@ def test_tables_show_the_platforms(cli):
     assert head.count("speedup") == 2 and head.count("energy") == 1 and "pJ" in head
 
 
+CHIP = '[macs_per_cycle]\n"16x16" = 1\n"8x8" = 4\n'
+
+
+@pytest.mark.parametrize("name", ["mine", "My chip 2.0", None])
+def test_columns_and_objectives_have_a_chips_own_name(cli, tmp_path, name):
+    """The file's name is the chip's only where it gives itself none."""
+    (tmp_path / "file.toml").write_text((f'name = "{name}"\n' if name else "") + CHIP)
+    called = name or "file"
+    argv = ("--workers", "1", "--evaluations", "8", "--study", "s", "--objectives", f"error,{called}.speedup")
+    assert cli("search", *argv, "--platform", "file.toml", "--limit", f"{called}.speedup=1")[0] == 0
+    assert cli("search", "--workers", "1", "--evaluations", "8", "--study", "free")[0] == 0
+    assert cli("front", "--study", "free", "--platform", "file.toml")[0] == 0
+    for folder in ("s", f"free/{called}"):
+        head = (tmp_path / "studies" / folder / "front.csv").read_text().splitlines()[0]
+        assert {column.rpartition(".")[0] for column in head.split(",") if column.endswith(".speedup")} == {called}
+    assert load_study("s", "sqlite:///studies/dse.db").platforms == (called,)
+
+
+def test_two_chips_of_one_name_are_refused(cli, tmp_path):
+    for file in ("one.toml", "two.toml"):
+        (tmp_path / file).write_text('name = "mine"\n' + CHIP)
+    assert "platform 'mine' is given more than once" in cli("search", "--platform", "one.toml,two.toml")[2]
+
+
 BAD = [
     (["--objectives", "error,speedup"], f"none of {', '.join(OBJECTIVES)}; it needs --platform"),
     (["--objectives", "error,speed", "--platform", "silago"], f"{', '.join((*OBJECTIVES, *PLATFORM_OBJECTIVES))}"),

@@ -3,12 +3,13 @@
 import json
 import re
 import shutil
+import sys
 
 import pytest
 
 import dse
 from dse import export, verify
-from dse.exporters import EXPORTERS
+from dse.exporters import EXPORTERS, speech, write
 from dse.exporters.manifest import MANIFEST, seal
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
@@ -73,6 +74,30 @@ def test_a_whole_split_of_the_corpus_may_be_run(bundle, capsys):
     assert f" {record['validation']['metrics']['error_percent']:.2f} " in out
 
 
+@pytest.mark.parametrize("split", [None, "validation", "test"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_only_a_test_split_that_a_study_knows_to_be_spent_is_read(
+    bundle, capsys, tmp_path, monkeypatch, split, recorded
+):
+    shutil.copytree(bundle, tmp_path / "out")
+    record = json.loads((bundle / "configuration.json").read_text())
+    known = record["test"]["error_percent"]
+    if not recorded:
+        (tmp_path / "out/configuration.json").write_text(json.dumps({**record, "test": None}))
+        (tmp_path / "out" / MANIFEST).unlink()
+        seal(tmp_path / "out")
+    read = []
+    plain = speech.load_split
+    monkeypatch.setattr(speech, "load_split", lambda corpus, name: read.append(name) or plain(corpus, name))
+    status, out, err = run(capsys, verify, tmp_path / "out", "--parts", "onnx", *(["--split", split] if split else []))
+    if split == "test" and not recorded:
+        assert (status, out, read) == (2, "", []) and err.count("\n") == 1
+        assert "would spend that split unrecorded: dse.export --test records it" in err
+    else:
+        assert (status, err, read) == (0, "", [split] if split else [])
+        assert (f" {known:.2f} " in out) or split != "test"
+
+
 def test_a_part_that_gives_other_codes_is_told_with_its_place(bundle, capsys, tmp_path):
     shutil.copytree(bundle, tmp_path / "out")
     path = tmp_path / "out/c/model_data.c"
@@ -107,13 +132,42 @@ def test_what_cannot_be_exported_is_told_before_any_work(url, bundle, capsys, tm
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
 
 
+@pytest.mark.parametrize("utterances", [1, 399, 400, 401, 100_000])
+def test_more_golden_utterances_than_there_are_is_told(url, capsys, tmp_path, monkeypatch, utterances):
+    golden = []
+    monkeypatch.setattr(
+        write, "write_parts", lambda folder, *given: golden.append(given[3].speech.names) or folder.mkdir()
+    )
+    argv = ["--study", "s", "--storage", url, "--number", "1", "--to", tmp_path / "out", "--utterances", utterances]
+    status, _, err = run(capsys, export, *argv)
+    assert status == 0 and len(golden[0]) == min(utterances, 400)
+    told = f"utterances {utterances}: the validation split has 400, and all of them become golden\n"
+    assert err == (told if utterances > 400 else "")
+
+
 def test_what_cannot_be_verified_is_told(bundle, capsys, tmp_path):
     assert run(capsys, verify, tmp_path) == (2, "", f"error: no bundle at {tmp_path}: it has no {MANIFEST}\n")
     status, _, err = run(capsys, verify, bundle, "--parts", "onnx,fpga")
     assert (status, err) == (2, f"error: bundle {bundle} has no part 'fpga' that runs; it has onnx, c\n")
 
 
-def test_without_a_compiler_or_runtime_the_part_is_named(bundle, capsys, monkeypatch):
-    monkeypatch.setenv("CC", "/no/such/cc")
-    status, _, err = run(capsys, verify, bundle, "--parts", "c")
-    assert status == 2 and "compiler" in err and err.count("\n") == 1
+MISSING = {"c": "no C compiler '/no/such/cc' is installed", "onnx": "onnxruntime"}
+
+
+@pytest.mark.parametrize("parts", ["c", "onnx", "c,onnx", "onnx,c"])
+@pytest.mark.parametrize("missing", [set(), {"c"}, {"onnx"}, {"c", "onnx"}])
+def test_a_part_without_its_compiler_or_runtime_is_named_and_the_others_run(
+    bundle, capsys, monkeypatch, parts, missing
+):
+    if "c" in missing:
+        monkeypatch.setenv("CC", "/no/such/cc")
+    if "onnx" in missing:
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    status, out, err = run(capsys, verify, bundle, "--parts", parts)
+    chosen = parts.split(",")
+    assert status == (2 if missing & {*chosen} else 0)
+    rows = re.findall(r"^(\w+) +(equal|not run)\b", out, re.MULTILINE)
+    assert rows == [("evaluator", "equal"), *((part, "not run" if part in missing else "equal") for part in chosen)]
+    lines = err.splitlines()
+    for line, part in zip(lines, [part for part in chosen if part in missing], strict=True):
+        assert line.startswith(f"error: {part} cannot be run here: ") and MISSING[part] in line

@@ -1,5 +1,6 @@
 """The report: one page that needs nothing else, and the command that reproduces its study."""
 
+import html
 import re
 import shlex
 from dataclasses import replace
@@ -7,16 +8,22 @@ from dataclasses import replace
 import pytest
 from fake_task import FakeTask
 from large_study import enlarged
-from searches import search
+from searches import EXAMPLE_CHIP, search
 
+from dse import export
 from dse.design.genes import recorded_space, search_space
 from dse.exploration.plan import make_plan
+from dse.pick import picked
 from dse.reports.labels import labels
 from dse.reports.page import front_table, write_report
 from dse.reports.provenance import search_command
 from dse.search import _settings, parser
 from dse.study.result import load_study
 from models.registry import preset
+
+
+def own_chip(path):
+    path.write_text(EXAMPLE_CHIP.read_text().replace('name = "example_chip"', 'name = "mine"'))
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +68,14 @@ def test_the_table_has_a_row_a_point_and_its_export_command(page):
         "--weight-bits 3,4,8 --activation-bits 8,16 --delta 0,4 --objectives error,ops --searcher nsga2",
         "--rounding nearest --scales matrix --zero-points off",
         "--skip output --limit none",
+        "--platform my.toml --objectives error,mine.speedup --limit mine.speedup=1",
+        "--platform silago,my.toml",
     ],
 )
-def test_the_command_searches_the_same_study(options, tmp_path):
+def test_the_command_searches_the_same_study(options, tmp_path, monkeypatch):
+    own_chip(tmp_path / "my.toml")
+    monkeypatch.chdir(tmp_path)
+
     def plan_of(argv):
         return make_plan(_settings(parser().parse_args(argv), FakeTask))
 
@@ -74,7 +86,30 @@ def test_the_command_searches_the_same_study(options, tmp_path):
     study = load_study(run_plan(plan).name, f"sqlite:///{tmp_path}/d.db")
     words = shlex.split(search_command(study))
     assert words[:3] == ["python", "-m", "dse.search"]
+    monkeypatch.chdir("/")  # the report may be read anywhere
     assert plan_of(words[3:]).identity == plan.identity
+
+
+@pytest.mark.parametrize("specs", [["silago"], ["my.toml"], ["silago:memory_limit_mib=0.02", "my.toml"]])
+def test_every_button_exports_the_point_of_its_row(specs, tmp_path, monkeypatch):
+    """Of a study that was priced anew, from anywhere."""
+    own_chip(tmp_path / "my.toml")
+    monkeypatch.chdir(tmp_path)
+    study = search(tmp_path, evaluations=30).on(*specs).under("error", "size")
+    monkeypatch.chdir("/")
+    for number, point in enumerate(study.front, start=1):
+        (command,) = re.findall(r'data-command="(.*)"', front_table(study)["export"][number - 1])
+        words = shlex.split(html.unescape(command))
+        assert words[:3] == ["python", "-m", "dse.export"]
+        again, chosen = picked(export.parser().parse_args(words[3:]))
+        assert chosen.metrics == point.metrics and again.platforms == study.platforms
+
+
+def test_a_chip_of_an_earlier_versions_study_is_told_by_its_name(tmp_path):
+    own_chip(tmp_path / "my.toml")
+    study = replace(search(tmp_path, str(tmp_path / "my.toml"), evaluations=4, population=4), chips={})
+    assert " --platform mine.toml " in search_command(study)
+    assert len(front_table(study))
 
 
 def test_a_large_study_makes_a_page_of_bounded_size(tmp_path):

@@ -4,9 +4,12 @@ import pytest
 from fake_task import FakeMeasurer, FakeTask
 from searches import EXAMPLE_CHIP, priced_search, search
 
+from dse.evaluator.pricing import broken_rules
 from dse.exploration.aside import measure_aside
 from dse.reports.choice import one_more_bit
+from dse.reports.pictures.matvecs import matvecs_of
 from dse.reports.sensitivity import known_moves, measure_moves, moves, sensitivity_frame, space_of
+from dse.study.prices import platforms_of
 from dse.study.references import uniform_configurations, uniform_references
 from dse.study.result import load_study
 
@@ -56,10 +59,21 @@ def test_sensitivity_moves_each_gene_alone_and_costs_once(tmp_path, of_front):
     assert frame["change_of_size_mib"].notna().all()
 
 
-def test_what_is_put_aside_has_the_prices_of_the_studys_platforms(tmp_path):
-    study = priced_search(tmp_path, "silago", evaluations=12)
-    measured = measure_moves(study, study.baseline, FakeTask())
-    assert all("silago.speedup" in evaluation.metrics for evaluation in measured.values())
+@pytest.mark.parametrize("specs", [["silago"], ["mine.toml"], ["mine.toml", "silago"], ["mine.toml", "edgedrnn"]])
+def test_what_is_put_aside_has_the_prices_of_the_studys_platforms(tmp_path, monkeypatch, specs):
+    """And so has the picture of a point by matvec; a chip of one's own is that of its file as it was then."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text(EXAMPLE_CHIP.read_text())
+    study = priced_search(tmp_path, *specs, evaluations=12)
+    (tmp_path / "mine.toml").unlink()
+    study = loaded(study)
+    opened = platforms_of(study)
+    assert tuple(opened) == study.platforms and len(opened) == len(specs)
+    for move, evaluation in measure_moves(study, study.baseline, FakeTask()).items():
+        runs = not broken_rules(opened, study.workload, move.configuration)
+        assert [name for name in opened if f"{name}.speedup" in evaluation.metrics] == list(opened) * runs
+    titles = [note.text for note in matvecs_of(study, study.front[0]).layout.annotations]
+    assert all(any(name in title for title in titles) for name in opened)
 
 
 @pytest.mark.parametrize("spec", ["silago", "bitfusion", "edgedrnn", str(EXAMPLE_CHIP)])

@@ -1,5 +1,6 @@
 """Error bars: against SciPy's own bootstrap, a plain loop and simulated speech; what is tied, and what is smallest."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from simulated_speech import corpus, coverage
 
 from dse.design.evaluation import Evaluation
 from dse.design.utterance_errors import UtteranceErrors
-from dse.reports.table import summary, table
+from dse.reports.table import summary, table, ties
 from dse.study.bootstrap import ErrorBars
 from dse.study.result import load_study
 from dse.study.ties import near_best, tied_with_baseline
@@ -97,9 +98,39 @@ def test_a_search_keeps_the_speakers_and_names_what_is_tied(tmp_path):
     sizes = [each.metrics["size_mib"] for each in study.front]
     assert near.metrics["size_mib"] >= min(sizes)
     assert point is None or study.error_bars.difference(point, study.baseline).low <= 0
-    told = summary(study)
-    assert f"smallest less than 1 point worse than the best: point {study.front.number(near)}," in told
+    assert f"less than 1 point worse than its least error: point {study.front.number(near)}," in summary(study)
     assert "bootstrap over 8 utterances" in table(study)
+
+
+TOLD = re.compile(
+    r"  smallest of the front (.*): point (\d+), ([\d.]+) MiB, ([\d.]+) %, (?:(.*) points over )?(.*?)( itself)?"
+)
+
+
+@pytest.mark.parametrize(
+    "objectives",
+    ["error,size,ops", "error,size", "error", "ops,error", "max4,size", "size,ops", "size", "compression,max4,error"],
+)
+def test_what_is_told_of_a_front_is_true_of_what_it_names(tmp_path, objectives):
+    """The interval is that of the difference to what the line names; the least error is told where it was sought."""
+    study = search(tmp_path).under(*objectives.split(","))
+    bars, lines = study.error_bars, ties(study)
+    told = [TOLD.fullmatch(line).groups() for line in lines]
+    assert sum("least error" in what for what, *_ in told) == ("error" in objectives.split(","))
+    for what, number, size, error, interval, name, itself in told:
+        point = study.front[int(number) - 1]
+        reference = study.baseline if name == "16 bit" else study.front[int(name.removeprefix("point ")) - 1]
+        over = bars.difference(point, reference)
+        assert (size, error) == (f"{point.metrics['size_mib']:.3f}", f"{point.metrics['error_percent']:.2f}")
+        assert interval == (None if itself else over.signed) and bool(itself) == (
+            point.configuration == reference.configuration
+        )
+        held = (lambda e: e.low <= 0) if what == "tied with 16 bit" else (lambda e: e.high <= 1)
+        holding = [each for each in study.front if held(bars.difference(each, reference))]
+        assert point in holding and point.metrics["size_mib"] == min(each.metrics["size_mib"] for each in holding)
+        if "least error" in what:
+            every = [e.metrics["error_percent"] for e in study.evaluations if e.status == "ok"]
+            assert reference.metrics["error_percent"] == min(every)
 
 
 def test_a_study_without_errors_of_utterances_has_no_bars(tmp_path):

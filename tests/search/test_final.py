@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fake_task import FakeMeasurer, FakeTask
@@ -10,6 +11,8 @@ from searches import search
 from dse.design.objective import TEST_ERROR
 from dse.exploration.final import spend
 from dse.reports.final import final_table, optimism_points, survivors
+from dse.reports.provenance import provenance
+from dse.reports.table import summary
 from dse.study.result import load_study
 from models.workload import InputError
 
@@ -91,12 +94,63 @@ def test_a_front_that_grew_asks_for_again(study, tmp_path):
     assert all(TEST_ERROR.metric in point.metrics for point in done.front)
 
 
-def test_a_point_alone_spends_it_too(study):
-    one = study.front[1]
+def test_a_point_alone_spends_it_too_and_the_front_may_follow(study):
+    one, other = study.front[1:3]
     done = spend(study, Task(), points=[one.configuration])
     assert TEST_ERROR.metric in done.front[1].metrics and len(done.finals[0].points) <= 2
-    with pytest.raises(InputError, match="not among those"):
-        spend(loaded(study), Task())
+    with pytest.raises(InputError, match=rf"not among those: python -m dse.report study {study.name} scores"):
+        spend(loaded(study), Task(), points=[other.configuration])
+    done = spend(loaded(study), Task())
+    assert len(done.finals) == 2 and "the last of 2 times" in final_table(done)
+    assert spend(loaded(study), Task(), points=[other.configuration]).finals == done.finals
+
+
+def interrupted(study):
+    OnSplit.stop_after = 0
+    with pytest.raises(KeyboardInterrupt):
+        spend(loaded(study), Task(), again=True)
+    OnSplit.stop_after = None
+
+
+def grown(study):
+    folder = Path(study.storage.removeprefix("sqlite:///")).parent
+    assert (
+        search(folder, task=Task(), evaluations=60, objectives=tuple(study.identity["objectives"])).name == study.name
+    )
+
+
+RUNS = {
+    "point": lambda study: spend(loaded(study), Task(), points=[study.front[0].configuration]),
+    "front": lambda study: spend(loaded(study), Task()),
+    "again": lambda study: spend(loaded(study), Task(), again=True),
+    "interrupted": interrupted,
+    "grown": grown,
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "runs",
+    ["", "point", "front", "point front", "front again", "front interrupted", "point interrupted", "front grown"],
+)
+@pytest.mark.parametrize("objectives", ["error,size,ops", "error"])
+def test_what_is_told_of_the_test_split_is_what_was_done_there(tmp_path, runs, objectives):
+    """In the summary and in the report's provenance alike, also of a front of one point."""
+    OnSplit.opened, OnSplit.stop_after = 0, None
+    study = search(tmp_path, task=Task(), evaluations=20, objectives=tuple(objectives.split(",")))
+    for run in runs.split():
+        RUNS[run](study)
+    study = loaded(study)
+    told = [
+        f"spent on {run.when}, on {len({p.configuration for p in study.front} & {*run.points})} of {len(study.front)} "
+        f"points of this front{'; interrupted' if run.left else ''}"
+        for run in study.finals
+    ]
+    assert [line for line in summary(study).splitlines() if "split" in line] == [f"  test split {run}" for run in told]
+    assert [value for name, value in provenance(study) if name == "test split"] == told
+    if runs and all(TEST_ERROR.metric in point.metrics for point in study.front):
+        assert ("the last of" in final_table(study)) == (len(study.finals) > 1)
+        assert ("tau" in final_table(study)) == (len(study.front) > 1)
 
 
 def test_from_search_to_pick_the_test_split_is_opened_once(cli, tmp_path, monkeypatch):

@@ -95,6 +95,13 @@ def test_rows_that_optuna_cannot_read_are_one_line(cli, url, damage):
     assert (status, out, err.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.parametrize("value", [3, [], {"a": 3}, {"a": {"path": "p"}}, {"a": {"path": 1, "text": ""}}])
+def test_chips_that_cannot_be_read_are_one_line(url, value):
+    optuna.load_study(storage=url, study_name="s").set_user_attr("chips", value)
+    with pytest.raises(StoreError, match="its chips cannot be read"):
+        load_study("s", url)
+
+
 MATVEC = {"name": "a", "rows": 3, "cols": 2, "path": "input", "passes": 1}
 WORKLOAD = {"model": "x", "matvecs": [MATVEC], "vector_weights": 0, "elementwise_ops_per_frame": 1}
 IMPOSSIBLE = [

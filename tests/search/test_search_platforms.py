@@ -91,10 +91,10 @@ def test_a_changed_chip_is_another_study(tmp_path):
     mine = tmp_path / "mine.toml"
     mine.write_text(EXAMPLE_CHIP.read_text())
     first = priced_search(tmp_path, str(mine), study="s", evaluations=12)
-    assert "mine.speedup" in first.baseline.metrics
+    assert "example_chip.speedup" in first.baseline.metrics
     (tmp_path / "elsewhere").mkdir()
     moved = mine.rename(tmp_path / "elsewhere/mine.toml")
     assert priced_search(tmp_path, str(moved), study="s", evaluations=12).baseline == first.baseline
     moved.write_text(EXAMPLE_CHIP.read_text().replace('"2x4" = 512', '"2x4" = 256'))
-    with pytest.raises(StoreError, match=r"platforms.mine: stored sha256:\w+, now sha256:\w+"):
+    with pytest.raises(StoreError, match=r"platforms.example_chip: stored sha256:\w+, now sha256:\w+"):
         priced_search(tmp_path, str(moved), study="s", evaluations=12)

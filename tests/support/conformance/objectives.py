@@ -17,7 +17,7 @@ from dse.evaluator.evaluate import evaluate
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.pricing import name_of, open_platforms
 from models.workload import Configuration, InputError
-from platforms import PLATFORMS
+from platforms import PLATFORMS, open_platform
 
 EXAMPLE = str(Path(platforms.__file__).with_name("example_chip.toml"))
 CONFIGURATION = Configuration.uniform(WORKLOAD, 8, delta=2)
@@ -44,7 +44,8 @@ def metrics_on(spec: str | None, share: float = 1.0) -> Mapping[str, float]:
 
 def platforms_that_give(objective: Objective) -> list[str]:
     """Registered platforms, and the example chip, whose metrics have the objective's."""
-    found = [spec for spec in (*PLATFORMS, EXAMPLE) if f"{name_of(spec)}.{objective.metric}" in metrics_on(spec)]
+    every = {spec: name_of(open_platform(spec)) for spec in (*PLATFORMS, EXAMPLE)}
+    found = [spec for spec, name in every.items() if f"{name}.{objective.metric}" in metrics_on(spec)]
     assert found, f"no platform gives {objective.metric}"
     return found
 
@@ -64,7 +65,7 @@ class ObjectiveConformance:
 
     def names(self) -> list[str]:
         """Of the platforms that price."""
-        return [name_of(spec) for spec in self.specs()]
+        return [name_of(open_platform(spec)) for spec in self.specs()]
 
     def full(self) -> Objective:
         """As a search sees it: named after its platform."""
