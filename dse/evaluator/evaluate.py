@@ -32,23 +32,37 @@ def evaluate(
     and propagates.
     """
     workload, platforms = measurer.workload, platforms or {}
-    size = size_metrics(workload, configuration)
-    broken = broken_rules(platforms, workload, configuration) if ruled else ()
-    known = {} if broken else price(without_inference(platforms), workload, configuration)
-    priced = judge(Evaluation(genome, configuration, "ok", metrics=size | known), limits, broken)
+    priced = unmeasured(configuration, workload, limits, genome, platforms, ruled)
     if priced.status == "infeasible":
         return priced
     try:
         measurement = measurer.measure(configuration)
         measured = _measured_metrics(workload, measurement)
     except Exception as error:
-        return failed(configuration, what_and_where(error), genome, size | known)
+        return failed(configuration, what_and_where(error), genome, priced.metrics)
     computed = dict(measurement.computed)
+    size = size_metrics(workload, configuration)
     metrics = size | measured | price(platforms, workload, configuration, computed)
     seconds = float(measurement.seconds)
     return judge(
         replace(priced, metrics=metrics, computed=computed, seconds=seconds, errors=measurement.errors), limits
     )
+
+
+def unmeasured(
+    configuration: Configuration,
+    workload: Workload,
+    limits: Sequence[Limit] = (),
+    genome: Genome = (),
+    platforms: Mapping[str, Platform] | None = None,
+    ruled: bool = True,
+) -> Evaluation:
+    """What is known of a configuration without inference, judged by it; arguments as of `evaluate`."""
+    platforms = platforms or {}
+    size = size_metrics(workload, configuration)
+    broken = broken_rules(platforms, workload, configuration) if ruled else ()
+    known = {} if broken else price(without_inference(platforms), workload, configuration)
+    return judge(Evaluation(genome, configuration, "ok", metrics=size | known), limits, broken)
 
 
 def judge(evaluation: Evaluation, limits: Sequence[Limit], broken: Sequence[Violation] = ()) -> Evaluation:

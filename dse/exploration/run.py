@@ -18,7 +18,7 @@ from dse.design.evaluation import Evaluation
 from dse.design.limits import Limit, resolve
 from dse.design.objective import Objective, minimised
 from dse.design.space import Genome
-from dse.evaluator.evaluate import judge
+from dse.evaluator.evaluate import judge, unmeasured
 from dse.evaluator.pricing import broken_rules, chip_files
 from dse.evaluator.remarks import doubts
 from dse.exploration.patience import hopeless
@@ -88,6 +88,7 @@ def _search(plan: Plan, store: Store) -> Study:
             seed=settings.seed,
             population=settings.population,
             start=_runnable(plan.start, plan),
+            known=lambda genome: _known(genome, plan, limits),
         )
         known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
         failed_before = store.evaluations.keys() - known.keys()
@@ -176,6 +177,13 @@ def _products(workload: Workload, configuration: Configuration) -> int:
         matvec.macs_per_frame * math.prod(2 if bits > 8 else 1 for bits in configuration[matvec.name].operand_bits)
         for matvec in workload
     )
+
+
+def _known(genome: Genome, plan: Plan, limits: tuple[Limit, ...]) -> Outcome:
+    """What is known of a genome without inference: its size, and the prices that depend on none."""
+    priced = unmeasured(plan.space.decode(genome), plan.workload, limits, genome, plan.platforms)
+    told = (o.minimised(priced.metrics.get(o.metric, math.nan)) for o in plan.objectives)
+    return Outcome(genome, tuple(told), priced.violation)
 
 
 def _outcome(evaluation: Evaluation, objectives: Sequence[Objective]) -> Outcome:

@@ -33,6 +33,7 @@ MOST_TOLD = 600  # evaluations that predictions are made from: the latest, and t
 # values say little about good ones, so that values are cut; hypervolume's reference point is a little past the worst.
 CUT, REFERENCE = 2.0, 1.2
 LIKELY = 0.5  # chance of keeping the limits
+MOST_KNOWN = 2**14  # genomes whose known objectives are kept
 OPTIMISM = 0.3  # standard deviations by which predictions are taken to be better, which leads to what is little known
 
 Genes = NDArray[np.int64]
@@ -91,6 +92,8 @@ class Surrogate:
         """What is known without an evaluation; most candidates come again and again."""
         assert self._known is not None
         if genome not in self._told_before:
+            if len(self._told_before) == MOST_KNOWN:
+                self._told_before.clear()
             self._told_before[genome] = self._known(genome)
         return self._told_before[genome]
 
