@@ -24,8 +24,12 @@ from models.workload import InputError
 SEARCHERS = {
     "surrogate": "dse.searchers.surrogate:Surrogate",
     "nsga2": "dse.searchers.nsga2:Nsga2",
-    "random": "dse.searchers.random:Random",
+    "agemoea2": "dse.searchers.agemoea2:AgeMoea2",
+    "greedy": "dse.searchers.greedy:Greedy",
     "optuna-tpe": "dse.searchers.optuna_tpe:OptunaTpe",
+    "optuna-gp": "dse.searchers.optuna_gp:OptunaGp",
+    "random": "dse.searchers.random:Random",
+    "exhaustive": "dse.searchers.exhaustive:Exhaustive",
 }
 MISSES_BEFORE_EXHAUSTED = 1000  # draws in a row without a new genome after which a space counts as exhausted
 

@@ -65,7 +65,9 @@ class Greedy:
         if self._origin not in self._values:
             return []
         base = self._values[self._origin]
-        alone = {genome: values - base for genome, values in self._values.items() if _distance(genome, self._origin) == 1}
+        alone = {
+            genome: values - base for genome, values in self._values.items() if _distance(genome, self._origin) == 1
+        }
         if not alone:
             return []
         span = np.abs(np.array(list(alone.values()))).max(axis=0)

@@ -1,120 +1,12 @@
-"""NSGA-II of pymoo over the integers that index each gene's choices.
+"""NSGA-II: survivors by rank of domination and by distance to their neighbours.
 
-Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II" (2002); operators as in Rezk et al.,
-MOHAQ: integer simulated binary crossover (probability 1, eta 3) and polynomial mutation (eta 3).
+Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II" (2002), as implemented by pymoo.
 """
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 from pymoo.algorithms.moo.nsga2 import NSGA2
-from pymoo.core.duplicate import DuplicateElimination
-from pymoo.core.population import Population
-from pymoo.core.problem import Problem
-from pymoo.core.repair import Repair
-from pymoo.core.termination import NoTermination
-from pymoo.operators.crossover.sbx import SBX
-from pymoo.operators.mutation.pm import PM
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
-
-CROSSOVER_PROBABILITY = 1.0
-CROSSOVER_ETA = 3.0
-MUTATION_ETA = 3.0
+from dse.searchers.genetic import Genetic
 
 
-class Nsga2:
-    """NSGA-II with `population` survivors; each `ask` mates them for as many offspring as asked for."""
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
-        self._objectives = objectives
-        self._rng = np.random.default_rng(seed)
-        self._seen: set[Genome] = set()
-        self._waiting = list(start)
-        self._asked = Population.new(X=np.empty((0, len(space.genes)), dtype=int))
-        self._algorithm = NSGA2(
-            pop_size=population,
-            crossover=SBX(prob=CROSSOVER_PROBABILITY, eta=CROSSOVER_ETA),
-            mutation=PM(eta=MUTATION_ETA),
-            repair=_ToCanonical(space),
-            eliminate_duplicates=_NeverAskedBefore(self._seen),
-            termination=NoTermination(),
-            seed=seed,
-        )
-        self._algorithm.setup(
-            Problem(
-                n_var=len(space.genes),
-                n_obj=objectives,
-                n_ieq_constr=1,
-                xl=0,
-                xu=np.array([len(gene.choices) - 1 for gene in space.genes]),
-                vtype=int,
-            )
-        )
-
-    def ask(self, n: int) -> list[Genome]:
-        mated, self._waiting = self._waiting[:n], self._waiting[n:]
-        self._seen.update(mated)
-        if self._algorithm.is_initialized and len(mated) < n:
-            self._algorithm.n_offsprings = n - len(mated)
-            mated += _genomes(self._algorithm.ask())
-            self._seen.update(mated)
-        genomes = mated + draw_new(self._space, self._rng, self._seen, n - len(mated))
-        self._asked = Population.new(X=np.array(genomes, dtype=int).reshape(len(genomes), len(self._space.genes)))
-        return genomes
-
-    def tell(self, outcomes: Sequence[Outcome]) -> None:
-        told = {outcome.genome: outcome for outcome in outcomes}
-        infills = self._asked[[genome in told for genome in _genomes(self._asked)]]
-        if not len(infills):
-            return
-        known = [told[genome] for genome in _genomes(infills)]
-        # Survival and selection look at the violation first, so the objectives of unmeasured candidates are not read.
-        unread = (0.0,) * self._objectives
-        infills.set("F", np.array([unread if outcome.values is None else outcome.values for outcome in known]))
-        infills.set("G", np.array([[outcome.violation] for outcome in known]))
-        self._algorithm.tell(infills=infills)
-
-
-class _ToCanonical(Repair):
-    def __init__(self, space: SearchSpace) -> None:
-        super().__init__()
-        self._space = space
-
-    def _do(self, problem: Problem, X: Any, **kwargs: Any) -> Any:  # noqa: N803 (pymoo's name)
-        rounded = np.around(X).astype(int)
-        return np.array([self._space.canonical(tuple(row)) for row in rounded.tolist()], dtype=int).reshape(X.shape)
-
-
-class _NeverAskedBefore(DuplicateElimination):
-    """Elimination of every genome ever asked; pymoo's own compares with the surviving population only."""
-
-    def __init__(self, seen: set[Genome]) -> None:
-        super().__init__()
-        self._seen = seen
-
-    def do(self, pop: Population, *others: Population, **kwargs: Any) -> Population:
-        taken = self._seen.union(*(_genomes(other) for other in others))
-        fresh = []
-        for position, genome in enumerate(_genomes(pop)):
-            if genome not in taken:
-                taken.add(genome)
-                fresh.append(position)
-        return pop[fresh]
-
-
-def _genomes(pop: Population | None) -> list[Genome]:
-    return [] if pop is None else [tuple(individual.X.tolist()) for individual in pop]
+class Nsga2(Genetic):
+    algorithm = NSGA2

@@ -3,78 +3,11 @@
 Source: Ozaki et al., "Multiobjective Tree-Structured Parzen Estimator" (2022), as implemented by optuna.
 """
 
-from __future__ import annotations
+from optuna.samplers import BaseSampler, TPESampler
 
-from collections.abc import Sequence
-
-import numpy as np
-import optuna
-from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
-
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
-
-TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome is taken
+from dse.searchers.optuna_samplers import OptunaSampler
 
 
-class OptunaTpe:
-    """Tree-structured Parzen estimator of each gene's choice index.
-
-    Genomes asked before are proposed again up to TRIES_PER_GENOME times, then a new one is drawn at random.
-    """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._rng = np.random.default_rng(seed)
-        self._waiting = list(start)
-        self._seen = set(start)
-        self._study = optuna.create_study(
-            directions=["minimize"] * objectives,
-            sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=population, multivariate=True),
-        )
-        self._distributions: dict[str, BaseDistribution] = {
-            gene.name: IntDistribution(0, len(gene.choices) - 1) for gene in space.genes
-        }
-
-    def ask(self, n: int) -> list[Genome]:
-        genomes, self._waiting = self._waiting[:n], self._waiting[n:]
-        while len(genomes) < n:
-            new = self._propose()
-            if new is None:
-                break
-            genomes.append(new)
-        return genomes
-
-    def _propose(self) -> Genome | None:
-        for _ in range(TRIES_PER_GENOME):
-            trial = self._study.ask(self._distributions)
-            genome = self._space.canonical(tuple(trial.params[gene.name] for gene in self._space.genes))
-            self._study.tell(trial, state=TrialState.FAIL)  # outcomes come as trials of their own, see tell
-            if genome not in self._seen:
-                self._seen.add(genome)
-                return genome
-        return next(iter(draw_new(self._space, self._rng, self._seen, 1)), None)
-
-    def tell(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            if outcome.values is None:
-                continue
-            names = (gene.name for gene in self._space.genes)
-            self._study.add_trial(
-                create_trial(
-                    params=dict(zip(names, outcome.genome, strict=True)),
-                    distributions=self._distributions,
-                    values=[float(value) for value in outcome.values],
-                    system_attrs={"constraints": [outcome.violation]},
-                )
-            )
+class OptunaTpe(OptunaSampler):
+    def sampler(self, seed: int, population: int) -> BaseSampler:
+        return TPESampler(seed=seed, n_startup_trials=population, multivariate=True)
