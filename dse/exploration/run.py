@@ -29,6 +29,7 @@ from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
 from dse.searchers import Outcome, searcher_named
+from dse.study.convergence import reference_of
 from dse.study.result import Study, study_of
 from dse.study.storage import StoreError
 from models.workload import Configuration, InputError, Workload
@@ -81,6 +82,7 @@ def _search(plan: Plan, store: Store) -> Study:
             with suppress(StoreError):
                 store.set_speakers(plan.task.speakers())
         limits = resolve(plan.limits, baseline.metrics)
+        progress.reach(reference_of(plan.objectives, limits, baseline))
         searcher = searcher_named(settings.searcher)(
             plan.space,
             objectives=len(plan.objectives),

@@ -45,6 +45,7 @@ def test_any_number_of_objectives_can_be_shown(cli, objectives, tmp_path):
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "front.csv",
         "front.json",
+        "convergence.csv",
         "report.html",
     }
 
