@@ -12,6 +12,7 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
 from dse.study.beside import test_errors
+from dse.study.convergence import late_gain
 from dse.study.result import Study
 from dse.study.ties import MARGIN_POINTS, near_best, scored, tied_with_baseline
 
@@ -91,7 +92,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts in one line, then failures, the nearest infeasible evaluation, ties, and when the test split was spent."""
+    """Counts in one line, then a line each: failures, the nearest infeasible evaluation, ties, late gain, the test split."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -103,6 +104,11 @@ def summary(study: Study) -> str:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
     lines += ties(study)
+    if late := late_gain(study.convergence):
+        last, percent = late
+        lines.append(
+            f"  the last {last} of {len(study.evaluations)} evaluations added {percent:.1f} % of the hypervolume"
+        )
     if study.finals:
         spent = test_errors(study.finals)
         newer = sum(point.configuration not in spent for point in study.front)

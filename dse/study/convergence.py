@@ -70,3 +70,14 @@ def convergence(
     """Hypervolume of the front after each evaluation."""
     front = GrowingFront(objectives, reference)
     return tuple(map(front.add, evaluations))
+
+
+def late_gain(volumes: Sequence[float]) -> tuple[int, float] | None:
+    """How many evaluations the last third is, and what it added to the hypervolume, in percent of the final one.
+
+    None where there are less than three evaluations, or nothing is dominated.
+    """
+    last = len(volumes) // 3
+    if not last or not volumes[-1]:
+        return None
+    return last, 100 * (1 - volumes[-1 - last] / volumes[-1])

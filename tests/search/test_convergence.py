@@ -18,7 +18,8 @@ from dse.design.pareto import front, hypervolume
 from dse.exploration.progress import Progress
 from dse.reports.files import write_files
 from dse.reports.pictures.progress import hypervolume_by_evaluation
-from dse.study.convergence import GrowingFront, convergence, reference_of
+from dse.reports.table import summary
+from dse.study.convergence import GrowingFront, convergence, late_gain, reference_of
 from dse.study.result import load_study
 from models.workload import Configuration
 
@@ -104,3 +105,25 @@ def test_the_progress_bar_tells_it(whole, monkeypatch):
     best = whole.front[0].metrics["error_percent"]
     told = f"front {len(whole.front)}, best error {best:.4g} %, hypervolume {whole.convergence[-1]:.4g}]"
     assert told in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("volumes", "gain"),
+    [
+        ((), None),
+        ((1.0, 2.0), None),
+        ((0.0, 0.0, 0.0), None),
+        ((1.0, 1.0, 4.0), (1, 75.0)),
+        ((0.0, 0.0, 4.0), (1, 100.0)),
+        ((1.0, 3.0, 3.0, 3.0, 3.0), (1, 0.0)),
+        ((*[1.0] * 199, 99.2, *[100.0] * 100), (100, 0.8)),
+    ],
+)
+def test_what_the_last_third_added(volumes, gain):
+    assert late_gain(volumes) == (gain and (gain[0], pytest.approx(gain[1])))
+
+
+def test_the_summary_tells_what_the_last_third_added(whole):
+    gain = 100 * (1 - whole.hypervolume(40 - 13) / whole.hypervolume())
+    assert f"  the last 13 of 40 evaluations added {gain:.1f} % of the hypervolume" in summary(whole).splitlines()
+    assert "hypervolume" not in summary(replace(whole, evaluations=whole.evaluations[:2]))
