@@ -92,7 +92,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts in one line, then a line each: failures, the nearest infeasible evaluation, ties, late gain, the test split."""
+    """Counts in one line, then failures, the nearest infeasible evaluation, ties, the late gain, the test split."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]

@@ -44,7 +44,7 @@ class Study:
 
     `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
     by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
-    Its search `exhausted` the space where it found no new genome, and `gave_up` where nothing came near its limits.
+    `ended` says why its search ended before the last evaluation: exhausted, hopeless, stalled or timed out.
     Evaluations come in the order in which the searcher asked for them, as far as that is known.
     """
 
@@ -53,8 +53,7 @@ class Study:
     objectives: tuple[Objective, ...]
     baseline: Evaluation
     evaluations: tuple[Evaluation, ...]
-    exhausted: bool = False
-    gave_up: bool = False
+    ended: str | None = None
     workload: Workload | None = None
     repriced: Mapping[str, str] = field(default_factory=dict)
     retried: tuple[Evaluation, ...] = ()
