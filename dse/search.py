@@ -54,16 +54,16 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         return 0
     folder = options.out or Path("studies") / plan.study
     from dse.exploration.run import run_plan
-    from dse.reports.files import FILES, publish
+    from dse.reports.files import FILES, SETTINGS_FILE, publish
 
-    for name in FILES:
+    for name in (*FILES, SETTINGS_FILE):
         require_file(folder / name)
     try:
         study = run_plan(plan)
     except KeyboardInterrupt:
         _report_interrupted(plan)
         return EXIT_INTERRUPTED
-    publish(study, folder)
+    publish(study, folder, plan)
     if study.ended:
         print(ENDINGS[study.ended].format(evaluations=plan.settings.evaluations, settings=plan.settings))
     return 0

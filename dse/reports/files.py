@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
+from dse.exploration.plan import Plan
 from dse.reports.page import write_report
 from dse.reports.sensitivity import Move
+from dse.reports.settings_file import SETTINGS_FILE, write_settings
 from dse.reports.table import summary, table
 from dse.study.bootstrap import BAR_COLUMNS
 from dse.study.result import Study
@@ -32,9 +34,15 @@ FRAMES = (".csv", ".json", ".parquet")
 FILES = ("front.csv", "front.json", "convergence.csv", "report.html")
 
 
-def publish(study: Study, folder: Path) -> None:
-    """Write the front's files and print it: first the files, which no terminal can stop."""
+def publish(study: Study, folder: Path, plan: Plan | None = None) -> None:
+    """Write the front's files and print it: first the files, which no terminal can stop.
+
+    With the plan of its search, the settings too.
+    """
     paths = write_files(study, folder)
+    if plan is not None:
+        paths.append(folder / SETTINGS_FILE)
+        write_settings(plan, paths[-1])
     print(summary(study))
     print()
     print(table(study))

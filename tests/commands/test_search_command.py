@@ -47,6 +47,7 @@ def test_any_number_of_objectives_can_be_shown(cli, objectives, tmp_path):
         "front.json",
         "convergence.csv",
         "report.html",
+        "settings.toml",
     }
 
 
