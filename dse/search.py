@@ -40,7 +40,8 @@ COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 @one_line_errors
 def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
     """Run the command. `task` makes what is searched of the options that describe it."""
-    options = parser().parse_args(from_settings_file(sys.argv[1:] if argv is None else argv))
+    reader = parser()
+    options = reader.parse_args(from_settings_file(sys.argv[1:] if argv is None else argv, reader))
     if options.list:
         from dse.reports.preview import listing
 

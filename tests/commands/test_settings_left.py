@@ -15,7 +15,7 @@ from dse.search import _settings, parser
 
 
 def planned(argv):
-    return make_plan(_settings(parser().parse_args(from_settings_file(argv)), FakeTask))
+    return make_plan(_settings(parser().parse_args(from_settings_file(argv, parser())), FakeTask))
 
 
 OPTIONS = [
