@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import functools
 import io
 import os
@@ -42,6 +43,24 @@ class Parser(argparse.ArgumentParser):
         """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
         return super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
 
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse arguments; an unknown option names the nearest valid one."""
+        options, unknown = self.parse_known_args(args, namespace)
+        for argument in unknown:
+            name = argument.partition("=")[0]
+            if re.match("--?[A-Za-z]", name):
+                self.error(f"unknown option {name}{nearest(name, self.options)}")
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options as they are written, --help left out; those of commands below this one too."""
+        below = (a.choices.values() for a in self._actions if isinstance(a, argparse._SubParsersAction))
+        own = [name for a in self._actions for name in a.option_strings if name not in ("-h", "--help")]
+        return (*own, *(name for parsers in below for parser in parsers for name in parser.options))
+
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
@@ -57,6 +76,12 @@ def _joined(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def nearest(name: str, valid: Sequence[str]) -> str:
+    """End of a message on an unknown name: the valid one that is nearest, or where the valid ones are told."""
+    near = difflib.get_close_matches(name, valid, 1)
+    return f"; {near[0]}?" if near else "; --help shows all"
 
 
 def one_line_errors(command: Callable[P, int]) -> Callable[P, int]:
@@ -96,12 +121,12 @@ def _text(error: InputError | OSError) -> str:
     return text
 
 
-def from_settings_file(argv: Sequence[str]) -> list[str]:
+def from_settings_file(argv: Sequence[str], parser: Parser) -> list[str]:
     """Put the options of a `--settings FILE.toml` before the arguments, so that those of the command line win.
 
-    Keys are options without the dashes, values as on the command line; lists are joined by commas. `true` is a flag, or
-    `on`, and `false` no flag, or `off`.
-    Raises MissingError without the file, InputError naming the file, and the key where it has a table.
+    Keys are options of `parser` without the dashes, values as on the command line; lists are joined by commas. `true`
+    is a flag, or `on`, and `false` no flag, or `off`.
+    Raises MissingError without the file, InputError naming the file, and the key where it is unknown or has a table.
     """
     finder = Parser(example="", add_help=False)
     finder.add_argument(SETTINGS, type=Path)
@@ -123,6 +148,9 @@ def from_settings_file(argv: Sequence[str]) -> list[str]:
         option = f"--{key.replace('_', '-')}"
         if option == SETTINGS:
             raise InputError(f"settings file {path}: settings files name no others; leave out {key}")
+        if option not in parser.options:
+            valid = [name.removeprefix("--").replace("-", "_") for name in parser.options if name != SETTINGS]
+            raise InputError(f"unknown setting '{key}' in {path}{nearest(key.replace('-', '_'), valid)}")
         if isinstance(value, bool):
             value = "on" if value else "off"
             if option in FLAGS:

@@ -24,6 +24,7 @@ from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
+from dse.exploration.patience import ENDINGS, STALLED_PERCENT
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import joined
@@ -39,7 +40,8 @@ COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 @one_line_errors
 def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
     """Run the command. `task` makes what is searched of the options that describe it."""
-    options = parser().parse_args(from_settings_file(sys.argv[1:] if argv is None else argv))
+    reader = parser()
+    options = reader.parse_args(from_settings_file(sys.argv[1:] if argv is None else argv, reader))
     if options.list:
         from dse.reports.preview import listing
 
@@ -53,23 +55,18 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         return 0
     folder = options.out or Path("studies") / plan.study
     from dse.exploration.run import run_plan
-    from dse.reports.files import FILES, publish
+    from dse.reports.files import FILES, SETTINGS_FILE, publish
 
-    for name in FILES:
+    for name in (*FILES, SETTINGS_FILE):
         require_file(folder / name)
     try:
         study = run_plan(plan)
     except KeyboardInterrupt:
         _report_interrupted(plan)
         return EXIT_INTERRUPTED
-    publish(study, folder)
-    if study.gave_up:
-        print(
-            f"the search gave up before {plan.settings.evaluations} evaluations: none comes near the limit on the "
-            "error, and neither does 16 bit"
-        )
-    if study.exhausted:
-        print(f"no new genome was found; the search ends before {plan.settings.evaluations} evaluations")
+    publish(study, folder, plan)
+    if study.ended:
+        print(ENDINGS[study.ended].format(evaluations=plan.settings.evaluations, settings=plan.settings))
     return 0
 
 
@@ -170,6 +167,13 @@ def parser() -> Parser:
     )
     how = result.add_argument_group("how to search")
     how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")
+    how.add_argument(
+        "--stop-when-stalled",
+        type=int,
+        metavar="N",
+        help=f"end where the last N evaluations added less than {STALLED_PERCENT} %% of the hypervolume",
+    )
+    how.add_argument("--timeout", type=float, metavar="MINUTES", help="end after that; the same command goes on")
     how.add_argument("--seed", type=int, default=default.seed, help="default %(default)s")
     how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
     how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")

@@ -13,7 +13,7 @@ import ctypes
 import logging
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Self
 from dse.design.evaluation import Evaluation, failed, first_line
 from dse.evaluator.measurement import Measurer, Task
 from dse.exploration.worker import Job, Worker, evaluate_here
+from dse.exploration.workers import always
 from models.workload import InputError
 
 if TYPE_CHECKING:
@@ -68,15 +69,17 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+    def evaluate(self, jobs: Sequence[Job], go_on: Callable[[], bool] = always) -> Iterator[Evaluation]:
         """Yield evaluations as they finish; one that keeps killing its worker is failed.
+
+        Once `go_on` says no, what is under way is given up with the rest: the scheduler alone knows what has begun.
 
         Raises InputError where a worker cannot open, or the connection is lost.
         """
         from distributed import KilledWorker, as_completed
         from distributed.comm import CommClosedError
 
-        submitted = {self._submit(job): job for job in jobs}
+        submitted = {self._submit(job): job for job in jobs if go_on()}
         for future in as_completed(submitted, loop=self._client.loop):
             job = submitted[future]
             try:
@@ -87,6 +90,9 @@ class Cluster:
                 raise InputError(LOST) from error
             except ImportError as error:
                 raise InputError(f"a dask worker lacks a package: {error}") from error
+            if not go_on():
+                self._client.cancel(list(submitted))
+                return
 
     def _submit(self, job: Job) -> Future:
         try:

@@ -40,8 +40,12 @@ class Plan:
     @property
     def study(self) -> str:
         """Name of the study: the given one, or one that the identity settles."""
-        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
-        return self.settings.study or f"{self.task.model}-{self.task.preset}-{digest[:8]}"
+        return self.settings.study or f"{self.task.model}-{self.task.preset}-{self.digest[:8]}"
+
+    @property
+    def digest(self) -> str:
+        """Hash of the identity."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
     @property
     def task(self) -> Task:
@@ -65,6 +69,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     if delta is None:
         wanted = [*objectives, *(full_objective(limit.objective) for limit in limits)]
         delta = DEFAULT_DELTA if _gain_from_delta(wanted, platforms) else (0,)
+        settings = replace(settings, delta=delta)
     rules = parse_rules(settings.genes, settings.freeze)
 
     def space_of(rules: Sequence[Rule], delta: Sequence[int]) -> SearchSpace:

@@ -9,8 +9,8 @@ from typing import Any
 from tqdm import tqdm
 
 from dse.design.evaluation import Evaluation
-from dse.design.objective import Objective, values
-from dse.design.pareto import front
+from dse.design.objective import Objective
+from dse.study.convergence import GrowingFront
 
 BAR = "{desc}: {percentage:3.0f}% {bar} {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_per_minute}/min{postfix}]"
 
@@ -22,11 +22,13 @@ def tell(lines: Iterable[str]) -> None:
 
 
 class Progress(tqdm):
-    """Evaluations done, rate, time left, size of the front and the best first objective; quiet off a terminal."""
+    """Evaluations done, rate, time left, size of the front, its best first objective and hypervolume.
+
+    Quiet off a terminal. `reach` is called once before evaluations are counted.
+    """
 
     def __init__(self, total: int, objectives: Sequence[Objective]) -> None:
         self._objectives = objectives
-        self._front: list[Evaluation] = []
         super().__init__(total=total, desc="search", bar_format=BAR, disable=None, smoothing=0)
 
     @property
@@ -36,15 +38,19 @@ class Progress(tqdm):
         rate = f"{60 * made / numbers['elapsed']:.1f}" if made and numbers["elapsed"] else "?"
         return {**numbers, "rate_per_minute": rate}
 
+    def reach(self, reference: Sequence[float]) -> None:
+        """Tell the objective values up to which the hypervolume reaches, once the baseline is measured."""
+        self._front = GrowingFront(self._objectives, reference)
+
     def count(self, evaluation: Evaluation, stored: bool = False) -> None:
         """Count one more evaluation. Stored ones cost no time and stay out of the rate."""
         if self.disable:
             return
-        self._front = front([*self._front, evaluation], self._objectives)
+        volume = self._front.add(evaluation)
         if stored:
             self.initial += 1
         if self._front:
             first = self._objectives[0]
-            best = values([first], self._front[0].metrics)[0]
-            self.set_postfix_str(f"front {len(self._front)}, best {first.name} {best:.4g} {first.unit}", refresh=False)
+            text = f"front {len(self._front)}, best {first.name} {self._front.best:.4g} {first.unit}"
+            self.set_postfix_str(f"{text}, hypervolume {volume:.4g}", refresh=False)
         self.update()

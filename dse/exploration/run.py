@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from dse.design.space import Genome
 from dse.evaluator.evaluate import judge, unmeasured
 from dse.evaluator.pricing import broken_rules, chip_files
 from dse.evaluator.remarks import doubts
-from dse.exploration.patience import hopeless
+from dse.exploration.patience import Patience
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
 from dse.exploration.recall import recall, remember
@@ -29,6 +30,7 @@ from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
 from dse.searchers import Outcome, searcher_named
+from dse.study.convergence import GrowingFront, reference_of
 from dse.study.result import Study, study_of
 from dse.study.storage import StoreError
 from models.workload import Configuration, InputError, Workload
@@ -40,7 +42,7 @@ OFFSPRING_FRACTION = 0.25  # of the population, per generation; Source: Rezk et 
 
 
 def run_search(settings: SearchSettings) -> Study:
-    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated or it is hopeless.
+    """Run a search, or go on with it, until `settings.evaluations` distinct genomes are evaluated or its patience ends.
 
     Every evaluation is stored as soon as it is done. The study holds all that was stored, also of longer runs.
     Raises InputError, or StoreError where the storage fails; KeyboardInterrupt passes through and loses only the
@@ -71,7 +73,7 @@ def run_plan(plan: Plan) -> Study:
 
 
 def _search(plan: Plan, store: Store) -> Study:
-    settings = plan.settings
+    settings, begun = plan.settings, time.monotonic()
     with (
         _open_workers(plan) as workers,
         Progress(settings.evaluations, plan.objectives) as progress,
@@ -82,6 +84,9 @@ def _search(plan: Plan, store: Store) -> Study:
             with suppress(StoreError):
                 store.set_speakers(plan.task.speakers())
         limits = resolve(plan.limits, baseline.metrics)
+        reference = reference_of(plan.objectives, limits, baseline)
+        progress.reach(reference)
+        patience = Patience(plan, limits, baseline, GrowingFront(plan.objectives, reference), begun)
         searcher = searcher_named(settings.searcher)(
             plan.space,
             objectives=len(plan.objectives),
@@ -96,15 +101,17 @@ def _search(plan: Plan, store: Store) -> Study:
         def outcome(genome: Genome) -> Outcome:
             return _outcome(store.evaluations[genome], plan.objectives)
 
-        def gives_up() -> bool:
-            return hopeless(limits, baseline, [store.evaluations[genome] for genome in asked], settings.population)
-
         asked = recall(searcher, store, settings.evaluations, outcome)
         for genome in asked:
             progress.count(known[genome], stored=True)
         offspring = max(1, round(settings.population * OFFSPRING_FRACTION))
-        wanted, gave_up = offspring if asked else settings.population, gives_up()
-        while len(asked) < settings.evaluations and not gave_up and (genomes := searcher.ask(wanted)):
+        wanted, ended = offspring if asked else settings.population, None
+        while len(asked) < settings.evaluations:
+            if ended := patience.ending([store.evaluations[genome] for genome in asked]):
+                break
+            if not (genomes := searcher.ask(wanted)):
+                ended = "exhausted"
+                break
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
             whole, genomes = genomes, genomes[: settings.evaluations - len(asked)]
             numbers = {genome: number for number, genome in enumerate(genomes, start=len(asked))}
@@ -112,12 +119,17 @@ def _search(plan: Plan, store: Store) -> Study:
             for genome in genomes:
                 if genome in known:
                     progress.count(known[genome], stored=True)
-            for evaluation in _evaluate(new, plan, baseline, limits, workers):
+            left = set(new)
+            for evaluation in _evaluate(new, plan, baseline, limits, workers, patience.lasts):
+                left.discard(evaluation.genome)
                 store.add(evaluation, plan.space, numbers[evaluation.genome])
                 progress.count(evaluation)
+            if left:
+                ended = "timed out"
+                break
             asked += genomes
             searcher.tell([outcome(genome) for genome in genomes])
-            wanted, gave_up = offspring, gives_up()
+            wanted = offspring
             if new and genomes == whole:
                 remember(searcher, asked, store)
     study = study_of(store, baseline, settings.storage)
@@ -126,8 +138,7 @@ def _search(plan: Plan, store: Store) -> Study:
     return replace(
         study,
         evaluations=tuple(by_genome[genome] for genome in in_order),
-        exhausted=len(asked) < settings.evaluations and not gave_up,
-        gave_up=gave_up,
+        ended=ended,
         retried=tuple(by_genome[genome] for genome in asked if genome in failed_before),
     )
 
@@ -156,9 +167,17 @@ def _measure_baseline(plan: Plan, store: Store, workers: Workers) -> Evaluation:
 
 
 def _evaluate(
-    genomes: Sequence[Genome], plan: Plan, baseline: Evaluation, limits: tuple[Limit, ...], workers: Workers
+    genomes: Sequence[Genome],
+    plan: Plan,
+    baseline: Evaluation,
+    limits: tuple[Limit, ...],
+    workers: Workers,
+    go_on: Callable[[], bool],
 ) -> Iterator[Evaluation]:
-    """Yield evaluations in the order they finish. The baseline's own genome needs no second run."""
+    """Yield evaluations in the order they finish, as long as `go_on` says so.
+
+    The baseline's own genome needs no second run.
+    """
     jobs = []
     for genome in genomes:
         configuration = plan.space.decode(genome)
@@ -168,7 +187,7 @@ def _evaluate(
         else:
             jobs.append(Job(genome, configuration, limits))
     # The longest first, so that workers end a generation together.
-    yield from workers.evaluate(sorted(jobs, key=lambda job: -_products(plan.workload, job.configuration)))
+    yield from workers.evaluate(sorted(jobs, key=lambda job: -_products(plan.workload, job.configuration)), go_on)
 
 
 def _products(workload: Workload, configuration: Configuration) -> int:

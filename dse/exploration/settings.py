@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -20,9 +21,16 @@ SMALLEST_POPULATION = 4
 TEXTS = ("objectives", "limits", "platforms", "skip", "genes", "freeze")
 WHOLE_TEXTS = ("genes", "freeze")  # whose commas say more than where one ends
 NUMBERS = ("weight_bits", "activation_bits", "delta")
-AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1}
+AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1, "stop_when_stalled": 1}
 # Beyond them a search is drawn or started for hours before it begins; seeds are what Optuna's samplers take.
-AT_MOST = {"evaluations": 10**7, "seed": 2**32 - 1, "population": 10**4, "workers": 10**3}
+AT_MOST = {
+    "evaluations": 10**7,
+    "seed": 2**32 - 1,
+    "population": 10**4,
+    "workers": 10**3,
+    "stop_when_stalled": 10**7,
+}
+MAY_BE_NONE = ("workers", "stop_when_stalled")
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class SearchSettings:
     freeze: tuple[str, ...] = ()  # as in "delta=0", or "bits" at the point that the search starts from
     start: str | None = None  # a point of another study to start from: "STUDY:NUMBER"
     workers: int | None = None  # None: one a core, one alone on a GPU
+    stop_when_stalled: int | None = None  # so many evaluations in a row that bring nothing new end the search
+    timeout: float | None = None  # in minutes
     cluster: str | None = None  # the address of a dask scheduler, whose workers take the place of processes here
     storage: str = DEFAULT_STORAGE
     study: str | None = None
@@ -67,7 +77,7 @@ class SearchSettings:
             require_study_name(self.study)
         for name, least in AT_LEAST.items():
             value = getattr(self, name)
-            if value is None and name == "workers":
+            if value is None and name in MAY_BE_NONE:
                 continue
             if type(value) is not int:
                 raise InputError(f"{name} is {value!r}, not a whole number")
@@ -75,6 +85,8 @@ class SearchSettings:
                 raise InputError(f"{name} {value} is too small; it is at least {least}")
             if value > AT_MOST[name]:
                 raise InputError(f"{name} {value} is too large; it is at most {AT_MOST[name]}")
+        if self.timeout is not None and (type(self.timeout) not in (int, float) or not 0 < self.timeout < math.inf):
+            raise InputError(f"timeout is {self.timeout!r}, not minutes above 0")
 
     @classmethod
     def of(cls, kind: Callable[..., Task] = NetworkTask, **given: Any) -> SearchSettings:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -29,14 +29,21 @@ SENT = frozenset(-number for number in (signal.SIGHUP, signal.SIGINT, signal.SIG
 JOBS_AHEAD = 3  # of which a free worker takes one; few, so that the longest still start early
 
 
+def always() -> bool:
+    return True
+
+
 class Workers(Protocol):
-    """Context manager; `evaluate` yields evaluations in the order they finish."""
+    """Context manager; `evaluate` yields evaluations in the order they finish.
+
+    It begins none once `go_on` says no; those under way are yielded all the same.
+    """
 
     def __enter__(self) -> Self: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]: ...
+    def evaluate(self, jobs: Sequence[Job], go_on: Callable[[], bool] = always) -> Iterator[Evaluation]: ...
 
 
 def open_workers(count: int, worker: Worker) -> Workers:
@@ -54,8 +61,10 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         self._worker.close()
 
-    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+    def evaluate(self, jobs: Sequence[Job], go_on: Callable[[], bool] = always) -> Iterator[Evaluation]:
         for job in jobs:
+            if not go_on():
+                return
             yield self._worker.evaluate(job)
 
 
@@ -85,7 +94,7 @@ class Processes:
                 for process in processes:
                     process.kill()
 
-    def evaluate(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+    def evaluate(self, jobs: Sequence[Job], go_on: Callable[[], bool] = always) -> Iterator[Evaluation]:
         if jobs and not self._opened:
             self._opened = True
             with _main_apart(self._worker):
@@ -97,7 +106,7 @@ class Processes:
         deaths: dict[Job, list[int]] = defaultdict(list)
 
         def submit() -> None:
-            while waiting and free:
+            while waiting and free and go_on():
                 worker = free.pop()
                 job = self._take(waiting, worker)
                 running[self._submit(job, worker)] = (job, worker)

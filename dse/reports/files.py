@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
+from dse.exploration.plan import Plan
 from dse.reports.page import write_report
 from dse.reports.sensitivity import Move
+from dse.reports.settings_file import SETTINGS_FILE, write_settings
 from dse.reports.table import summary, table
 from dse.study.bootstrap import BAR_COLUMNS
 from dse.study.result import Study
@@ -28,12 +31,18 @@ SCORING = (
 
 
 FRAMES = (".csv", ".json", ".parquet")
-FILES = ("front.csv", "front.json", "report.html")
+FILES = ("front.csv", "front.json", "convergence.csv", "report.html")
 
 
-def publish(study: Study, folder: Path) -> None:
-    """Write the front's files and print it: first the files, which no terminal can stop."""
+def publish(study: Study, folder: Path, plan: Plan | None = None) -> None:
+    """Write the front's files and print it: first the files, which no terminal can stop.
+
+    With the plan of its search, the settings too.
+    """
     paths = write_files(study, folder)
+    if plan is not None:
+        paths.append(folder / SETTINGS_FILE)
+        write_settings(plan, paths[-1])
     print(summary(study))
     print()
     print(table(study))
@@ -43,12 +52,12 @@ def publish(study: Study, folder: Path) -> None:
 
 
 def write_files(study: Study, folder: Path) -> list[Path]:
-    """Write front.csv, front.json and report.html into `folder`, which is made as needed.
+    """Write FILES into `folder`, which is made as needed.
 
     Raises OSError naming the file that cannot be written; it is then as it was before.
     """
     paths = [folder / name for name in FILES]
-    for path, write in zip(paths, (write_csv, write_json, write_report), strict=True):
+    for path, write in zip(paths, (write_csv, write_json, write_convergence, write_report), strict=True):
         with whole_file(path) as beside:
             write(study, beside)
     return paths
@@ -66,20 +75,39 @@ def write_csv(study: Study, path: Path) -> None:
 
 
 def write_json(study: Study, path: Path) -> None:
-    """Write the front in full: identity of the study, baseline, every point with configuration and metrics."""
+    """Write the front in full: identity of the study, baseline, every point with configuration and metrics.
+
+    The hypervolume is in the product of the objectives' units, up to each one's reference.
+    """
     record = {
         "study": study.name,
         "identity": study.identity,
         "scoring": SCORING,
         "repriced": study.repriced,
         "objectives": [
-            {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction} for o in study.objectives
+            {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction, "reference": bound}
+            for o, bound in zip(study.objectives, study.reference, strict=True)
         ],
+        "hypervolume": (0.0, *study.convergence)[-1],
         "evaluations": len(study.evaluations),
         "baseline": _point(study.baseline),
         "front": [{"number": number, **_point(point)} for number, point in enumerate(study.front, start=1)],
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def write_convergence(study: Study, path: Path) -> None:
+    """Write a row for each evaluation, in the order they were asked for: the hypervolume so far, also as a share.
+
+    The hypervolume is as in front.json, the share in percent of the last one; there is none without a front.
+    """
+    volumes = study.convergence
+    last = volumes[-1] if volumes else 0.0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("evaluations", "hypervolume", "hypervolume_percent"))
+        for number, volume in enumerate(volumes, start=1):
+            rows.writerow((number, volume, 100 * volume / last if last else ""))
 
 
 def _point(evaluation: Evaluation) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
 from dse.reports.labels import labels, short_number
+from dse.study.convergence import late_gain
 from dse.study.result import Study
 from dse.study.ties import MARGIN_POINTS, least_error, near_best, scored, tied_with_baseline
 
@@ -100,7 +101,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts in one line, then failures, the nearest infeasible evaluation, ties, what the test split was spent on."""
+    """Counts, then failures, the nearest infeasible evaluation, ties, the late gain, the test split's spending."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -112,6 +113,11 @@ def summary(study: Study) -> str:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
     lines += ties(study)
+    if late := late_gain(study.convergence):
+        last, percent = late
+        lines.append(
+            f"  the last {last} of {len(study.evaluations)} evaluations added {percent:.1f} % of the hypervolume"
+        )
     return "\n".join((*lines, *(f"  test split {run}" for run in spent(study))))
 
 

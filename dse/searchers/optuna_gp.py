@@ -1,4 +1,4 @@
-"""Optuna's Gaussian process, whose candidates add most expected hypervolume: seconds a candidate, and it needs torch."""
+"""Optuna's Gaussian process, whose candidates add most expected hypervolume: seconds each, and it needs torch."""
 
 from optuna.samplers import BaseSampler, GPSampler
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
-from dse.design.limits import DEFAULT_LIMIT, Limit, parse_limit, parse_limits, resolve
+from dse.design.limits import Limit, parse_limits, resolve
 from dse.design.objective import TEST_ERROR, Objective, full_objective, objectives_named
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import ChipFile, chip_files, name_of, open_platforms, require
@@ -18,6 +18,7 @@ from dse.evaluator.pricing import identity as platform_identity
 from dse.study.beside import FinalRun, test_errors
 from dse.study.bootstrap import ErrorBars
 from dse.study.choose import balanced, best, limits_of, objective_of, within
+from dse.study.convergence import convergence, reference_of
 from dse.study.frame import columns_of, outcomes_frame
 from dse.study.front import Front
 from dse.study.reprice import repriced
@@ -43,7 +44,7 @@ class Study:
 
     `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
     by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
-    Its search `exhausted` the space where it found no new genome, and `gave_up` where nothing came near its limits.
+    `ended` says why its search ended before the last evaluation: exhausted, hopeless, stalled or timed out.
     Evaluations come in the order in which the searcher asked for them, as far as that is known.
     """
 
@@ -52,8 +53,7 @@ class Study:
     objectives: tuple[Objective, ...]
     baseline: Evaluation
     evaluations: tuple[Evaluation, ...]
-    exhausted: bool = False
-    gave_up: bool = False
+    ended: str | None = None
     workload: Workload | None = None
     repriced: Mapping[str, str] = field(default_factory=dict)
     retried: tuple[Evaluation, ...] = ()
@@ -111,12 +111,13 @@ class Study:
 
     @property
     def reference(self) -> tuple[float, ...]:
-        """Each objective's limit, or else the baseline's value; errors without a limit, DEFAULT_LIMIT over it."""
-        reach = parse_limit(DEFAULT_LIMIT).bound
-        metrics = self.baseline.metrics
-        bounds = {o.name: metrics[o.metric] + reach for o in self.objectives if o.relative_limits}
-        bounds |= {limit.objective: limit.bound for limit in self.limits}
-        return tuple(bounds.get(o.name, self.baseline.metrics[o.metric]) for o in self.objectives)
+        """Objective values up to which hypervolumes reach, see `convergence.reference_of`."""
+        return reference_of(self.objectives, self.limits, self.baseline)
+
+    @cached_property
+    def convergence(self) -> tuple[float, ...]:
+        """Hypervolume after each evaluation, in their order, up to `reference` and in the objectives' units."""
+        return convergence(self.evaluations, self.objectives, self.reference)
 
     def under(self, *objectives: str | Sequence[str]) -> Study:
         """The same evaluations with the front under other objectives. Raises InputError on one they do not have."""
@@ -234,17 +235,18 @@ def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:
 
 def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
     """The study that a store holds."""
-    study = Study(
+    # As they were asked for, not as they finished; older records, which do not say, in the order they were stored.
+    places = {genome: store.asked.get(genome, place) for place, genome in enumerate(store.evaluations)}
+    return Study(
         store.name,
         store.identity,
         store.objectives,
         baseline,
-        tuple(store.evaluations.values()),
+        tuple(store.evaluations[genome] for genome in sorted(places, key=places.__getitem__)),
         workload=store.workload,
         task=store.task,
         storage=storage,
         chips=store.chips,
         speakers=store.speakers,
         aside=store.aside,
-    )
-    return study.with_finals(store.finals)
+    ).with_finals(store.finals)

@@ -45,7 +45,9 @@ def test_any_number_of_objectives_can_be_shown(cli, objectives, tmp_path):
     assert {path.name for path in (tmp_path / "here").iterdir()} == {
         "front.csv",
         "front.json",
+        "convergence.csv",
         "report.html",
+        "settings.toml",
     }
 
 
@@ -82,7 +84,10 @@ BAD = [
     (["--storage", "sqlite:///:memory:"], "the storage sqlite:///:memory: keeps nothing"),
     (["--storage", "nonsense://x"], "cannot open the storage nonsense://x"),
     *[(["--study", name], f"study '{name}' is not the name of a folder") for name in ("../../x", "a/b", "..", "", "/")],
-    (["--no-such-option"], "unrecognized arguments"),
+    (["--zzz"], "unknown option --zzz; --help shows all"),
+    (["--evaluation", "8"], "unknown option --evaluation; --evaluations?"),
+    (["--weight_bits=4"], "unknown option --weight_bits; --weight-bits?"),
+    (["one", "two"], "unrecognized arguments: one two"),
 ]
 
 

@@ -29,9 +29,12 @@ def test_settings_come_from_a_file_and_the_command_line_wins(cli, tmp_path):
         ("seed = " + "9" * 10_000, "study.toml is not TOML"),
         ("[seed]\nx = 1", "[seed] is a table"),
         ("seed = false", "'off'"),
-        ("sead = 1", "unrecognized arguments: --sead=1"),
-        ("a = 1", "unrecognized arguments: --a=1"),
-        ("evaluation = 8", "unrecognized arguments: --evaluation=8"),
+        ("sead = 1", "unknown setting 'sead' in study.toml; seed?"),
+        ("a = 1", "unknown setting 'a' in study.toml; --help shows all"),
+        ("weight-bit = 1", "unknown setting 'weight-bit' in study.toml; weight_bits?"),
+        ("limits = []", "unknown setting 'limits' in study.toml; limit?"),
+        ("help = true", "unknown setting 'help' in study.toml; --help shows all"),
+        ("evaluation = 8", "unknown setting 'evaluation' in study.toml; evaluations?"),
         ('settings = "other.toml"', "study.toml: settings files name no others; leave out settings"),
         (None, "no settings file at study.toml"),
     ],
@@ -54,5 +57,19 @@ def test_true_and_false_are_flags_or_on_and_off(tmp_path):
         "skip_bad = false\nlist = true": {"skip_bad": False, "list": True},
     }.items():
         (tmp_path / "study.toml").write_text(text)
-        given = vars(parser().parse_args(from_settings_file(["--settings", str(tmp_path / "study.toml")])))
+        given = vars(parser().parse_args(from_settings_file(["--settings", str(tmp_path / "study.toml")], parser())))
         assert {name: given[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (("report", "study", "s", "--worker", "2"), "unknown option --worker; --workers?"),
+        (("front", "--study", "s", "--objective=error"), "unknown option --objective; --objectives?"),
+        (("train", "--model", "sru", "--epoch", "3"), "unknown option --epoch; --epochs?"),
+        (("pick", "--study", "s", "--kne"), "unknown option --kne; --knee?"),
+    ],
+)
+def test_unknown_options_of_every_command_name_the_nearest(cli, argv, message):
+    status, out, err = cli(*argv)
+    assert (status, out) == (2, "") and err.endswith(f": {message}\n") and err.count("\n") == 1

@@ -8,7 +8,7 @@ import pytest
 from dse.__main__ import COMMANDS
 
 SEARCH = ("search", "--evaluations", "8", "--population", "4", "--workers", "1", "--study", "s", "--out", "out")
-FILES = {"front.csv", "front.json", "report.html"}
+FILES = {"front.csv", "front.json", "convergence.csv", "report.html", "settings.toml"}
 TABLES = [
     SEARCH,
     ("search", "--dry-run", "--platform", "silago"),

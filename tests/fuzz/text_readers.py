@@ -56,7 +56,7 @@ def read_settings(path: Path) -> Plan:
     told = io.StringIO()
     try:
         with contextlib.redirect_stderr(told):
-            options = parser().parse_args(from_settings_file(["--settings", str(path)]))
+            options = parser().parse_args(from_settings_file(["--settings", str(path)], parser()))
     except SystemExit:
         raise InputError(told.getvalue().removesuffix("\n")) from None
     return make_plan(_settings(options, FakeTask))

@@ -149,3 +149,13 @@ def test_a_dask_worker_keeps_the_memory_it_will_need_again():
     ran = subprocess.run([sys.executable, "-c", program], env=os.environ | dask_sets, capture_output=True, check=True)
     returned, kept = map(int, ran.stdout.split())
     assert returned > 10 * max(kept, 1)
+
+
+def test_a_search_on_a_cluster_ends_when_its_time_is_up_and_goes_on(scheduler, tmp_path, monkeypatch):
+    whole = run_search(settings(tmp_path / "whole"))
+    monkeypatch.setenv("FAKE_SECONDS", "0.1")
+    short = run_search(settings(tmp_path, cluster=scheduler, timeout=0.4 / 60))
+    assert short.ended == "timed out" and len(short.evaluations) < 12
+    monkeypatch.setenv("FAKE_SECONDS", "0")
+    again = run_search(settings(tmp_path, cluster=scheduler))
+    assert [(e.genome, e.metrics) for e in again.front] == [(e.genome, e.metrics) for e in whole.front]

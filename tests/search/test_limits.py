@@ -121,7 +121,7 @@ def test_a_search_gives_up_where_no_error_comes_near_its_limit(tmp_path, searche
     task, calls = counting()
     given = {"task": task, "searcher": searcher, "limits": ("error=1",)}
     hopeless = search(tmp_path, **given)
-    assert hopeless.gave_up and not hopeless.exhausted and not hopeless.front
+    assert hopeless.ended == "hopeless" and not hopeless.front
     assert len(hopeless.evaluations) == 12  # the first population
     assert "nearest infeasible: error" in summary(hopeless)
     again = search(tmp_path, **{**given, "evaluations": 300})
@@ -131,4 +131,4 @@ def test_a_search_gives_up_where_no_error_comes_near_its_limit(tmp_path, searche
 @pytest.mark.parametrize("limits", [("error=15.2",), ("error=+0", "size=0.006"), ("ops=90", "none")])
 def test_a_search_goes_on_where_its_limits_are_hard_but_near_or_not_of_an_error(tmp_path, limits):
     found = search(tmp_path, limits=limits)
-    assert not found.gave_up and len(found.evaluations) == 40
+    assert found.ended is None and len(found.evaluations) == 40

@@ -21,6 +21,7 @@ from dse.corpora.load import load_split
 from dse.corpora.timit.audio import read_segments
 from dse.import_kaldi import read_dropout
 from dse.phones.text import read_lines
+from dse.search import parser
 from platforms import open_platform
 from platforms.base import describe
 
@@ -66,7 +67,7 @@ ligru_use_laynorm = False,False
 ligru_drop = 0.2,0.2
 """
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "settings": ("seed = 3\n", lambda path: from_settings_file(["--settings", str(path)])[:-2]),
+    "settings": ("seed = 3\n", lambda path: from_settings_file(["--settings", str(path)], parser())[:-2]),
     "chip": (CHIP, lambda path: [(c.name, c.value) for c in describe(open_platform(str(path)))]),
     "cfg": (CFG, lambda path: read_dropout(path, "ligru")),
     "labels": (labels(), lambda path: read_segments(path, SAMPLES)),

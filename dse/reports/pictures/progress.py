@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from dse.design.evaluation import Evaluation
-from dse.design.pareto import front, hypervolume
 from dse.reports.pictures.style import BLUE, FAINT, name_of, styled
 from dse.study.result import Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-MOST_PLACES = 60  # of a long search at which the volume is worked out
-
 
 def hypervolume_by_evaluation(study: Study) -> go.Figure | None:
     """Volume that the front dominates after so many evaluations, as a share of the last; None without one."""
     import plotly.graph_objects as go
 
-    count = len(study.evaluations)
-    places = sorted({*np.linspace(1, count, min(count, MOST_PLACES)).round().astype(int).tolist()}) if count else []
-    volumes: list[float] = []
-    found: list[Evaluation] = []
-    begun = 0
-    for place in places:
-        found = front([*found, *study.evaluations[begun:place]], study.objectives)
-        volumes.append(hypervolume(found, study.objectives, study.reference))
-        begun = place
+    volumes = study.convergence
     if not volumes or not volumes[-1]:
         return None
-    shares = [100 * volume / volumes[-1] for volume in volumes]
+    count = len(volumes)
+    grew = (place for place, (before, after) in enumerate(pairwise(volumes), start=2) if after > before)
+    places = sorted({1, *grew, count})  # between these the line is level
+    shares = [100 * volumes[place - 1] / volumes[-1] for place in places]
     figure = go.Figure()
     figure.add_scatter(
         x=places, y=shares, mode="lines", line={"color": BLUE, "width": 2.5, "shape": "hv"},
