@@ -26,7 +26,7 @@ from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
 from dse.exploration.patience import ENDINGS, STALLED_PERCENT
 from dse.exploration.plan import Plan, make_plan
-from dse.exploration.settings import SearchSettings
+from dse.exploration.settings import DEFAULT_EVALUATIONS, SearchSettings
 from dse.reports.labels import joined
 from dse.searchers import SEARCHERS
 from dse.study.storage import DEFAULT_STORAGE, hide_password
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         return EXIT_INTERRUPTED
     publish(study, folder, plan)
     if study.ended:
-        print(ENDINGS[study.ended].format(evaluations=plan.settings.evaluations, settings=plan.settings))
+        print(ENDINGS[study.ended].format(evaluations=plan.evaluations, settings=plan.settings))
     return 0
 
 
@@ -166,7 +166,9 @@ def parser() -> Parser:
         help="of integer activations; default on where the platforms take them",
     )
     how = result.add_argument_group("how to search")
-    how.add_argument("--evaluations", type=int, default=default.evaluations, help="default %(default)s")
+    how.add_argument(
+        "--evaluations", type=int, metavar="N", help=f"default {DEFAULT_EVALUATIONS}; all, of an exhaustive search"
+    )
     how.add_argument(
         "--stop-when-stalled",
         type=int,

@@ -17,11 +17,13 @@ from dse.design.start import genome_at, rules_at
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import common_bits, open_platforms, price, require
 from dse.evaluator.pricing import identity as platform_identity
-from dse.exploration.settings import SearchSettings
-from dse.searchers import searcher_named
+from dse.exploration.settings import DEFAULT_EVALUATIONS, SearchSettings
+from dse.searchers import EXHAUSTIVE, searcher_named
 from models.devices import require_gpu
 from models.workload import Configuration, InputError, Workload, size_bits
 from platforms import Platform
+
+MOST_EXHAUSTIVE = 100_000  # genomes that are all evaluated without being asked for again
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ class Plan:
     def digest(self) -> str:
         """Hash of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def evaluations(self) -> int:
+        """How many genomes are evaluated at most."""
+        if self.settings.evaluations is not None:
+            return self.settings.evaluations
+        return self.space.size if self.settings.searcher == EXHAUSTIVE else DEFAULT_EVALUATIONS
 
     @property
     def task(self) -> Task:
@@ -87,6 +96,11 @@ def make_plan(settings: SearchSettings) -> Plan:
         raise InputError(f"freeze '{open_rules[0]}' names no choice, as in {open_rules[0]}=8; or give --from a point")
     space = space_of(rules, delta)
     start = space.uniform() if point is None else [genome_at(point, space), *space.uniform()]
+    if settings.searcher == EXHAUSTIVE and settings.evaluations is None and space.size > MOST_EXHAUSTIVE:
+        raise InputError(
+            f"an exhaustive search of {space.size:,} genomes, more than {MOST_EXHAUSTIVE:,}: freeze genes, or give "
+            "--evaluations to have so many all the same"
+        )
     _require_reachable(limits, workload, space)
     limited = [full_objective(limit.objective) for limit in limits]
     require([*objectives, *limited], price(platforms, workload, space.base))

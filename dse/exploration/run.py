@@ -76,7 +76,7 @@ def _search(plan: Plan, store: Store) -> Study:
     settings, begun = plan.settings, time.monotonic()
     with (
         _open_workers(plan) as workers,
-        Progress(settings.evaluations, plan.objectives) as progress,
+        Progress(plan.evaluations, plan.objectives) as progress,
     ):
         baseline = store.baseline or _measure_baseline(plan, store, workers)
         tell(doubts(plan.task.recorded_error_percent, baseline))
@@ -101,19 +101,19 @@ def _search(plan: Plan, store: Store) -> Study:
         def outcome(genome: Genome) -> Outcome:
             return _outcome(store.evaluations[genome], plan.objectives)
 
-        asked = recall(searcher, store, settings.evaluations, outcome)
+        asked = recall(searcher, store, plan.evaluations, outcome)
         for genome in asked:
             progress.count(known[genome], stored=True)
         offspring = max(1, round(settings.population * OFFSPRING_FRACTION))
         wanted, ended = offspring if asked else settings.population, None
-        while len(asked) < settings.evaluations:
+        while len(asked) < plan.evaluations:
             if ended := patience.ending([store.evaluations[genome] for genome in asked]):
                 break
             if not (genomes := searcher.ask(wanted)):
                 ended = "exhausted"
                 break
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.
-            whole, genomes = genomes, genomes[: settings.evaluations - len(asked)]
+            whole, genomes = genomes, genomes[: plan.evaluations - len(asked)]
             numbers = {genome: number for number, genome in enumerate(genomes, start=len(asked))}
             new = [genome for genome in genomes if genome not in known]
             for genome in genomes:

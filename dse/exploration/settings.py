@@ -21,6 +21,7 @@ SMALLEST_POPULATION = 4
 TEXTS = ("objectives", "limits", "platforms", "skip", "genes", "freeze")
 WHOLE_TEXTS = ("genes", "freeze")  # whose commas say more than where one ends
 NUMBERS = ("weight_bits", "activation_bits", "delta")
+DEFAULT_EVALUATIONS = 300
 AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1, "stop_when_stalled": 1}
 # Beyond them a search is drawn or started for hours before it begins; seeds are what Optuna's samplers take.
 AT_MOST = {
@@ -30,7 +31,7 @@ AT_MOST = {
     "workers": 10**3,
     "stop_when_stalled": 10**7,
 }
-MAY_BE_NONE = ("workers", "stop_when_stalled")
+MAY_BE_NONE = ("evaluations", "workers", "stop_when_stalled")
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class SearchSettings:
     objectives: tuple[str, ...] = ("error", "size")
     limits: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
-    evaluations: int = 300
+    evaluations: int | None = None  # None: DEFAULT_EVALUATIONS, of an exhaustive search all
     seed: int = 1
     population: int = 40
     searcher: str = "surrogate"

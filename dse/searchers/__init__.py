@@ -24,13 +24,14 @@ from models.workload import InputError
 SEARCHERS = {
     "surrogate": "dse.searchers.surrogate:Surrogate",
     "nsga2": "dse.searchers.nsga2:Nsga2",
-    "agemoea2": "dse.searchers.agemoea2:AgeMoea2",
+    "nsga3": "dse.searchers.nsga3:Nsga3",
     "greedy": "dse.searchers.greedy:Greedy",
     "optuna-tpe": "dse.searchers.optuna_tpe:OptunaTpe",
     "optuna-gp": "dse.searchers.optuna_gp:OptunaGp",
     "random": "dse.searchers.random:Random",
     "exhaustive": "dse.searchers.exhaustive:Exhaustive",
 }
+EXHAUSTIVE = "exhaustive"  # asks for all there is
 MISSES_BEFORE_EXHAUSTED = 1000  # draws in a row without a new genome after which a space counts as exhausted
 
 

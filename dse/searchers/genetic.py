@@ -30,8 +30,6 @@ MUTATION_ETA = 3.0
 class Genetic:
     """Genetic search with `population` survivors; each `ask` mates them for as many offspring as asked for."""
 
-    algorithm: type[GeneticAlgorithm]
-
     def __init__(
         self,
         space: SearchSpace,
@@ -49,7 +47,8 @@ class Genetic:
         self._asked = Population.new(X=np.empty((0, len(space.genes)), dtype=int))
         free = sum(len(gene.choices) > 1 for gene in space.genes)
         self._algorithm = self.algorithm(
-            pop_size=population,
+            objectives,
+            population,
             crossover=SBX(prob=CROSSOVER_PROBABILITY, eta=CROSSOVER_ETA),
             mutation=PM(eta=MUTATION_ETA, prob_var=min(0.5, 1 / max(1, free))),  # of genes that can change, one
             repair=_ToCanonical(space),
@@ -67,6 +66,10 @@ class Genetic:
                 vtype=int,
             )
         )
+
+    def algorithm(self, objectives: int, population: int, **given: Any) -> GeneticAlgorithm:
+        """pymoo's algorithm with the operators `given`."""
+        raise NotImplementedError
 
     def ask(self, n: int) -> list[Genome]:
         mated, self._waiting = self._waiting[:n], self._waiting[n:]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from moocore import is_nondominated
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from dse.design.space import Genome, SearchSpace, delta_steps
 from dse.searchers import Known, Outcome, draw_new
@@ -69,7 +70,8 @@ class Surrogate:
         if len(self._seen) < FIRST and self._start:
             genomes += self._around_start(min(FIRST - len(self._seen), n - len(genomes)))
         elif not genomes:
-            genomes = self._promising(n) if self._measured else []
+            with threadpool_limits(1):  # more threads may add up in another order, and its matrices are small
+                genomes = self._promising(n) if self._measured else []
             self._seen.update(genomes)
         return genomes or draw_new(self._space, self._rng, self._seen, n)
 

@@ -210,9 +210,8 @@ class Study:
         getattr(import_module(module), function)(self, point, Path(folder), **given)
 
     def _repr_html_(self) -> str:
-        columns = [objective.metric for objective in self.shown]
-        table = self.front.frame()[columns].to_html(float_format=lambda value: f"{value:.4g}")
-        return f"<p>{self}</p>{table}"
+        table = self.front.frame()[[objective.metric for objective in self.shown]]
+        return f"<p>{self}</p>{table.to_html(float_format=lambda value: f'{value:.4g}')}"
 
 
 def _flat(given: Iterable[Any]) -> list[Any]:
@@ -221,10 +220,7 @@ def _flat(given: Iterable[Any]) -> list[Any]:
 
 
 def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:
-    """A stored study under its own objectives; no inference is run.
-
-    Raises InputError if the storage or the study is not there, or before its baseline was stored.
-    """
+    """A stored study under its own objectives. Raises InputError if it is not there, or has no baseline yet."""
     from dse.study.store import find_study
 
     store = find_study(storage, name)
@@ -235,14 +231,14 @@ def load_study(name: str, storage: str = DEFAULT_STORAGE) -> Study:
 
 def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
     """The study that a store holds."""
-    # As they were asked for, not as they finished; older records, which do not say, in the order they were stored.
-    places = {genome: store.asked.get(genome, place) for place, genome in enumerate(store.evaluations)}
+    # As they were asked for, not as they finished; older records do not say.
+    asked = {genome: store.asked.get(genome, place) for place, genome in enumerate(store.evaluations)}
     return Study(
         store.name,
         store.identity,
         store.objectives,
         baseline,
-        tuple(store.evaluations[genome] for genome in sorted(places, key=places.__getitem__)),
+        tuple(store.evaluations[genome] for genome in sorted(asked, key=asked.__getitem__)),
         workload=store.workload,
         task=store.task,
         storage=storage,

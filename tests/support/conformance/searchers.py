@@ -36,23 +36,24 @@ def converse(
     searcher = kind(space, 2, seed, population, space.uniform())
     asked: list[Genome] = []
     for generation in range(generations):
-        genomes = searcher.ask(population if generation == 0 else 4)
+        if not (genomes := searcher.ask(population if generation == 0 else 4)):
+            break
         asked += genomes
         searcher.tell([tell(genome) for genome in genomes])
     return asked
 
 
 class SearcherConformance:
-    """A searcher's class; `learns` is False where outcomes do not change what it asks."""
+    """A searcher's class; `learns` is False where outcomes do not change what it asks, `draws` where no seed does."""
 
-    learns = True
+    learns, draws = True, True
 
     def searcher(self) -> type[Searcher]:
         raise NotImplementedError
 
     def test_in_bounds_canonical_and_new(self) -> None:
         asked = converse(self.searcher())
-        assert len(asked) == 12 + 3 * 4
+        assert 4 * 4 <= len(asked) <= 12 + 3 * 4
         assert len(set(asked)) == len(asked)
         for genome in asked:
             assert all(type(index) is int for index in genome)
@@ -74,11 +75,11 @@ class SearcherConformance:
 
     def test_same_seed_and_outcomes_same_genomes(self) -> None:
         assert converse(self.searcher()) == converse(self.searcher())
-        assert converse(self.searcher()) != converse(self.searcher(), seed=4)
+        assert (converse(self.searcher(), 6) != converse(self.searcher(), 6, seed=4)) == self.draws
 
     def test_listens_to_what_it_is_told(self) -> None:
-        flipped = converse(self.searcher(), 6, tell=lambda genome: outcome(genome, flip=True))
-        assert (converse(self.searcher(), 6) != flipped) == self.learns
+        flipped = converse(self.searcher(), 12, tell=lambda genome: outcome(genome, flip=True))
+        assert (converse(self.searcher(), 12) != flipped) == self.learns
 
     def test_lives_with_failures_and_infeasible_outcomes(self) -> None:
         def tell(genome: Genome) -> Outcome:
@@ -87,8 +88,8 @@ class SearcherConformance:
                 return Outcome(genome, None, FAILED)
             return Outcome(genome, None, 0.5) if kind == 1 else outcome(genome)
 
-        assert len(converse(self.searcher(), 6, tell=tell)) == 12 + 5 * 4
-        assert len(converse(self.searcher(), 6, tell=lambda genome: Outcome(genome, None, FAILED))) == 12 + 5 * 4
+        assert 6 * 4 <= len(converse(self.searcher(), 6, tell=tell)) <= 12 + 5 * 4
+        assert len(converse(self.searcher(), 6, tell=lambda genome: Outcome(genome, None, FAILED))) >= 6 * 4
 
     def test_finds_every_genome_of_a_small_space_then_stops(self) -> None:
         space = search_space(WORKLOAD, (4, 8), (8,), (0,))
@@ -105,7 +106,7 @@ class SearcherConformance:
         searcher = self.searcher()(SPACE, 2, 1, 8, ())
         genomes = searcher.ask(8)
         searcher.tell([outcome(genome) for genome in genomes[:5]])
-        assert len(searcher.ask(4)) == 4
+        assert len(set(searcher.ask(4)) - set(genomes)) == 4
 
     def test_goes_on_from_a_state_as_if_it_had_asked(self) -> None:
         first, second = (self.searcher()(SPACE, 2, 1, 12, SPACE.uniform()) for _ in range(2))
@@ -128,5 +129,5 @@ class SearcherConformance:
         searcher = self.searcher()(SPACE, objectives, 1, 8, SPACE.uniform())
         for _ in range(4):
             genomes = searcher.ask(8)
-            assert len(genomes) == 8
+            assert 4 <= len(genomes) <= 8
             searcher.tell([Outcome(g, tuple(float(g[k % len(g)]) for k in range(objectives))) for g in genomes])
