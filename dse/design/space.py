@@ -181,7 +181,7 @@ class SearchSpace:
             found[_setting(base, fields)] = None
         return tuple(found)
 
-    def uniform(self, bits: Iterable[int] = (8, 16, 4)) -> list[Genome]:
+    def uniform(self, bits: Iterable[int] = (16, 8, 4)) -> list[Genome]:
         """The genomes of the uniform configurations without delta, those that the space holds."""
         genomes = []
         for width in bits:

@@ -95,7 +95,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     elif open_rules := [rule.name for rule in rules if not rule.choices]:
         raise InputError(f"freeze '{open_rules[0]}' names no choice, as in {open_rules[0]}=8; or give --from a point")
     space = space_of(rules, delta)
-    start = space.uniform() if point is None else [genome_at(point, space), *space.uniform()]
+    start = space.uniform() if point is None else [genome_at(point, space)]
     if settings.searcher == EXHAUSTIVE and settings.evaluations is None and space.size > MOST_EXHAUSTIVE:
         raise InputError(
             f"an exhaustive search of {space.size:,} genomes, more than {MOST_EXHAUSTIVE:,}: freeze genes, or give "
@@ -121,7 +121,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         identity["start"] = list(start[0])
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
-    return Plan(settings, workload, space, tuple(dict.fromkeys(start)), objectives, limits, platforms, identity)
+    return Plan(settings, workload, space, tuple(start), objectives, limits, platforms, identity)
 
 
 def start_of(settings: SearchSettings, workload: Workload) -> Configuration | None:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from dse.design.space import Genome, SearchSpace
 from dse.searchers import Known, Outcome, draw_new
 
+FROM_BITS = 8  # where the walk begins, if that is among what a search starts with; else where this starts
 LEAST_COST = 1e-3  # of the spread of the first objective, so that what costs nothing is no division by 0
 
 
 class Greedy:
-    """Greedy search: `start`, every one-gene change of the first of it, the walk that these tell, then random genomes.
+    """Greedy search: `start`, every one-gene change of 8 bit (or its first), the walk that these tell, random genomes.
 
     The first objective is what the walk spends, the others what it saves.
     """
@@ -34,7 +35,9 @@ class Greedy:
     ) -> None:
         self._space = space
         self._rng = np.random.default_rng(seed)
-        self._origin = start[0] if start else space.canonical(tuple(len(gene.choices) - 1 for gene in space.genes))
+        usual = [genome for genome in space.uniform([FROM_BITS]) if genome in start]
+        widest = space.canonical(tuple(len(gene.choices) - 1 for gene in space.genes))
+        self._origin = (*usual, *start, widest)[0]
         self._waiting = list(dict.fromkeys((*start, self._origin, *self._changes())))
         self._seen = set(self._waiting)
         self._values: dict[Genome, NDArray[np.float64]] = {}
