@@ -44,7 +44,7 @@ COLUMNS: tuple[Column, ...] = tuple(
     for space in SPACES
     for objectives in ((EVERY[:2], EVERY) if space.endswith("-bits") else (EVERY,))
 )
-SLOW = ("optuna-tpe",)  # a minute a search; run where it is named
+SLOW = ("optuna-tpe", "optuna-gp")  # minutes a search; run where they are named
 GOALS, AFTER = (0.90, 0.95, 0.99), (100, 200, 300)
 QUARTILES = (0.25, 0.5, 0.75)
 
