@@ -118,7 +118,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         "always skipped": [name for name, setting in space.base if setting.skip],
     }
     if point is not None:
-        identity["start"] = list(start[0])
+        identity |= {"from": settings.start, "start": list(start[0])}
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
     return Plan(settings, workload, space, tuple(start), objectives, limits, platforms, identity)

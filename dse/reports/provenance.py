@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
+from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, DELTA_PATHS, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import joined
@@ -24,6 +25,7 @@ def search_command(study: Study) -> str:
     """The command that searches the study, or goes on with it; options that are as by default are left out."""
     identity, task, default = study.identity, dict(study.task or {}), SearchSettings()
     genes: dict[str, list[Any]] = identity.get("genes", {})
+    widths, rules = _choice_options(genes, "from" in identity)
     options: dict[str, Any] = {
         "model": identity["model"],
         "preset": identity["preset"],
@@ -31,8 +33,9 @@ def search_command(study: Study) -> str:
         "corpus": identity["corpus"],
         "corpus-path": task.get("corpus_path"),
         "objectives": joined(identity["objectives"]),
-        **_width_options(genes),
-        "delta": _delta_option(genes),
+        **widths,
+        "delta-genes": DELTA_PATHS if _tied(genes) else None,
+        "from": identity.get("from"),
         "skip": _skip_option(genes, identity.get("always skipped", ()), study.workload),
         "rounding": task.get("rounding"),
         "scales": task.get("scales"),
@@ -56,30 +59,53 @@ def search_command(study: Study) -> str:
     }
     given = {name: value for name, value in options.items() if value is not None and value != usual.get(name)}
     words = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items()]
+    words += rules
     words += [f"--platform {shlex.quote(spec)}" for spec in options_of(study, identity.get("platforms", {}))]
     words += [f"--limit {shlex.quote(limit)}" for limit in identity["limits"] or [NO_LIMIT]]
     return " ".join((SEARCH, *words, *(["--skip-bad"] if task.get("skip_bad") else [])))
 
 
-def _width_options(genes: dict[str, list[Any]]) -> dict[str, str | None]:
-    """Options of the widths that the genes choose from."""
-    weights: set[int] = set()
-    acts: set[int] = set()
-    for name, choices in genes.items():
-        kind = name.rpartition(".")[2]
-        for choice in choices if kind in ("bits", "weight_bits", "act_bits") else ():
-            weight, _, act = str(choice).partition("x")
-            weights |= {int(weight)} if kind != "act_bits" else set()
-            acts |= {int(act or weight)} if kind != "weight_bits" else set()
-    return {
-        name: joined(sorted(widths)) if widths and tuple(sorted(widths)) != DEFAULT_BITS else None
-        for name, widths in (("weight-bits", weights), ("activation-bits", acts))
-    }
+def _choice_options(genes: Mapping[str, Sequence[Any]], started: bool) -> tuple[dict[str, str], list[str]]:
+    """The choices that most genes of a kind have, as options of that kind, and rules for the other genes.
+
+    Of a search `started` from a point, frozen genes are told as such, since others would get the point's choice too.
+    """
+    options, rules = {}, []
+    for kinds, option, usual in (
+        (("bits", "weight_bits"), "weight-bits", DEFAULT_BITS),
+        (("bits", "act_bits"), "activation-bits", DEFAULT_BITS),
+        (("delta",), "delta", DEFAULT_DELTA),
+    ):
+        mine = {name: tuple(c) for name, c in genes.items() if name.rpartition(".")[2] in kinds}
+        if not mine:
+            continue
+        most, _ = Counter(mine.values()).most_common(1)[0]
+        if option == "delta" and (len(most) == 1 or len(mine) < _gates(genes)):  # as an option it makes genes, or none
+            options[option], most = "0", ()
+        elif started and len(most) == 1:
+            most = ()
+        # A pair '4x8' is of weights and activations; single widths are of what the option is about.
+        side = 0 if option == "weight-bits" else -1
+        widths = sorted({int(str(choice).split("x")[side]) for choice in most})
+        if widths and tuple(widths) != usual:
+            options[option] = joined(widths)
+        rules += [(name, choices) for name, choices in mine.items() if choices != most]
+    words = [
+        f"--{'freeze' if len(choices) == 1 else 'gene'} {shlex.quote(f'{name}={joined(choices)}')}"
+        for name, choices in dict(rules).items()
+    ]
+    return options, words
 
 
-def _delta_option(genes: dict[str, list[Any]]) -> str | None:
-    choices = [tuple(choices) for name, choices in genes.items() if name.endswith(".delta")]
-    return joined(choices[0]) if choices and choices[0] != DEFAULT_DELTA else None
+def _gates(genes: Mapping[str, Sequence[Any]]) -> int:
+    """How many delta genes there would be by default: none for the first input, one for a layer's input side."""
+    labels = dict.fromkeys(name.rpartition(".")[0].replace("projection", "input") for name in genes if "bits" in name)
+    return 0 if _tied(genes) else len(labels) - 1
+
+
+def _tied(genes: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether delta genes are of paths."""
+    return bool({"input.delta", "recurrent.delta"} & genes.keys())
 
 
 def _skip_option(genes: dict[str, list[Any]], always: Sequence[str], workload: Workload | None) -> str:

@@ -70,6 +70,11 @@ def test_the_table_has_a_row_a_point_and_its_export_command(page):
         "--skip output --limit none",
         "--platform my.toml --objectives error,mine.speedup --limit mine.speedup=1",
         "--platform silago,my.toml",
+        "--objectives error,ops --gene l1.weight_bits=4,8 --freeze output.bits=4x8 --gene l1.delta=0,7",
+        "--objectives error,ops --freeze delta=0 --gene weight_bits=3,8",
+        "--objectives error,size --gene output.delta=0,4",
+        "--objectives error,ops --freeze bits=8x8 --delta 0,8 --delta-genes paths --freeze output.delta=0",
+        "--platform silago --freeze l1.bits=4x4 --gene output.bits=4x4,8x8",
     ],
 )
 def test_the_command_searches_the_same_study(options, tmp_path, monkeypatch):
@@ -88,6 +93,15 @@ def test_the_command_searches_the_same_study(options, tmp_path, monkeypatch):
     assert words[:3] == ["python", "-m", "dse.search"]
     monkeypatch.chdir("/")  # the report may be read anywhere
     assert plan_of(words[3:]).identity == plan.identity
+
+
+def test_the_command_starts_from_the_same_point(tmp_path):
+    first = search(tmp_path, evaluations=20, study="first")
+    for number, frozen in ((1, ("bits",)), (len(first.front), ("bits=8x8", "delta"))):
+        given = {"start": f"first:{number}", "freeze": frozen, "evaluations": 4, "population": 4}
+        study = search(tmp_path, study=f"from-{number}", **given)
+        words = shlex.split(search_command(load_study(study.name, f"sqlite:///{tmp_path}/dse.db")))
+        assert make_plan(_settings(parser().parse_args(words[3:]), FakeTask)).identity == study.identity
 
 
 @pytest.mark.parametrize("specs", [["silago"], ["my.toml"], ["silago:memory_limit_mib=0.02", "my.toml"]])
