@@ -109,7 +109,7 @@ class Surrogate:
             one = np.array(self._start[self._rng.integers(len(self._start))])
             moved = np.where(self._rng.uniform(size=len(one)) < CHANGED, self._rng.integers(counts), one)
             genome = self._space.canonical(tuple(moved.tolist()))
-            if genome not in self._seen:
+            if genome not in self._seen and self._may_keep(genome):
                 self._seen.add(genome)
                 found.append(genome)
         return found

@@ -7,6 +7,7 @@ import fake_task
 import pytest
 from fake_task import FakeTask
 
+from dse.searchers import SEARCHERS
 from models.workload import Configuration
 
 
@@ -76,7 +77,11 @@ BAD = [
     (["--platform", f"silago:memory_limit_mib={10**400}"], "memory_limit_mib must be above 0"),
     (["--platform", f"bitfusion:batch={10**400}"], "bitfusion:batch="),
     (["--platform", "bitfusion:core_pj_per_cycle=1e308"], "platform bitfusion: its energy_pj_per_frame would be inf"),
-    (["--searcher", "magic"], "searcher 'magic' is none of surrogate, nsga2, random, optuna-tpe"),
+    (["--searcher", "magic"], f"searcher 'magic' is none of {', '.join(SEARCHERS)}"),
+    (["--searcher", "exhaustive"], "genomes, more than 100,000: freeze genes, or give --evaluations"),
+    (["--gene", "l9.bits=4"], "gene 'l9.bits' meets none of the model's, as"),
+    (["--freeze", "bits"], "freeze 'bits' names no choice, as in bits=8; or give --from a point"),
+    (["--from", "no:1"], "no storage at"),
     (["--checkpoint", "none.safetensors"], "no checkpoint at none.safetensors"),
     (["--storage", "a/b.db"], "cannot open the storage a/b.db: it is no address; for a file write sqlite:///a/b.db"),
     (["--storage", "sqlite:///"], "the storage sqlite:/// keeps nothing; for a file write sqlite:///FILE"),
