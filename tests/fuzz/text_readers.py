@@ -64,8 +64,8 @@ def read_settings(path: Path) -> Plan:
 
 def wrong_settings(plan: Plan, _: Plan) -> str | None:
     given = plan.settings
-    if not (given.evaluations >= 1 and given.seed >= 0 and 4 <= given.population <= MOST_POPULATION):
-        return f"a number out of range: {given.evaluations}, {given.seed}, {given.population}"
+    if not (plan.evaluations >= 1 and given.seed >= 0 and 4 <= given.population <= MOST_POPULATION):
+        return f"a number out of range: {plan.evaluations}, {given.seed}, {given.population}"
     if not all(math.isfinite(limit.bound) for limit in plan.limits):
         return "a limit that is not finite"
     return None if plan.space.genes else "no gene"
