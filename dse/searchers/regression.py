@@ -12,6 +12,7 @@ Values = NDArray[np.float64]
 PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0)  # of the mean eigenvalue; which one, leave-one-out tells
 PAIRS = 0.1  # weight of a pair of slots against that of one slot
 BENDS = (None, 0.2)  # values as they are, or the logarithm of their sum with it: errors multiply rather than add
+EXACT = 1e-8  # squared error under which choices are equal: which of them is less is rounding, and differs by machine
 BETTER = 0.98  # of the squared error, below which a later choice is taken
 
 
@@ -56,7 +57,7 @@ class Regression:
                     kept = spread / (spread + penalty)
                     leverage = (axes**2) @ kept + 1 / len(told)
                     left_out = (values - mean - axes @ (kept * turned)) / np.maximum(1 - leverage, 1e-6)
-                    error = float(((_straight(values - left_out, bend) - told) ** 2).mean())
+                    error = max(float(((_straight(values - left_out, bend) - told) ** 2).mean()), EXACT)
                     if best is None or error < least * BETTER:
                         weights = turned / (spread + penalty)
                         best = _Column(pairs, bend, mean, weights, penalty, variance=float((turned * weights).mean()))
