@@ -78,7 +78,10 @@ BAD = [
     (["--platform", f"bitfusion:batch={10**400}"], "bitfusion:batch="),
     (["--platform", "bitfusion:core_pj_per_cycle=1e308"], "platform bitfusion: its energy_pj_per_frame would be inf"),
     (["--searcher", "magic"], f"searcher 'magic' is none of {', '.join(SEARCHERS)}"),
-    (["--searcher", "exhaustive"], "genomes, more than 100,000: freeze genes, or give --evaluations"),
+    (
+        ["--searcher", "exhaustive", "--objectives", "error,ops"],
+        "genomes, more than 100,000: freeze genes, or give --evaluations",
+    ),
     (["--gene", "l9.bits=4"], "gene 'l9.bits' meets none of the model's, as"),
     (["--freeze", "bits"], "freeze 'bits' names no choice, as in bits=8; or give --from a point"),
     (["--from", "no:1"], "no storage at"),
