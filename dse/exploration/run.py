@@ -29,7 +29,7 @@ from dse.exploration.recall import recall, remember
 from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
-from dse.searchers import Outcome, searcher_named
+from dse.searchers import Outcome, Problem, searcher_named
 from dse.study.convergence import GrowingFront, reference_of
 from dse.study.result import Study, study_of
 from dse.study.storage import StoreError
@@ -87,14 +87,13 @@ def _search(plan: Plan, store: Store) -> Study:
         reference = reference_of(plan.objectives, limits, baseline)
         progress.reach(reference)
         patience = Patience(plan, limits, baseline, GrowingFront(plan.objectives, reference), begun)
-        searcher = searcher_named(settings.searcher)(
+        problem = Problem(
             plan.space,
-            objectives=len(plan.objectives),
-            seed=settings.seed,
-            population=settings.population,
+            len(plan.objectives),
             start=_runnable(plan.start, plan),
             known=lambda genome: _known(genome, plan, limits),
         )
+        searcher = searcher_named(settings.searcher)(problem, settings.seed, settings.population)
         known = {genome: e for genome, e in store.evaluations.items() if e.status != "failed"}
         failed_before = store.evaluations.keys() - known.keys()
 

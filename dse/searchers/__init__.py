@@ -6,7 +6,7 @@ To add a searcher:
    Where asking takes its time, `Stateful` lets a search go on without asking again.
 2. A line in SEARCHERS. Commands know it then.
 3. `tests/search/test_searcher_conformance.py` holds it to what every searcher must keep; one that does not listen to
-   outcomes is named there beside `random`.
+   outcomes, draws nothing or asks for fewer than it could is named there beside those that are so.
 """
 
 from __future__ import annotations
@@ -52,23 +52,28 @@ class Outcome:
 Known = Callable[[Genome], Outcome]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: a space, for so many objectives.
+
+    `start` are genomes that are asked first; `known` tells what needs no evaluation, and may be left unused.
+    """
+
+    space: SearchSpace
+    objectives: int
+    start: Sequence[Genome] = ()
+    known: Known | None = None
+
+
 class Searcher(Protocol):
     """Search algorithm, deterministic given its seed and the outcomes passed to `tell`.
 
-    `ask` returns up to `n` canonical genomes never asked before, the ones of `start` first; fewer when it finds no
-    more or wants to be told of these first, none when the space is exhausted. `tell` takes the outcomes of the genomes
-    last asked, in that order, or of some of them. `known` may be left unused.
+    `ask` returns up to `n` canonical genomes never asked before, those that the problem starts with first; fewer when
+    it finds no more or wants to be told of these first, none when the space is exhausted. `tell` takes the outcomes of
+    the genomes last asked, in that order, or of some of them.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None: ...
+    def __init__(self, problem: Problem, seed: int, population: int) -> None: ...
     def ask(self, n: int) -> list[Genome]: ...
     def tell(self, outcomes: Sequence[Outcome]) -> None: ...
 

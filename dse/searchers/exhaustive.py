@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome
+from dse.design.space import Genome
+from dse.searchers import Outcome, Problem
 
 
 class Exhaustive:
@@ -15,18 +15,10 @@ class Exhaustive:
     Networks that share their first layers so follow one another, which is what their evaluation gains from.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
+        self._space = problem.space
         self._seen: set[Genome] = set()
-        self._left = self._genomes(start)
+        self._left = self._genomes(problem.start)
 
     def ask(self, n: int) -> list[Genome]:
         found: list[Genome] = []

@@ -13,14 +13,14 @@ import numpy as np
 from pymoo.algorithms.base.genetic import GeneticAlgorithm
 from pymoo.core.duplicate import DuplicateElimination
 from pymoo.core.population import Population
-from pymoo.core.problem import Problem
+from pymoo.core.problem import Problem as Variables
 from pymoo.core.repair import Repair
 from pymoo.core.termination import NoTermination
 from pymoo.operators.crossover.sbx import SBX
 from pymoo.operators.mutation.pm import PM
 
 from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
+from dse.searchers import Outcome, Problem, draw_new
 
 CROSSOVER_PROBABILITY = 1.0
 CROSSOVER_ETA = 3.0
@@ -30,24 +30,16 @@ MUTATION_ETA = 3.0
 class Genetic:
     """Genetic search with `population` survivors; each `ask` mates them for as many offspring as asked for."""
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
-        self._objectives = objectives
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
+        self._space = space = problem.space
+        self._objectives = problem.objectives
         self._rng = np.random.default_rng(seed)
         self._seen: set[Genome] = set()
-        self._waiting = list(start)
+        self._waiting = list(problem.start)
         self._asked = Population.new(X=np.empty((0, len(space.genes)), dtype=int))
         free = sum(len(gene.choices) > 1 for gene in space.genes)
         self._algorithm = self.algorithm(
-            objectives,
+            problem.objectives,
             population,
             crossover=SBX(prob=CROSSOVER_PROBABILITY, eta=CROSSOVER_ETA),
             mutation=PM(eta=MUTATION_ETA, prob_var=min(0.5, 1 / max(1, free))),  # of genes that can change, one
@@ -57,9 +49,9 @@ class Genetic:
             seed=seed,
         )
         self._algorithm.setup(
-            Problem(
+            Variables(
                 n_var=len(space.genes),
-                n_obj=objectives,
+                n_obj=problem.objectives,
                 n_ieq_constr=1,
                 xl=0,
                 xu=np.array([len(gene.choices) - 1 for gene in space.genes]),
@@ -100,7 +92,7 @@ class _ToCanonical(Repair):
         super().__init__()
         self._space = space
 
-    def _do(self, problem: Problem, X: Any, **kwargs: Any) -> Any:  # noqa: N803 (pymoo's name)
+    def _do(self, problem: Variables, X: Any, **kwargs: Any) -> Any:  # noqa: N803 (pymoo's name)
         rounded = np.around(X).astype(int)
         return np.array([self._space.canonical(tuple(row)) for row in rounded.tolist()], dtype=int).reshape(X.shape)
 

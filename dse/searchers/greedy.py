@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
+from dse.design.space import Genome
+from dse.searchers import Outcome, Problem, draw_new
 
 FROM_BITS = 8  # where the walk begins, if that is among what a search starts with; else where this starts
 LEAST_COST = 1e-3  # of the spread of the first objective, so that what costs nothing is no division by 0
@@ -24,21 +24,13 @@ class Greedy:
     The first objective is what the walk spends, the others what it saves.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
+        self._space = space = problem.space
         self._rng = np.random.default_rng(seed)
-        usual = [genome for genome in space.uniform([FROM_BITS]) if genome in start]
+        usual = [genome for genome in space.uniform([FROM_BITS]) if genome in problem.start]
         widest = space.canonical(tuple(len(gene.choices) - 1 for gene in space.genes))
-        self._origin = (*usual, *start, widest)[0]
-        self._waiting = list(dict.fromkeys((*start, self._origin, *self._changes())))
+        self._origin = (*usual, *problem.start, widest)[0]
+        self._waiting = list(dict.fromkeys((*problem.start, self._origin, *self._changes())))
         self._seen = set(self._waiting)
         self._values: dict[Genome, NDArray[np.float64]] = {}
         self._walked = False

@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState, create_trial
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
+from dse.design.space import Genome
+from dse.searchers import Outcome, Problem, draw_new
 
 TRIES_PER_GENOME = 20  # proposals that were asked before, after which a random new genome is taken
 
@@ -22,26 +22,18 @@ class OptunaSampler:
     Genomes asked before are proposed again up to TRIES_PER_GENOME times, then a new one is drawn at random.
     """
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
+        self._space = problem.space
         self._rng = np.random.default_rng(seed)
-        self._waiting = list(start)
-        self._seen = set(start)
+        self._waiting = list(problem.start)
+        self._seen = set(problem.start)
         self._study = optuna.create_study(
-            directions=["minimize"] * objectives,
+            directions=["minimize"] * problem.objectives,
             sampler=self.sampler(seed, population),
         )
         self._distributions: dict[str, BaseDistribution] = {
-            gene.name: IntDistribution(0, len(gene.choices) - 1) for gene in space.genes
+            gene.name: IntDistribution(0, len(gene.choices) - 1) for gene in problem.space.genes
         }
 
     def sampler(self, seed: int, population: int) -> BaseSampler:

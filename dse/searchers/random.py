@@ -6,26 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dse.design.space import Genome, SearchSpace
-from dse.searchers import Known, Outcome, draw_new
+from dse.design.space import Genome
+from dse.searchers import Outcome, Problem, draw_new
 
 
 class Random:
     """Random search: `start`, then uniformly random new genomes, whatever the outcomes."""
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
+        self._space = problem.space
         self._rng = np.random.default_rng(seed)
-        self._waiting = list(start)
-        self._seen = set(start)
+        self._waiting = list(problem.start)
+        self._seen = set(problem.start)
 
     def ask(self, n: int) -> list[Genome]:
         first, self._waiting = self._waiting[:n], self._waiting[n:]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dse.design.space import Genome, SearchSpace, delta_steps
-from dse.searchers import Known, Outcome, draw_new
+from dse.searchers import Outcome, Problem, draw_new
 from dse.searchers.effects import Effects
 from dse.searchers.gains import DECIMALS, most_gain
 from dse.searchers.regression import Regression
@@ -42,27 +42,19 @@ Values = NDArray[np.float64]
 
 
 class Surrogate:
-    """Surrogate search, which begins with `start`; `known` tells what needs no evaluation, where there is such."""
+    """Surrogate search; what the problem knows of candidates without an evaluation is not predicted."""
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        objectives: int,
-        seed: int,
-        population: int,
-        start: Sequence[Genome] = (),
-        known: Known | None = None,
-    ) -> None:
-        self._space = space
-        self._effects = Effects(space)
+    def __init__(self, problem: Problem, seed: int, population: int) -> None:
+        self._space = problem.space
+        self._effects = Effects(problem.space)
         self._rng = np.random.default_rng(seed)
         self._population = population
-        self._known = known
-        self._start = list(dict.fromkeys((*start, *filter(self._may_keep, anchors(space)))))
+        self._known = problem.known
+        self._told_before: dict[Genome, Outcome] = {}
+        self._start = list(dict.fromkeys((*problem.start, *filter(self._may_keep, anchors(problem.space)))))
         self._waiting = list(self._start)
         self._seen: set[Genome] = set()
         self._measured: list[Outcome] = []
-        self._told_before: dict[Genome, Outcome] = {}
 
     def ask(self, n: int) -> list[Genome]:
         genomes, self._waiting = self._waiting[:n], self._waiting[n:]
@@ -88,7 +80,7 @@ class Surrogate:
         self._rng.bit_generator.state = state
 
     def _may_keep(self, genome: Genome) -> bool:
-        return self._known is None or not self._known(genome).violation
+        return self._known is None or not self._told(genome).violation
 
     def _told(self, genome: Genome) -> Outcome:
         """What is known without an evaluation; most candidates come again and again."""

@@ -11,7 +11,7 @@ from dse.design.genes import search_space
 from dse.design.pareto import hypervolume
 from dse.design.space import Genome
 from dse.evaluator.evaluate import evaluate
-from dse.searchers import SEARCHERS, Outcome, Searcher, searcher_named
+from dse.searchers import SEARCHERS, Outcome, Problem, Searcher, searcher_named
 
 SLOW = "optuna-gp"  # seconds a genome: it shares its loop with optuna-tpe, and has a short test of its own
 
@@ -22,6 +22,7 @@ class TestSearchers(SearcherConformance):
         self._searcher = searcher_named(request.param)
         self.learns = request.param not in ("random", "exhaustive")
         self.draws = request.param not in ("greedy", "exhaustive")
+        self.fills = request.param not in ("surrogate", "greedy")
 
     def searcher(self) -> type[Searcher]:
         return self._searcher
@@ -52,7 +53,7 @@ def test_greedy_walks_from_the_widest_to_the_narrowest_where_effects_are_sums() 
     def tell(genome: Genome) -> Outcome:
         return Outcome(genome, (float(np.dot(3 - np.array(genome), 1 + np.arange(len(genome)))), float(sum(genome))))
 
-    searcher = searcher_named("greedy")(space, 2, 1, 8, [widest])
+    searcher = searcher_named("greedy")(Problem(space, 2, [widest]), 1, 8)
     alone = searcher.ask(1000)
     searcher.tell([tell(genome) for genome in alone])
     walk = searcher.ask(1000)

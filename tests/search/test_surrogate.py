@@ -9,7 +9,7 @@ from pymoo.indicators.hv import HV
 
 from dse.design.genes import search_space
 from dse.design.rules import parse_rules
-from dse.searchers import Outcome
+from dse.searchers import Outcome, Problem
 from dse.searchers.effects import Effects
 from dse.searchers.gains import most_gain
 from dse.searchers.regression import PAIRS, PENALTIES, Regression
@@ -27,7 +27,7 @@ def genomes(space, count, seed=0):
 
 
 def told(values_of, violation_of=lambda genome: 0.0, generations=6):
-    searcher, asked = Surrogate(SPACE, 2, 1, 20), []
+    searcher, asked = Surrogate(Problem(SPACE, 2), 1, 20), []
     for _ in range(generations):
         new = searcher.ask(10)
         searcher.tell([Outcome(g, values_of(g), violation_of(g)) for g in new])
@@ -145,7 +145,7 @@ def test_what_is_known_not_to_keep_a_limit_is_not_asked_for():
     def known(genome):
         return Outcome(genome, (float("nan"), sums(genome)[1]), float(genome[0] == 1))
 
-    searcher = Surrogate(SPACE, 2, 1, 20, known=known)
+    searcher = Surrogate(Problem(SPACE, 2, known=known), 1, 20)
     for _ in range(6):
         new = searcher.ask(10)
         if len(searcher._seen) > FIRST:
@@ -159,7 +159,7 @@ def test_goes_where_limits_are_kept():
     def broken(genome):
         return max(0.0, sum(genome) - least + 1.0)
 
-    searcher = Surrogate(SPACE, 2, 1, 20, start=[(3,) * len(SPACE.genes)])
+    searcher = Surrogate(Problem(SPACE, 2, start=[(3,) * len(SPACE.genes)]), 1, 20)
     kept = 0
     for _ in range(9):
         new = searcher.ask(10)

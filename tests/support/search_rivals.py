@@ -11,7 +11,7 @@ from search_tables import Table
 
 from dse.design.space import Genome
 from dse.exploration.run import OFFSPRING_FRACTION
-from dse.searchers import SEARCHERS, Outcome, searcher_named
+from dse.searchers import SEARCHERS, Outcome, Problem, searcher_named
 
 POPULATION = 40
 REPEATS = 2  # proposals for each evaluation, after which a rival that repeats itself is stopped
@@ -58,9 +58,7 @@ def registered(name: str) -> Rival:
             told = (v if o.name == "size" else math.nan for o, v in zip(plan.objectives, values, strict=True))
             return Outcome(genome, tuple(told))
 
-        searcher = searcher_named(name)(
-            plan.space, len(plan.objectives), seed=seed, population=POPULATION, start=plan.start, known=known
-        )
+        searcher = searcher_named(name)(Problem(plan.space, len(plan.objectives), plan.start, known), seed, POPULATION)
         wanted = POPULATION
         while asked := searcher.ask(wanted):
             searcher.tell([budget.measure(genome) for genome in asked])
