@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
 from dse.design.space import DELTA_BITS, Choice
-from models.workload import Configuration
+from models.workload import BASELINE_BITS, INTEGER_BITS, Configuration
+
+GENE_BITS = (*INTEGER_BITS, BASELINE_BITS)  # widths that genes may choose
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class DeltaGene:
     def choice_in(self, configuration: Configuration) -> int:
         """The least threshold with these steps, told by the finest activations."""
         finest = max((configuration[name] for name in self.matvecs), key=lambda setting: setting.operand_bits[1])
-        return -int(-Fraction(finest.delta) * Fraction(2) ** (DELTA_BITS - finest.operand_bits[1]) // 1)
+        return math.ceil(finest.delta * Fraction(2) ** (DELTA_BITS - finest.operand_bits[1]))
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 
-from dse.design.gene_kinds import DeltaGene, PairGene, SkipGene, WidthGene
+from dse.design.gene_kinds import GENE_BITS, DeltaGene, PairGene, SkipGene, WidthGene
 from dse.design.rules import Rule, last_of, require_met
 from dse.design.space import Choice, Gene, SearchSpace
-from models.workload import BASELINE_BITS, INTEGER_BITS, Configuration, InputError, Workload
+from models.workload import BASELINE_BITS, Configuration, InputError, Workload
 
 DEFAULT_BITS = (2, 4, 8, 16)
 # Rezk et al., "Shrink and Eliminate", tried 8, 16 and 32 on 8-bit activations; the embedded networks want finer ones.
 DEFAULT_DELTA = (0, 2, 4, 8, 16)
 SKIP_NONE, SKIP_FIRST, SKIP_LAYERS = "none", "first", "layers"  # which skip genes; see `search_space`
 DELTA_LAYERS, DELTA_PATHS = "layers", "paths"  # which delta genes
-GENE_BITS = (*INTEGER_BITS, BASELINE_BITS)
 
 BIT_GROUPS = {
     "input": "input",

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from dse.design.gene_kinds import GENE_BITS
 from dse.design.space import Choice
-from models.workload import INTEGER_BITS, InputError
+from models.workload import InputError
 
-BASELINE = 16  # the one width beside the integer ones that a gene may choose, see `dse.design.genes`
 KINDS = ("weight_bits", "act_bits", "bits", "delta", "skip")
 
 
@@ -84,9 +84,8 @@ def _choice(text: str, kind: str, choice: str) -> Choice:
         return int(choice)
     widths = [int(width) for width in choice.split("x")]
     for bits in widths:
-        if bits not in (*INTEGER_BITS, BASELINE):
-            valid = ", ".join(map(str, (*INTEGER_BITS, BASELINE)))
-            raise InputError(f"gene '{text}': {bits} bit is none of {valid}")
+        if bits not in GENE_BITS:
+            raise InputError(f"gene '{text}': {bits} bit is none of {', '.join(map(str, GENE_BITS))}")
     return f"{widths[0]}x{widths[-1]}" if kind == "bits" else widths[0]
 
 
@@ -104,7 +103,5 @@ def require_met(rules: Iterable[Rule], names: Sequence[str]) -> None:
     """Raises InputError on a rule that meets no gene that there can be; `names` are those of all of them."""
     for rule in rules:
         if not any(name.rpartition(".")[2] == rule.kind and rule.meets(name.rpartition(".")[0]) for name in names):
-            near = difflib.get_close_matches(rule.name, names, 1, cutoff=0)
-            raise InputError(
-                f"gene '{rule.name}' meets none of the model's, as {', '.join(near)}; --dry-run lists them"
-            )
+            (near,) = difflib.get_close_matches(rule.name, names, 1, cutoff=0)
+            raise InputError(f"gene '{rule.name}' meets none of the model's, as {near}; --dry-run lists them")

@@ -34,21 +34,18 @@ def genome_at(point: Configuration, space: SearchSpace) -> Genome:
 
     Raises InputError where the genes that are left cannot make it.
     """
-    genome = []
+    genome, elsewhere = [], set[str]()
     for gene in space.genes:
         mine = gene.choice_in(point)
-        if len(gene.choices) > 1 and mine not in gene.choices:
+        if mine in gene.choices:
+            genome.append(gene.choices.index(mine))
+        elif len(gene.choices) == 1:
+            genome.append(0)
+            elsewhere.update(gene.matvecs)
+        else:
             valid = ", ".join(map(str, gene.choices))
             raise InputError(f"the point to start from has {gene.name}={mine}, which is none of {valid}")
-        genome.append(gene.choices.index(mine) if len(gene.choices) > 1 else 0)
-    made = space.decode(tuple(genome))
-    frozen = {
-        name
-        for gene in space.genes
-        if gene.choices != (gene.choice_in(point),) and len(gene.choices) == 1
-        for name in gene.matvecs
-    }
-    for name, setting in made:
-        if name not in frozen and setting.effect != point[name].effect:
+    for name, setting in space.decode(tuple(genome)):
+        if name not in elsewhere and setting.effect != point[name].effect:
             raise InputError(f"the point to start from cannot be made of the genes: {name} would differ")
     return tuple(genome)

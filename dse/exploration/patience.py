@@ -46,11 +46,12 @@ class Patience:
 
         Only time makes it differ from one run of a search to another.
         """
-        self._volumes += map(self._front.add, evaluations[len(self._volumes) :])
         if hopeless(self._limits, self._baseline, evaluations, self._population):
             return "hopeless"
-        if self._last is not None and stalled(self._volumes, self._last):
-            return "stalled"
+        if self._last is not None:
+            self._volumes += map(self._front.add, evaluations[len(self._volumes) :])
+            if stalled(self._volumes, self._last):
+                return "stalled"
         return None if self.lasts() else "timed out"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -79,23 +79,7 @@ def make_plan(settings: SearchSettings) -> Plan:
         wanted = [*objectives, *(full_objective(limit.objective) for limit in limits)]
         delta = DEFAULT_DELTA if _gain_from_delta(wanted, platforms) else (0,)
         settings = replace(settings, delta=delta)
-    rules = parse_rules(settings.genes, settings.freeze)
-
-    def space_of(rules: Sequence[Rule], delta: Sequence[int]) -> SearchSpace:
-        widths, skip = (settings.weight_bits, settings.activation_bits), settings.skip
-        pairs = common_bits(platforms)
-        return search_space(workload, *widths, delta, skip, pairs=pairs, delta_genes=settings.delta_genes, rules=rules)
-
-    point = start_of(settings, workload)
-    if point is not None:
-        closed = [rule for rule in rules if rule.choices]
-        # Thresholds of the point stay as they are where they are no genes.
-        ungated = [] if delta != (0,) else [Rule(("delta",), (), freezes=True)]
-        rules = rules_at(point, space_of(closed, (0, 1)).genes, [*ungated, *rules])
-    elif open_rules := [rule.name for rule in rules if not rule.choices]:
-        raise InputError(f"freeze '{open_rules[0]}' names no choice, as in {open_rules[0]}=8; or give --from a point")
-    space = space_of(rules, delta)
-    start = space.uniform() if point is None else [genome_at(point, space)]
+    space, start = _space(settings, workload, delta, common_bits(platforms))
     if settings.searcher == EXHAUSTIVE and settings.evaluations is None and space.size > MOST_EXHAUSTIVE:
         raise InputError(
             f"an exhaustive search of {space.size:,} genomes, more than {MOST_EXHAUSTIVE:,}: freeze genes, or give "
@@ -117,14 +101,41 @@ def make_plan(settings: SearchSettings) -> Plan:
         "genes": {gene.name: list(gene.choices) for gene in space.genes},
         "always skipped": [name for name, setting in space.base if setting.skip],
     }
-    if point is not None:
+    if settings.start is not None:
         identity |= {"from": settings.start, "start": list(start[0])}
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
-    return Plan(settings, workload, space, tuple(start), objectives, limits, platforms, identity)
+    return Plan(settings, workload, space, start, objectives, limits, platforms, identity)
 
 
-def start_of(settings: SearchSettings, workload: Workload) -> Configuration | None:
+def _space(
+    settings: SearchSettings,
+    workload: Workload,
+    delta: tuple[int, ...],
+    pairs: Collection[tuple[int, int]] | None,
+) -> tuple[SearchSpace, tuple[Genome, ...]]:
+    """The space that is searched, and the genomes that are evaluated first."""
+
+    def space_of(rules: Sequence[Rule], delta: Sequence[int]) -> SearchSpace:
+        widths, skip = (settings.weight_bits, settings.activation_bits), settings.skip
+        return search_space(workload, *widths, delta, skip, pairs=pairs, delta_genes=settings.delta_genes, rules=rules)
+
+    rules = parse_rules(settings.genes, settings.freeze)
+    point = _start(settings, workload)
+    if point is None:
+        if open_rules := [rule.name for rule in rules if not rule.choices]:
+            name = open_rules[0]
+            raise InputError(f"freeze '{name}' names no choice, as in {name}=8; or give --from a point")
+        space = space_of(rules, delta)
+        return space, tuple(space.uniform())
+    # Thresholds of the point stay as they are where they are no genes.
+    ungated = [] if delta != (0,) else [Rule(("delta",), (), freezes=True)]
+    every = space_of([rule for rule in rules if rule.choices], (0, 1)).genes
+    space = space_of(rules_at(point, every, [*ungated, *rules]), delta)
+    return space, (genome_at(point, space),)
+
+
+def _start(settings: SearchSettings, workload: Workload) -> Configuration | None:
     """The point that a search starts from. Raises InputError where there is none such, or it is another network's."""
     if settings.start is None:
         return None
