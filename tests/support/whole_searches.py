@@ -84,7 +84,9 @@ def _search(plan: Plan, points: int) -> Search:
 
 
 def _left(plan: Plan, study: Study, points: int) -> tuple[int, int]:
-    """How many neighbours of points of the front were tried, and how many dominate their point."""
+    """How many neighbours of points of the front were tried, and how many dominate their point; none of AIM's are."""
+    if plan.settings.searcher == AIM:
+        return 0, 0
     front = study.front
     numbers = dict.fromkeys(np.linspace(0, len(front) - 1, min(points, len(front))).round().astype(int).tolist())
     pairs = [(front[number], near) for number in numbers for near in _smaller(plan, front[number])]
