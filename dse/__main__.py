@@ -16,6 +16,7 @@ COMMANDS = {
     "pick": ("dse.pick", "pick a point of a front by a rule"),
     "export": ("dse.export", "write a picked point as a bundle that runs on the target"),
     "verify": ("dse.verify", "run a bundle's parts against the evaluator, bit for bit"),
+    "experiment": ("dse.experiment", "run an experiment of studies/ and write its page"),
 }
 
 

@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec
 
@@ -141,16 +141,21 @@ def from_settings_file(argv: Sequence[str], parser: Parser) -> list[str]:
         raise InputError(f"settings file {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:  # also of numbers too long, and tables too deep
         raise InputError(f"settings file {path} is not TOML: {error}") from error
+    return [*arguments_of(table, parser, f"settings file {path}"), *argv]
+
+
+def arguments_of(table: Mapping[str, Any], parser: Parser, where: str) -> list[str]:
+    """Options of a settings file's table as arguments of a command. Raises InputError that begins with `where`."""
     arguments = []
     for key, value in table.items():
         if isinstance(value, dict):
-            raise InputError(f"settings file {path}: [{key}] is a table; settings are plain keys, as in seed = 1")
+            raise InputError(f"{where}: [{key}] is a table; settings are plain keys, as in seed = 1")
         option = f"--{key.replace('_', '-')}"
         if option == SETTINGS:
-            raise InputError(f"settings file {path}: settings files name no others; leave out {key}")
+            raise InputError(f"{where}: settings files name no others; leave out {key}")
         if option not in parser.options:
             valid = [name.removeprefix("--").replace("-", "_") for name in parser.options if name != SETTINGS]
-            raise InputError(f"unknown setting '{key}' in {path}{nearest(key.replace('-', '_'), valid)}")
+            raise InputError(f"unknown setting '{key}' in {where}{nearest(key.replace('-', '_'), valid)}")
         if isinstance(value, bool):
             value = "on" if value else "off"
             if option in FLAGS:
@@ -158,7 +163,7 @@ def from_settings_file(argv: Sequence[str], parser: Parser) -> list[str]:
                 continue
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         arguments.append(f"{option}={text}")
-    return [*arguments, *argv]
+    return arguments
 
 
 def require_folder(folder: Path) -> None:

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
 
         print(listing())
         return 0
-    plan = make_plan(_settings(options, task))
+    plan = make_plan(settings_of(options, task))
     if options.dry_run:
         from dse.reports.preview import dry_run
 
@@ -201,7 +201,7 @@ def parser() -> Parser:
     return result
 
 
-def _settings(options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
+def settings_of(options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
     """Settings of the options: these have their setting's name, but for those read first and the command's own."""
     given = {name: value for name, value in vars(options).items() if value is not None and name not in COMMAND_ONLY}
     limits, platforms, genes = (tuple(given.pop(name)) for name in ("limit", "platform", "gene"))

@@ -4,11 +4,11 @@ import pytest
 from fake_task import FakeTask
 
 from dse import __main__ as command
-from dse import report, search
+from dse import experiment, report, search
 
 pytest.register_assert_rewrite("conformance")  # so that its failures show what was compared
 
-ON_THE_FAKE = {"search": search, "report": report}
+ON_THE_FAKE = {"experiment": experiment, "search": search, "report": report}
 
 
 @pytest.fixture

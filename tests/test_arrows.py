@@ -14,6 +14,7 @@ PACKAGES = ("dse", "models", "platforms")
 # Top to bottom: a room imports only rooms below it, and files of its own.
 ROOMS = [
     "dse",  # the commands, and the package's face
+    "dse.experiments",
     "dse.reports",
     "dse.exporters",
     "dse.exploration",

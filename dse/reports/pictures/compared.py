@@ -44,7 +44,7 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
     called = list(names or names_apart(studies))
     figure = go.Figure()
     for k, trace in enumerate(_traces(studies, axes[0])):
-        figure.add_scatter(**trace, name=called[k], mode="lines+markers", **_look(k, len(studies)))
+        figure.add_scatter(**trace, name=called[k], mode="lines+markers", **look(k, len(studies)))
     buttons = []
     for x in axes:
         data = _traces(studies, x)
@@ -85,7 +85,7 @@ def names_apart(studies: Sequence[Study]) -> list[str]:
     return found
 
 
-def _look(k: int, count: int) -> dict[str, Any]:
+def look(k: int, count: int) -> dict[str, Any]:
     """Line and marker of a study, the k-th of so many."""
     colour, larger = COLOURS[k % len(COLOURS)], (count - 1 - k) % SIZES
     return {

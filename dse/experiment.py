@@ -1,0 +1,94 @@
+"""Run an experiment of the folder studies/, and write its page: tables, pictures and the answer to its question.
+
+Each is described by a study.toml: what its searches have in common, what varies, and how they are compared. Searches
+that are finished are not run again; interrupted ones go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dse.console import Parser, arguments_of, one_line_errors, require_file
+from dse.evaluator.measurement import Task
+from dse.evaluator.task import NetworkTask
+from dse.exploration.settings import SearchSettings
+from dse.reports.images import PNG_HELP, require_drawable
+from dse.study.storage import DEFAULT_STORAGE
+from models.workload import InputError
+
+STUDIES = Path("studies")
+COMMAND = "python -m dse.experiment"
+OVERRIDES = ("preset", "corpus", "corpus_path", "device", "workers", "evaluations", "storage")
+
+
+@one_line_errors
+def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkTask) -> int:
+    """Run the command. `task` makes what is searched of the options that describe it."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    options = parser().parse_args(given)
+    from dse.experiments import KINDS
+    from dse.experiments.description import FILE, read_experiment
+    from dse.experiments.page import RESULT, write_findings, write_index
+
+    if options.list:
+        for path in sorted(options.studies.glob(f"*/{FILE}")):
+            found = read_experiment(path.parent, KINDS)
+            print(f"{found.name:<20} {found.title}")
+        return 0
+    if options.name is None:
+        raise InputError("no experiment given; --list shows those there are")
+    described = options.studies / options.name
+    experiment = read_experiment(described, KINDS)
+    folder = options.out or described
+    require_file(folder / RESULT)
+    if options.png is not None:
+        require_drawable(options.png)
+
+    findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
+    paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
+    if folder == described:
+        every = [path.parent for path in sorted(options.studies.glob(f"*/{FILE}"))]
+        index = write_index(options.studies, [(each, read_experiment(each, KINDS)) for each in every])
+        paths += [index] if index else []
+    print(findings.answer, end="\n\n")
+    print(*paths, sep="\n")
+    return 0
+
+
+def parser() -> Parser:
+    result = Parser(prog=COMMAND, description=__doc__, example=f"{COMMAND} mohaq-1")
+    result.add_argument("name", nargs="?", metavar="NAME", help="its folder in studies/")
+    result.add_argument("--list", action="store_true", help="show the experiments there are")
+    result.add_argument("--studies", type=Path, default=STUDIES, metavar="FOLDER", help="default %(default)s")
+    result.add_argument("--preset", help="sizes of the models, in place of the experiment's")
+    result.add_argument("--corpus", help="in place of the experiment's")
+    result.add_argument("--corpus-path", metavar="FOLDER", help="where a corpus lies that is not generated")
+    result.add_argument("--checkpoints", type=Path, metavar="FOLDER", help="of MODEL.safetensors; default: the shipped")
+    result.add_argument("--evaluations", type=int, metavar="N", help="of each search, in place of the experiment's")
+    result.add_argument("--device", help="where to evaluate; default cpu")
+    result.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
+    result.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
+    result.add_argument("--out", type=Path, metavar="FOLDER", help="default: the experiment's")
+    result.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
+    return result
+
+
+def settings_of(table: Mapping[str, Any], options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
+    """Settings of a search as an experiment describes it, with what the command overrides."""
+    from dse import search
+    from dse.experiments.description import FILE
+
+    given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
+    if options.checkpoints is not None:
+        given["checkpoint"] = str(options.checkpoints / f"{table.get('model', NetworkTask().model)}.safetensors")
+    reader = search.parser()
+    return search.settings_of(reader.parse_args(arguments_of({**table, **given}, reader, FILE)), task)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""What an experiment found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The answer in one line, tables and pictures by the names of their files; the page shows the tables of `shown`."""
+
+    answer: str
+    tables: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, go.Figure]
+    shown: tuple[str, ...] = field(default=())

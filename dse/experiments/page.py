@@ -1,0 +1,117 @@
+"""An experiment's page and files, and the index of all experiments."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from dse.experiments.description import FILE, Experiment
+from dse.experiments.findings import Findings
+from dse.reports.files import write_figure
+from dse.reports.labels import short_number
+from models.whole_file import whole_file
+
+RESULT, PAGE, INDEX = "result.json", "README.md", "README.md"
+BEGIN, END = "<!-- experiments -->", "<!-- end of experiments -->"
+MOST_ROWS = 60  # of a table on the page
+
+
+def write_findings(
+    experiment: Experiment, findings: Findings, folder: Path, command: str, width_px: int | None
+) -> list[Path]:
+    """Write tables (CSV), pictures, the page, and what the index tells. Raises OSError naming what cannot be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, table in findings.tables.items():
+        paths.append(folder / f"{name}.csv")
+        with whole_file(paths[-1]) as beside:
+            table.to_csv(beside, index=False, lineterminator="\r\n", encoding="utf-8")
+    for name, figure in findings.figures.items():
+        paths += write_figure(figure, folder, name, width_px)
+    result = {
+        "answer": findings.answer,
+        "command": command,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit(),
+    }
+    texts = {RESULT: json.dumps(result, indent=2) + "\n", PAGE: page(experiment, findings, result, folder)}
+    for name, text in texts.items():
+        paths.append(folder / name)
+        with whole_file(paths[-1]) as beside:
+            beside.write_text(text, encoding="utf-8")
+    return paths
+
+
+def page(experiment: Experiment, findings: Findings, result: dict[str, Any], folder: Path) -> str:
+    """The page in Markdown: question, answer, command, pictures, tables, what surprised."""
+    parts = [f"# {experiment.title}", experiment.question, f"**{_sentence(findings.answer)}**"]
+    parts.append(f"```bash\n{result['command']}\n```")
+    at = f"{result['date']}, commit {result['commit']}" if result["commit"] else result["date"]
+    parts.append(f"{at}. The searches are described in [{FILE}]({FILE}).")
+    parts += [f"![{name}]({name}.png)" for name in findings.figures if (folder / f"{name}.png").exists()]
+    for name in findings.shown:
+        table = findings.tables[name]
+        parts.append(markdown(table.head(MOST_ROWS)))
+        if len(table) > MOST_ROWS:
+            parts.append(f"{len(table) - MOST_ROWS} more rows in [{name}.csv]({name}.csv).")
+    parts.append("Files: " + ", ".join(f"[{name}.csv]({name}.csv)" for name in findings.tables) + ".")
+    if experiment.surprise:
+        parts += ["## What surprised", experiment.surprise]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table in Markdown, numbers short, what is missing as a dash."""
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    heads = [str(column).replace("_", " ") for column in table.columns]
+    return str(tabulate(rows, heads, tablefmt="github", disable_numparse=True))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "–" if pd.isna(value) else str(value) if isinstance(value, int) else short_number(float(value))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def write_index(root: Path, experiments: Sequence[tuple[Path, Experiment]]) -> Path | None:
+    """Renew the experiments' part of the index in `root`, between its marks; None where it has no such part."""
+    path = root / INDEX
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        return None
+    rows = []
+    for folder, experiment in experiments:
+        if (folder / RESULT).exists():
+            result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+            rows.append(
+                (f"[{experiment.name}]({folder.name}/{PAGE})", experiment.question, _sentence(result["answer"]))
+            )
+    table = tabulate(rows, ("experiment", "question", "answer"), tablefmt="github", disable_numparse=True)
+    with whole_file(path) as beside:
+        beside.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    return path
+
+
+def commit() -> str | None:
+    """The sources' commit, marked where something is changed; None where they are no git repository."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

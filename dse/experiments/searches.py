@@ -1,0 +1,61 @@
+"""Searches and measurements that experiments are made of."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from tqdm import tqdm
+
+from dse.design.evaluation import Evaluation
+from dse.exploration.aside import measure_aside
+from dse.exploration.plan import make_plan
+from dse.exploration.run import run_plan
+from dse.exploration.settings import SearchSettings
+from dse.exploration.worker import Job, Worker
+from dse.exploration.workers import open_workers
+from dse.study.references import uniform_configurations
+from dse.study.result import Study, load_study
+from models.workload import Configuration, InputError
+
+SettingsOf = Callable[[Mapping[str, Any]], SearchSettings]  # of options as a settings file has them
+
+
+def search(settings: SearchSettings, name: str) -> Study:
+    """The study of a search, which is run where it is not finished; `name` is what it goes by meanwhile.
+
+    What a longer search of the same study found after as many evaluations is left out.
+    """
+    plan = make_plan(settings)
+    print(f"{name}: study {plan.study}", file=sys.stderr, flush=True)
+    study = run_plan(plan)
+    study = replace(study, evaluations=study.evaluations[: plan.evaluations])
+    if not len(study.front):
+        raise InputError(f"the search '{name}' has an empty front: {study}")
+    return study
+
+
+def with_uniform(study: Study, settings: SearchSettings) -> Study:
+    """The study with what uniform bits score beside it, measured where they are not yet."""
+    measure_aside(study, uniform_configurations(study).values(), settings.task, settings.processes, "uniform bits")
+    assert study.storage is not None
+    return replace(study, aside=load_study(study.name, study.storage).aside)
+
+
+def measure(settings: SearchSettings, configurations: Sequence[Configuration], name: str) -> list[Evaluation]:
+    """Evaluations of configurations, in their order. Raises InputError on one that cannot be measured."""
+    jobs = [Job((), configuration, ruled=False) for configuration in configurations]
+    with open_workers(min(settings.processes, len(jobs)), Worker(settings.task, settings.platforms)) as workers:
+        done = tqdm(workers.evaluate(jobs), name, len(jobs), unit="configuration", disable=None, leave=False)
+        found = {evaluation.configuration: evaluation for evaluation in done}
+    for evaluation in found.values():
+        if not evaluation.measured:
+            raise InputError(f"{name}: {evaluation.reasons[0]}")
+    return [found[configuration] for configuration in configurations]
+
+
+def best_within(points: Iterable[Evaluation], error_percent: float) -> list[Evaluation]:
+    """The points whose error is at most so much."""
+    return [point for point in points if point.metrics["error_percent"] <= error_percent]
