@@ -20,6 +20,7 @@ from models.whole_file import whole_file
 
 RESULT, PAGE, INDEX = "result.json", "README.md", "README.md"
 BEGIN, END = "<!-- experiments -->", "<!-- end of experiments -->"
+SOURCES = ("dse", "models", "platforms")  # what the result depends on
 MOST_ROWS = 60  # of a table on the page
 
 
@@ -106,12 +107,14 @@ def write_index(root: Path, experiments: Sequence[tuple[Path, Experiment]]) -> P
 
 
 def commit() -> str | None:
-    """The sources' commit, marked where something is changed; None where they are no git repository."""
-    here = Path(__file__).parent
+    """The commit of the sources, marked where they are changed; None where they are no git repository."""
+    root = Path(__file__).parents[2]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, check=True
-        )
+        changed = git("status", "--porcelain", "--", *SOURCES)
+        return git("rev-parse", "--short", "HEAD") + "-changed" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
