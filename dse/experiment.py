@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
             found = read_experiment(path.parent, KINDS)
             print(f"{found.name:<20} {found.title}")
         return 0
+    if options.claims:
+        from dse.experiments.claims import claims_table
+
+        print(claims_table(options.studies))
+        return 0
     if options.name is None:
         raise InputError("no experiment given; --list shows those there are")
     described = options.studies / options.name
@@ -64,6 +69,7 @@ def parser() -> Parser:
     result = Parser(prog=COMMAND, description=__doc__, example=f"{COMMAND} mohaq-1")
     result.add_argument("name", nargs="?", metavar="NAME", help="its folder in studies/")
     result.add_argument("--list", action="store_true", help="show the experiments there are")
+    result.add_argument("--claims", action="store_true", help="what the papers say beside what the experiments found")
     result.add_argument("--studies", type=Path, default=STUDIES, metavar="FOLDER", help="default %(default)s")
     result.add_argument("--preset", help="sizes of the models, in place of the experiment's")
     result.add_argument("--corpus", help="in place of the experiment's")

@@ -20,6 +20,7 @@ from dse.experiments.findings import Findings
 from dse.experiments.searches import SettingsOf, best_within, search, with_uniform
 from dse.reports.labels import describe, short_number
 from dse.reports.pictures.facets import facets
+from dse.reports.table import SHORT_NAMES
 from dse.study.choose import best
 from dse.study.references import uniform_references
 from dse.study.result import Study
@@ -98,6 +99,7 @@ def _points(searched: Searched) -> list[dict[str, Any]]:
             "study": study.name,
             "number": number,
             **{metric: point.metrics.get(metric) for metric in metrics},
+            "tied": study.error_bars.tied(point, study.baseline),  # with 16 bit
             "configuration": describe(point.configuration),
         }
         for number, point in enumerate(study.front, start=1)
@@ -114,15 +116,19 @@ def _answer(found: Sequence[Searched], at: str) -> str:
             kept = [(_best(one, objective, at), one) for one in each]
             there = [(point, one) for point, one in kept if point is not None]
             if not there:
-                parts.append(f"no {objective.description}")
+                parts.append(f"no {_short(objective)}")
                 continue
             point, one = min(there, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
             rest = ", ".join(list(one.variation.values.values())[1:])
-            value = f"{short_number(point.metrics[objective.metric])} {objective.unit} {objective.description}"
+            value = f"{_short(objective)} {short_number(point.metrics[objective.metric])} {objective.unit}"
             parts.append(value + f" ({rest})" * bool(rest))
         texts.append(f"{first} " * bool(first) + ", ".join(parts))
     over = f"within the error of uniform {at}" if at.endswith(UNIFORM) else f"within {at} points of 16 bit"
     return f"{over}: {'; '.join(texts)}"
+
+
+def _short(objective: Objective) -> str:
+    return SHORT_NAMES.get(objective.name, objective.name.rpartition(".")[2])
 
 
 def _best(searched: Searched, objective: Objective, at: str) -> Evaluation | None:
