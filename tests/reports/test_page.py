@@ -17,7 +17,7 @@ from dse.pick import picked
 from dse.reports.labels import labels
 from dse.reports.page import front_table, write_report
 from dse.reports.provenance import search_command
-from dse.search import _settings, parser
+from dse.search import parser, settings_of
 from dse.study.prices import platforms_of
 from dse.study.result import load_study
 from dse.study.ties import near_best
@@ -102,7 +102,7 @@ def test_the_command_searches_the_same_study(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def plan_of(argv):
-        return make_plan(_settings(parser().parse_args(argv), FakeTask))
+        return make_plan(settings_of(parser().parse_args(argv), FakeTask))
 
     given = ["--evaluations", "4", "--workers", "1", *shlex.split(options), "--storage", f"sqlite:///{tmp_path}/d.db"]
     plan = plan_of(given)
@@ -121,7 +121,7 @@ def test_the_command_starts_from_the_same_point(tmp_path):
         given = {"start": f"first:{number}", "freeze": frozen, "evaluations": 4, "population": 4}
         study = search(tmp_path, study=f"from-{number}", **given)
         words = shlex.split(search_command(load_study(study.name, f"sqlite:///{tmp_path}/dse.db")))
-        assert make_plan(_settings(parser().parse_args(words[3:]), FakeTask)).identity == study.identity
+        assert make_plan(settings_of(parser().parse_args(words[3:]), FakeTask)).identity == study.identity
 
 
 @pytest.mark.parametrize("specs", [["silago"], ["my.toml"], ["silago:memory_limit_mib=0.02", "my.toml"]])
