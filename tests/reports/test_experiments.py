@@ -206,6 +206,11 @@ def test_gains_and_their_interval():
         ("prices", "", "platforms is empty"),
         ("prices", "[prices]\nplatforms = ['silago']\nbits = [3]\n", "no platform runs any of bits 3"),
         ("prices", "[prices]\nplatforms = ['silgo']\n", "no platform 'silgo'"),
+        (
+            "across",
+            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\na = { platform = 'stripes' }\nb = {}\n",
+            "better on a than 16 bit",
+        ),
         ("steps", "=", "is not TOML"),
     ],
 )
