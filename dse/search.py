@@ -34,6 +34,10 @@ from models.devices import DEVICES, GPU
 from models.quantization.scheme import CHOICES, ROW
 from models.workload import InputError
 
+ONE_GENOME = (
+    "every gene has one choice, so that one genome is evaluated; thresholds are searched where an objective gains from "
+    "them, as in --objectives error,size,ops"
+)
 COMMAND_ONLY = ("list", "dry_run", "out", "settings")
 
 
@@ -53,6 +57,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
 
         print(dry_run(plan))
         return 0
+    if plan.space.size == 1:
+        print(ONE_GENOME, file=sys.stderr)
     folder = options.out or Path("studies") / plan.study
     from dse.exploration.run import run_plan
     from dse.reports.files import FILES, SETTINGS_FILE, publish
@@ -178,7 +184,11 @@ def parser() -> Parser:
     how.add_argument("--timeout", type=float, metavar="MINUTES", help="end after that; the same command goes on")
     how.add_argument("--seed", type=int, default=default.seed, help="default %(default)s")
     how.add_argument("--population", type=int, default=default.population, help="default %(default)s")
-    how.add_argument("--searcher", default=default.searcher, help=f"of {', '.join(SEARCHERS)}; default %(default)s")
+    how.add_argument(
+        "--searcher",
+        default=default.searcher,
+        help=f"of {', '.join(SEARCHERS)}; default %(default)s; optuna-gp takes seconds to propose each",
+    )
     how.add_argument(
         "--device", default=network.device, help=f"of {', '.join(DEVICES)}: with the same results; default %(default)s"
     )

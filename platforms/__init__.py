@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from models.workload import InputError
-from platforms.base import Constant, Cost, Estimate, Platform, describe
+from platforms.base import Constant, Cost, Estimate, Platform
+from platforms.listing import describe
 
 __all__ = ["PLATFORMS", "Constant", "Cost", "Estimate", "Platform", "describe", "open_platform", "parameters"]
 

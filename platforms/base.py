@@ -1,6 +1,7 @@
 """Common base of all platforms: constants with sources, a check of feasibility, a price in cycles and energy.
 
-A platform prices one matvec at a time (`matvec_cost`); `Platform` sums the matvecs and compares with the baseline.
+A platform prices one matvec at a time (`matvec_cost`), or all of them together where they share what it has (`costs`);
+`Platform` sums the matvecs and compares with the baseline.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal
 
@@ -35,11 +36,15 @@ class Constant:
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one matvec per frame. `parts` are further sums, each name ending in its unit per frame."""
+    """Cost of one matvec per frame. `parts` are further sums, each name ending in its unit per frame.
+
+    `mapping` says in words how the platform runs the matvec, where it chooses between ways.
+    """
 
     cycles: float
     energy_pj: float | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
+    mapping: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,23 @@ class Platform(ABC):
     def matvec_cost(self, matvec: MatVec, weight_bits: int, act_bits: int, computed: float) -> Cost:
         """Cost of a matvec per frame, all passes; `computed` is its computed fraction, of columns."""
 
+    def costs(
+        self, workload: Workload, configuration: Configuration, computed: Mapping[str, float] | None
+    ) -> list[Cost]:
+        """Costs of all matvecs per frame, in their order; each by itself unless a platform overrides it."""
+        settings = dict(configuration.settings)
+        return [
+            self._cost(m, settings[m.name].operand_bits, 1.0 if computed is None else _fraction(computed, m.name))
+            for m in workload.matvecs
+        ]
+
+    def remarks(self, workload: Workload, configuration: Configuration) -> tuple[str, ...]:
+        """What a reader should know of how the platform runs a configuration; nothing unless a platform overrides it.
+
+        Raises as `estimate` does.
+        """
+        return ()
+
     def elementwise_cost(self, workload: Workload) -> Cost:
         """Cost of a frame's vector weights and elementwise operations; 0 unless a platform overrides it."""
         return Cost(0.0, 0.0)
@@ -160,14 +182,14 @@ class Platform(ABC):
         Memory limits and quantization schemes are not checked here but in `check`. Raises InputError for a bit pair
         that the platform cannot run, a matvec without a setting, a computed fraction that is missing or outside 0..1.
         """
-        settings = _settings(workload, configuration)
-        exploits = computed is not None and self.exploits_computed
+        for name, bits in _settings(workload, configuration).items():
+            if bits not in self._supported:
+                raise InputError(f"{self.name} cannot run {name} at {bits[0]}x{bits[1]} bit; ask check() first")
         baseline_costs, baseline_cycles, baseline_energy, rest = self._baseline(workload)
+        found = self.costs(workload, configuration, computed if self.exploits_computed else None)
         costs, cycles, energy, speedup_macs = {}, rest.cycles, rest.energy_pj, 0.0
         parts: dict[str, float] = dict(rest.parts)
-        for matvec, base in zip(workload.matvecs, baseline_costs, strict=True):
-            fraction = _fraction(computed, matvec.name) if exploits else 1.0
-            cost = self._cost(matvec, settings[matvec.name], fraction)
+        for matvec, base, cost in zip(workload.matvecs, baseline_costs, found, strict=True):
             costs[matvec.name] = cost
             cycles += cost.cycles
             energy = None if energy is None or cost.energy_pj is None else energy + cost.energy_pj
@@ -192,8 +214,6 @@ class Platform(ABC):
         return {}
 
     def _cost(self, matvec: MatVec, bits: BitPair, computed: float) -> Cost:
-        if bits not in self._supported:
-            raise InputError(f"{self.name} cannot run {matvec.name} at {bits[0]}x{bits[1]} bit; ask check() first")
         if computed != 1.0:
             return self.matvec_cost(matvec, *bits, computed)
         key = (matvec.rows, matvec.cols, matvec.passes, bits)
@@ -205,32 +225,12 @@ class Platform(ABC):
         """Costs of the matvecs at the baseline, total cycles and energy, and the elementwise cost."""
         if workload not in self._baselines:
             rest = self.elementwise_cost(workload)
-            costs = [self._cost(matvec, (BASELINE_BITS, BASELINE_BITS), 1.0) for matvec in workload]
+            costs = self.costs(workload, Configuration.uniform(workload, BASELINE_BITS), None)
             energies = [cost.energy_pj for cost in (rest, *costs)]
             energy = None if None in energies else total(e for e in energies if e is not None)
             cycles = total(cost.cycles for cost in (rest, *costs))
             self._baselines[workload] = (costs, cycles, energy, rest)
         return self._baselines[workload]
-
-
-def describe(platform: Platform) -> list[Constant]:
-    """List every constant of the platform's model with unit, source and trust; a changed one is marked as set."""
-    rows = []
-    for item in fields(platform):
-        if "unit" not in item.metadata:
-            continue
-        value = getattr(platform, item.name)
-        default = item.default_factory() if item.default_factory is not MISSING else item.default
-        about = dict(item.metadata)
-        if value != default:
-            about.update(source="given when the platform was opened", trust="set")
-        if not isinstance(value, Mapping):
-            rows.append(Constant(item.name, value, **about))
-            continue
-        for key, number in value.items():
-            label = "x".join(map(str, key)) if isinstance(key, tuple) else str(key)
-            rows.append(Constant(f"{item.name}[{label}]", number, **about))
-    return [*rows, *platform.derived_constants()]
 
 
 def _settings(workload: Workload, configuration: Configuration) -> dict[str, BitPair]:

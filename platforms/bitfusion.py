@@ -110,7 +110,9 @@ class BitFusion(Platform):
             "dram_pj_per_frame": found.dram_pj,
         }
         scaled = {part: value * share for part, value in parts.items()}
-        return Cost(found.total_cycles * share, found.energy_pj * share, scaled)
+        _, inputs, outputs = found.tile
+        mapping = f"tiles of {outputs} x {inputs}"
+        return Cost(found.total_cycles * share, found.energy_pj * share, scaled, mapping)
 
     def tiling(self, rows: int, cols: int, weight_bits: int, act_bits: int) -> Tiling:
         """Best tiling of one pass of a matvec for the whole batch."""

@@ -153,7 +153,8 @@ def chosen(text: str | None, valid: list[str], default: list[str]) -> list[str]:
     names = default if text is None else text.split(",")
     for name in names:
         if name not in valid:
-            raise SystemExit(f"'{name}' is none of {', '.join(valid)}")
+            print(f"'{name}' is none of {', '.join(valid)}", file=sys.stderr)
+            raise SystemExit(2)
     return names
 
 
@@ -171,6 +172,8 @@ def main() -> None:
     parser.add_argument("--storage", type=Path, help="a folder that keeps rivals' searches, or whole ones")
     parser.add_argument("--points", type=int, default=10, help="with --whole: whose neighbours are tried; default 10")
     given = parser.parse_args()
+    if given.seeds is not None and given.seeds < 1:
+        parser.error(f"--seeds {given.seeds} is too small; it is at least 1")
     if given.make:
         make_table(given.make, given.workers)
     elif given.whole:

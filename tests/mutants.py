@@ -64,7 +64,11 @@ MODULES: dict[str, dict[str, tuple[str, ...]]] = {
         "platforms/bitfusion_tiled.py": files(CHIPS, *BITFUSION),
         **{
             f"platforms/{name}.py": files(CHIPS, *SMALL_CHIPS)
-            for name in ("bitserial", "cortexm", "deltarnn", "epiphany", "silago", "systolic")
+            for name in ("bitserial", "cortexm", "deltarnn", "silago", "systolic")
+        },
+        **{
+            f"platforms/{name}.py": files(CHIPS, "constants", "manycore", "epiphany")
+            for name in ("epiphany", "manycore")
         },
     },
 }

@@ -48,7 +48,7 @@ def search_space(
 
     `skip` says which paths may stay at 16 bit. "first": one gene, the candidate gates' recurrent path in no layer, the
     first half (rounded up) or all, as in the papers. "layers": one gene per layer. "none": no gene. Further entries
-    name matvecs that are always skipped. `rules` give single genes other choices; the last that meets a gene holds.
+    name matvecs that are always skipped. `rules` give single genes other choices, one after the other.
     Raises InputError on a width that the vocabulary lacks, a threshold below 0, an unknown matvec or unknown gene.
     """
     weight_bits = _bit_choices("weight bits", weight_bits)
@@ -122,20 +122,26 @@ def _combinations(
     rules: Sequence[Rule],
 ) -> list[tuple[int, int]]:
     """Pairs (weight bits, activation bits) that a label's genes choose from. Raises InputError where there are none."""
-    if rule := last_of(rules, "weight_bits", label):
-        weights = _whole(rule.choices)
-    if rule := last_of(rules, "act_bits", label):
-        acts = _whole(rule.choices)
-    wanted = [(weight, act) for weight, act in product(weights, acts) if weight == act or not tied]
-    if rule := last_of(rules, "bits", label):
-        wanted = [_pair(choice) for choice in rule.choices]
-    found = [pair for pair in wanted if pairs is None or pair in pairs]
+    wanted, last = list(product(weights, acts)), None
+    for rule in rules:
+        if rule.kind in ("bits", "weight_bits", "act_bits") and rule.meets(label):
+            wanted, last = _changed(wanted, rule), rule
+    found = [(w, a) for w, a in wanted if (w == a or not tied) and (pairs is None or (w, a) in pairs)]
     if not found:
-        if rule:
-            raise InputError(f"gene '{rule}': {label} can run with none of them")
+        if last:
+            raise InputError(f"gene '{last}': {label} can run with none of them")
         widths = " and ".join(",".join(map(str, choices)) for choices in (weights, acts))
         raise InputError(f"weight and activation bits {widths} have nothing in common that can run")
     return found
+
+
+def _changed(pairs: Sequence[tuple[int, int]], rule: Rule) -> list[tuple[int, int]]:
+    """Pairs of widths after a rule: its own, or with its choices for one of the two."""
+    if rule.kind == "bits":
+        return [_pair(choice) for choice in rule.choices]
+    weights, acts = (sorted(set(widths)) for widths in zip(*pairs, strict=True))
+    chosen = _whole(rule.choices)
+    return list(product(chosen, acts) if rule.kind == "weight_bits" else product(weights, chosen))
 
 
 def _bit_genes(label: str, names: tuple[str, ...], pairs: Sequence[tuple[int, int]]) -> list[Gene]:
@@ -162,9 +168,9 @@ def _delta_genes(
     if which == DELTA_PATHS:
         for_all = [rule for rule in rules if any(rule.meets(label.rpartition(".")[2]) for label in labels)]
         named = [rule for rule in rules if rule not in for_all]
-        own = {label: names for label, names in labels.items() if last_of(named, "delta", label)}
+        own = {label: names for label, names in labels.items() if last_of(named, label, "delta")}
     for label, names in {**own, **_of_paths(workload, own)}.items():
-        rule = last_of(rules, "delta", label)
+        rule = last_of(rules, label, "delta")
         choices = _whole(rule.choices) if rule else thresholds
         if rule or choices != (0,):
             yield DeltaGene(f"{label}.delta", choices, names)
@@ -202,7 +208,7 @@ def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str], 
 
 
 def _skips(label: str, usual: tuple[int, ...], most: int, rules: Sequence[Rule]) -> tuple[int, ...]:
-    rule = last_of(rules, "skip", label)
+    rule = last_of(rules, label, "skip")
     choices = _whole(rule.choices) if rule else usual
     if max(choices) > most:
         raise InputError(f"gene '{rule}': {label} has {most} paths to skip")

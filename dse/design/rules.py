@@ -43,11 +43,13 @@ class Rule:
 
 
 def parse_rules(genes: Iterable[str], freeze: Iterable[str]) -> tuple[Rule, ...]:
-    """Rules of `--gene NAME=CHOICES` and `--freeze NAME[=CHOICE]`, which comes last and wins. Raises InputError.
+    """Rules of `--gene NAME=CHOICES` and `--freeze NAME[=CHOICE]`, in the order in which a later one wins.
 
-    A text may hold several: 'l1.bits=8x8,delta=0,4'.
+    Those of more words come later, of as many words those that freeze, and then the later ones. A text may hold
+    several: 'l1.bits=8x8,delta=0,4'. Raises InputError.
     """
-    return (*map(_gene, _parts(genes)), *map(_freeze, _parts(freeze)))
+    given = (*(_gene(part, "gene") for part in _parts(genes)), *map(_freeze, _parts(freeze)))
+    return tuple(sorted(given, key=lambda rule: len(rule.words)))
 
 
 def _parts(texts: Iterable[str]) -> list[str]:
@@ -55,37 +57,40 @@ def _parts(texts: Iterable[str]) -> list[str]:
     return [part.strip() for text in texts for part in re.split(r",(?=\s*[A-Za-z])", text)]
 
 
-def _gene(text: str) -> Rule:
+def _gene(text: str, what: str) -> Rule:
     name, equals, given = (part.strip() for part in text.partition("="))
     if not equals or not given:
-        raise InputError(f"gene '{text}' is not NAME=CHOICES, as in l2.weight_bits=4,8 or delta=0,8")
+        raise InputError(f"{what} '{text}' is not NAME=CHOICES, as in l2.weight_bits=4,8 or delta=0,8")
     words = tuple(name.split("."))
     if words[-1] not in KINDS:
         near = difflib.get_close_matches(words[-1], KINDS, 1)
-        raise InputError(f"gene '{name}' ends in none of {', '.join(KINDS)}{f'; {near[0]}?' if near else ''}")
-    return Rule(words, ordered(_choice(text, words[-1], choice.strip()) for choice in given.split(",")))
+        raise InputError(f"{what} '{name}' ends in none of {', '.join(KINDS)}{f'; {near[0]}?' if near else ''}")
+    return Rule(words, ordered(_choice(f"{what} '{text}'", words[-1], choice.strip()) for choice in given.split(",")))
 
 
 def _freeze(text: str) -> Rule:
     name, equals, _ = (part.strip() for part in text.partition("="))
     if not equals:
-        return replace(_gene(f"{name}=8"), choices=(), freezes=True)
-    rule = _gene(text)
+        return replace(_gene(f"{name}=8", "freeze"), choices=(), freezes=True)
+    rule = _gene(text, "freeze")
     if len(rule.choices) > 1:
         raise InputError(f"freeze '{text}' has {len(rule.choices)} choices; --gene {text} restricts to several")
     return replace(rule, freezes=True)
 
 
-def _choice(text: str, kind: str, choice: str) -> Choice:
+EXAMPLES = {"bits": "8x8", "skip": "1"}  # of choices; others are as in 8
+
+
+def _choice(where: str, kind: str, choice: str) -> Choice:
     pattern = r"\d{1,9}(x\d{1,9})?" if kind == "bits" else r"\d{1,9}"
     if not re.fullmatch(pattern, choice, re.ASCII):
-        raise InputError(f"gene '{text}': '{choice}' is no choice of {kind}, as in {'8x8' if kind == 'bits' else '8'}")
+        raise InputError(f"{where}: '{choice}' is no choice of {kind}, as in {EXAMPLES.get(kind, '8')}")
     if kind in ("delta", "skip"):
         return int(choice)
     widths = [int(width) for width in choice.split("x")]
     for bits in widths:
         if bits not in GENE_BITS:
-            raise InputError(f"gene '{text}': {bits} bit is none of {', '.join(map(str, GENE_BITS))}")
+            raise InputError(f"{where}: {bits} bit is none of {', '.join(map(str, GENE_BITS))}")
     return f"{widths[0]}x{widths[-1]}" if kind == "bits" else widths[0]
 
 
@@ -94,9 +99,9 @@ def ordered(choices: Iterable[Choice]) -> tuple[Choice, ...]:
     return tuple(sorted(set(choices), key=lambda choice: [int(part) for part in str(choice).split("x")]))
 
 
-def last_of(rules: Sequence[Rule], kind: str, label: str) -> Rule | None:
-    """The rule that holds for a label's gene of that kind: the last one that meets it."""
-    return next((rule for rule in reversed(rules) if rule.kind == kind and rule.meets(label)), None)
+def last_of(rules: Sequence[Rule], label: str, *kinds: str) -> Rule | None:
+    """The rule that holds for a label's gene of one of these kinds: the last one that meets it."""
+    return next((rule for rule in reversed(rules) if rule.kind in kinds and rule.meets(label)), None)
 
 
 def require_met(rules: Iterable[Rule], names: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from dse.experiments.across import across
 from dse.experiments.description import Experiment
 from dse.experiments.findings import Findings
 from dse.experiments.fronts import fronts
+from dse.experiments.prices import prices
 from dse.experiments.searches import SettingsOf
 from dse.experiments.steps import steps
 from dse.experiments.uniform import uniform
@@ -25,4 +26,5 @@ KINDS: dict[str, Kind] = {
     "uniform": uniform,
     "steps": steps,
     "across": across,
+    "prices": prices,
 }

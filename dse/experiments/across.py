@@ -39,7 +39,11 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         settings = settings_of(variation.options)
         if len(settings.platforms) != 1:
             raise InputError(f"{FILE}: '{variation}' has {len(settings.platforms)} platforms, not one")
-        found[str(variation)] = settings.platforms[0], search(settings, str(variation))
+        found[str(variation)] = settings.platforms[0], (study := search(settings, str(variation)))
+        if not study.hypervolume():
+            raise InputError(
+                f"nothing that was evaluated is better on {variation} than 16 bit: nothing to compare there"
+            )
     rows: list[dict[str, Any]] = []
     for used, (spec, native) in found.items():
         for searched, (_, study) in found.items():

@@ -93,16 +93,13 @@ def write_index(root: Path, experiments: Sequence[tuple[Path, Experiment]]) -> P
     _, end, after = rest.partition(END)
     if not begin or not end:
         return None
-    rows = []
+    lines = ["| experiment | question | answer |", "|---|---|---|"]
     for folder, experiment in experiments:
         if (folder / RESULT).exists():
-            result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-            rows.append(
-                (f"[{experiment.name}]({folder.name}/{PAGE})", experiment.question, _sentence(result["answer"]))
-            )
-    table = tabulate(rows, ("experiment", "question", "answer"), tablefmt="github", disable_numparse=True)
+            answer = _sentence(json.loads((folder / RESULT).read_text(encoding="utf-8"))["answer"])
+            lines.append(f"| [{experiment.name}]({folder.name}/{PAGE}) | {experiment.question} | {answer} |")
     with whole_file(path) as beside:
-        beside.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+        beside.write_text("\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"]), encoding="utf-8")
     return path
 
 

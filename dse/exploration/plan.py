@@ -130,7 +130,7 @@ def _space(
         return space, tuple(space.uniform())
     # Thresholds of the point stay as they are where they are no genes.
     ungated = [] if delta != (0,) else [Rule(("delta",), (), freezes=True)]
-    every = space_of([rule for rule in rules if rule.choices], (0, 1)).genes
+    every = space_of([rule for rule in rules if rule.choices], (0, 1) if ungated else delta).genes
     space = space_of(rules_at(point, every, [*ungated, *rules]), delta)
     return space, (genome_at(point, space),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Callable
@@ -31,6 +32,7 @@ AT_MOST = {
     "workers": 10**3,
     "stop_when_stalled": 10**7,
 }
+OPTIONS_AS = {"from": "start"}  # the setting that an option of another name is
 MAY_BE_NONE = ("evaluations", "workers", "stop_when_stalled")
 
 
@@ -72,6 +74,9 @@ class SearchSettings:
         for name in NUMBERS:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _numbers(name, value))
+        for name in ("start", "study", "cluster"):
+            if (text := getattr(self, name)) is not None and not isinstance(text, str):
+                raise InputError(f"{name} is {text!r}, not a text")
         parse_rules(self.genes, self.freeze)
         require_address(self.storage)
         if self.study is not None:
@@ -95,7 +100,11 @@ class SearchSettings:
         own, its = ({item.name for item in fields(kind)} for kind in (cls, NetworkTask))
         for name in given:
             if name not in own | its:
-                raise InputError(f"no setting '{name}'; there are {', '.join(sorted((own | its) - {'task'}))}")
+                valid = sorted((own | its) - {"task"})
+                near = difflib.get_close_matches(OPTIONS_AS.get(name, name), valid, 1)
+                raise InputError(
+                    f"no setting '{name}'; " + (f"{near[0]}?" if near else f"there are {', '.join(valid)}")
+                )
         settings = {name: value for name, value in given.items() if name in own}
         if described := {name: value for name, value in given.items() if name in its}:
             settings["task"] = kind(**described)

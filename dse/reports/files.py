@@ -112,6 +112,7 @@ def write_convergence(study: Study, path: Path) -> None:
 
 def _point(evaluation: Evaluation) -> dict[str, Any]:
     record = evaluation.to_json()
+    record["metrics"] = dict(sorted(evaluation.metrics.items()))  # as a storage gives them back
     return {key: record[key] for key in ("metrics", "configuration", "computed", "genome")}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dse.reports.choice import export_command
 from dse.reports.labels import labels
+from dse.reports.mappings import mappings
 from dse.reports.pictures import pictures_of
 from dse.reports.pictures.style import name_of
 from dse.reports.provenance import provenance, search_command
@@ -33,6 +34,7 @@ h2 {{ font-size: 19px; margin: 36px 0 8px; }}
 pre {{ background: #f4f6f8; padding: 10px 12px; overflow-x: auto; white-space: pre-wrap; }}
 nav a {{ margin-right: 16px; }}
 table {{ border-collapse: collapse; }}
+.mappings td, .mappings th {{ padding: 2px 16px 2px 0; text-align: left; }}
 .provenance td {{ padding: 2px 16px 2px 0; vertical-align: top; word-break: break-all; }}
 .picture {{ overflow-x: auto; }}
 button.copy {{ font: inherit; border: 1px solid #b8bec6; background: #fff; border-radius: 4px; cursor: pointer; }}
@@ -49,6 +51,7 @@ button.copy {{ font: inherit; border: 1px solid #b8bec6; background: #fff; borde
 <h2 id="table">Table of the front</h2>
 <p>Click a head to sort, type below a column to filter; a button copies the command that exports its point.</p>
 <div class="wide">{table}</div>
+{mappings}
 <h2 id="provenance">Where it comes from</h2>
 <table class="provenance">{provenance}</table>
 <h2 id="reproduce">How to do it again</h2>
@@ -72,6 +75,7 @@ document.addEventListener("click", (event) => {{
 </body>
 </html>
 """
+MAPPINGS = '<h2 id="mappings">How the platforms run it</h2>\n<div class="wide mappings">{mappings}</div>'
 PICTURE = '<h2 id="{name}">{title}</h2>\n<div class="picture">{figure}</div>'
 COPY = "export"  # column of buttons
 
@@ -82,7 +86,13 @@ def write_report(study: Study, path: Path) -> None:
 
     drawn = list(pictures_of(study)) if len(study.front) else []
     titles = [(name, title) for name, title, _ in drawn]
-    titles += [("table", "Table"), ("provenance", "Provenance"), ("reproduce", "Reproduce")]
+    mapped = mappings(study)
+    titles += [
+        ("table", "Table"),
+        *([("mappings", "How it runs")] if mapped else []),
+        ("provenance", "Provenance"),
+        ("reproduce", "Reproduce"),
+    ]
     text = PAGE.format(
         title=f"{name_of(study)}: study {html.escape(study.name)}",
         plotly=get_plotlyjs(),
@@ -90,6 +100,7 @@ def write_report(study: Study, path: Path) -> None:
         links="".join(f'<a href="#{name}">{title.partition(":")[0]}</a>' for name, title in titles),
         pictures="\n".join(PICTURE.format(name=name, title=title, figure=_div(name, f)) for name, title, f in drawn),
         table=_table(study),
+        mappings=MAPPINGS.format(mappings=mapped) if mapped else "",
         provenance="".join(
             f"<tr><td>{html.escape(n)}</td><td>{html.escape(v)}</td></tr>" for n, v in provenance(study)
         ),

@@ -29,7 +29,8 @@ inference. [studies/sru-silago](../studies/sru-silago/README.md) shows such a se
 - A platform that takes one scale a matrix or symmetric activations only binds the whole search to such a scheme.
 - Platforms that cannot skip eliminated operations ignore them; delta genes are searched only where an objective or
   limit gains from them, unless `--delta` asks for them.
-- `--dry-run` with `--platform` shows what every matvec costs at 16 bit.
+- `--dry-run` with `--platform` shows what every matvec costs at 16 bit and, on a platform that chooses between ways,
+  how it runs there; `report.html` shows that for 16 bit and for a point of the front.
 - **Your own chip** is a TOML file: copy [example_chip.toml](example_chip.toml), where every key is explained, and
   pass `--platform my_chip.toml`. `python -m dse.report platforms my_chip.toml` prints it as below."""
 TRUST = """\

@@ -43,18 +43,25 @@ def dry_run(plan: Plan) -> str:
 
 
 def baseline_prices(plan: Plan) -> str:
-    """Costs of each matvec of the baseline on each platform, and of the frame in all."""
+    """Costs of each matvec of the baseline on each platform, and of the frame in all; how they run, if chosen."""
     from dse.reports.labels import short_number
 
     headers, columns = ["16-bit baseline"], [[*plan.workload.names, "elementwise", "frame"]]
+    align = ["left"]
     for name, platform in plan.platforms.items():
         estimate = platform.estimate(plan.workload, plan.space.base)
         costs = [*estimate.per_matvec.values(), platform.elementwise_cost(plan.workload)]
         headers += [f"{name}\ncycles", f"{name}\npJ"]
         columns.append([short_number(cycles) for cycles in (*(c.cycles for c in costs), estimate.cycles_per_frame)])
         columns.append([short_number(pj) for pj in (*(c.energy_pj for c in costs), estimate.energy_pj_per_frame)])
-    align = ("left",) + ("right",) * (len(headers) - 1)
-    return tabulate(zip(*columns, strict=True), headers, disable_numparse=True, colalign=align)
+        align += ["right", "right"]
+        if any(cost.mapping for cost in costs):
+            headers.append(f"{name}\nruns as")
+            columns.append([*(cost.mapping for cost in costs), ""])
+            align.append("left")
+    table = tabulate(zip(*columns, strict=True), headers, disable_numparse=True, colalign=align)
+    told = [f"{n}: {text}" for n, p in plan.platforms.items() for text in p.remarks(plan.workload, plan.space.base)]
+    return "\n".join((table, *told))
 
 
 def listing() -> str:

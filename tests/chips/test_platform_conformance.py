@@ -20,7 +20,8 @@ VARIANTS = [
     "bitfusion:level=compute",
     "stripes:batch=16",
     "loom:dram_bits_per_cycle=64",
-    "epiphany:stream=true",
+    "epiphany:cores=64",
+    "epiphany:stream=false",
     "systolic:dataflow=ws,dram_bits_per_cycle=64",
 ]
 NOT_MONOTONE = {

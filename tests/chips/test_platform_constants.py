@@ -152,22 +152,6 @@ def test_systolic_arrays_wait_for_their_weights() -> None:
         open_platform("systolic:dataflow=rs")
 
 
-def test_epiphany_streams_what_it_cannot_hold() -> None:
-    assert cost("epiphany", 4, 4)[0] == 2 * 7 * 37
-    assert cost("epiphany:stream=true", 16, 4)[0] == 2 * WEIGHTS * 2, "a byte a cycle"
-    assert cost("epiphany:stream=true", 2, 2)[0] == pytest.approx(2 * WEIGHTS / 4)
-    assert cost("epiphany:stream=true,stream_bytes_per_second=6e9", 2, 2)[0] == 2 * 7 * 37
-    assert cost("epiphany:stream=true,clock_hz=none", 16, 16)[0] == 2 * 7 * 37
-    big = Workload("big", (MatVec("output", 1024, 385, "output"),), 0, 0)
-    (reason,) = open_platform("epiphany").check(big, Configuration.uniform(big, 8))
-    assert reason == (
-        "weights 385.0 KiB > 384.0 KiB on 16 cores by 1.0 KiB; stream=true streams them from board memory"
-    )
-    just = Workload("just", (MatVec("output", 1024, 384, "output"),), 0, 0)
-    assert open_platform("epiphany").check(just, Configuration.uniform(just, 8)) == ()
-    assert len(open_platform("epiphany:memory_limit_mib=0.1").check(big, Configuration.uniform(big, 8))) == 2
-
-
 def test_a_table_chip_reads_vector_weights_too() -> None:
     found = open_platform("silago").estimate(WORKLOAD, Configuration.uniform(WORKLOAD, 8))
     memory, macs = 0.08 * (MACS * 8 + 30 * 16), MACS * 1.084 / 2

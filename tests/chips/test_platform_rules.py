@@ -155,15 +155,3 @@ def test_delta_columns_pay_for_idle_elements_and_bursts() -> None:
     with_bursts = open_platform("edgedrnn:burst_cycles=10").estimate(narrow, uniform, half)
     assert with_bursts.cycles_per_frame == 50 * (10 + 2)
     assert open_platform("edgedrnn").estimate(narrow, uniform, {"output": 0.0}).cycles_per_frame == 100  # the scan
-
-
-def test_epiphany_placement() -> None:
-    chip = open_platform("epiphany")
-    (reason,) = chip.check(PAPER, Configuration.uniform(PAPER, 8))
-    assert "KiB > 384.0 KiB on 16 cores by" in reason
-    assert not open_platform("epiphany:stream=true").check(PAPER, Configuration.uniform(PAPER, 8))
-    small = one(160, 100)
-    assert not chip.check(small, Configuration.uniform(small, 16))
-    assert chip.estimate(small, Configuration.uniform(small, 16)).cycles_per_frame == 160 * 100 / 16
-    assert speedup(chip, 2, 2) == 1.0
-    assert speedup(open_platform("epiphany:stream=true"), 4, 4) == pytest.approx(4.0)

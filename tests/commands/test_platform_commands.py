@@ -107,6 +107,20 @@ def test_a_study_for_other_platforms_is_refused(cli):
     assert "platforms.silago: stored silago, now none" in cli(*argv, "--weight-bits", "4,8,16")[2]
 
 
+def test_dry_run_shows_how_the_baseline_runs(cli):
+    """A chip of one core with 10 KiB: all but the smallest matvecs are streamed, and it is said why."""
+    spec = "epiphany:cores=1,core_memory_bytes=10240"
+    status, out, _ = cli("search", "--dry-run", "--platform", f"silago,{spec}")
+    assert status == 0
+    chip, baseline = open_platform(spec), Configuration.uniform(WORKLOAD, 16)
+    for name, cost in chip.estimate(WORKLOAD, baseline).per_matvec.items():
+        (line,) = (line for line in out.splitlines() if line.startswith(f"{name} ") and cost.mapping in line)
+        assert f"{cost.cycles:,.0f}" in line
+    (remark,) = chip.remarks(WORKLOAD, baseline)
+    assert f"\nepiphany: {remark}\n" in out and "stream" in remark
+    assert "runs as" not in cli("search", "--dry-run", "--platform", "silago")[1]
+
+
 def test_dry_run_shows_what_the_baseline_costs(cli):
     status, out, _ = cli("search", "--dry-run", "--platform", "silago,stripes")
     assert status == 0

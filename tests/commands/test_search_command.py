@@ -108,6 +108,20 @@ def test_bad_input_is_one_line_and_status_2(cli, argv, message):
     assert len(err.splitlines()) == 1
 
 
+def test_a_finished_search_run_again_writes_the_same_files(cli, tmp_path):
+    argv = ["--evaluations", "20", "--objectives", "error,size,ops", "--out", "there"]
+    written = []
+    for _ in range(2):
+        assert cli("search", *argv)[0] == 0
+        written.append({path.name: path.read_bytes() for path in (tmp_path / "there").iterdir()})
+    assert written[0] == written[1] and "front.json" in written[0]
+
+
+def test_a_search_of_one_genome_says_so(cli):
+    status, _, err = cli("search", "--freeze", "bits=8")
+    assert status == 0 and "every gene has one choice, so that one genome is evaluated" in err
+
+
 def test_resuming_with_other_settings_is_refused(cli):
     argv = ("search", "--workers", "1", "--evaluations", "12", "--study", "s")
     assert cli(*argv)[0] == 0

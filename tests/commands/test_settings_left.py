@@ -11,11 +11,11 @@ from dse.design.genes import DEFAULT_DELTA
 from dse.exploration.plan import make_plan
 from dse.exploration.settings import SearchSettings
 from dse.reports.settings_file import settings_text
-from dse.search import _settings, parser
+from dse.search import parser, settings_of
 
 
 def planned(argv):
-    return make_plan(_settings(parser().parse_args(from_settings_file(argv, parser())), FakeTask))
+    return make_plan(settings_of(parser().parse_args(from_settings_file(argv, parser())), FakeTask))
 
 
 OPTIONS = [

@@ -17,7 +17,7 @@ from mutations import mutated
 
 from dse.console import from_settings_file
 from dse.exploration.plan import Plan, make_plan
-from dse.search import _settings, parser
+from dse.search import parser, settings_of
 from models.checkpoint import Checkpoint, load, shipped_path
 from models.workload import Configuration, InputError
 from platforms.base import Platform
@@ -59,7 +59,7 @@ def read_settings(path: Path) -> Plan:
             options = parser().parse_args(from_settings_file(["--settings", str(path)], parser()))
     except SystemExit:
         raise InputError(told.getvalue().removesuffix("\n")) from None
-    return make_plan(_settings(options, FakeTask))
+    return make_plan(settings_of(options, FakeTask))
 
 
 def wrong_settings(plan: Plan, _: Plan) -> str | None:

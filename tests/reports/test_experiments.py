@@ -17,7 +17,9 @@ from dse.experiments.page import BEGIN, END
 from dse.experiments.steps import JOINT, STEPS, gains_of
 from dse.exploration.plan import make_plan
 from dse.study.result import load_study
-from models.workload import Configuration
+from models.registry import preset
+from models.workload import Configuration, size_mib
+from platforms import open_platform
 
 HEAD = 'title = "T"\nquestion = "Q?"\nkind = "{kind}"\nsurprise = "None."\n'
 DESCRIBED = {
@@ -58,6 +60,7 @@ delta = [0]
 silago = { platform = "silago" }
 bitfusion = { platform = "bitfusion" }
 """,
+    "prices": "[prices]\nplatforms = ['silago', 'edgedrnn', 'bitfusion:level=ideal']\nmodels = ['sru', 'gru']\n",
 }
 
 
@@ -139,6 +142,30 @@ def test_a_platform_has_all_of_its_own_front_and_of_another_what_runs(cli, descr
     assert shares["share_percent"].between(0, 100 + 1e-9).all()  # of exhaustive searches
 
 
+def test_prices_are_the_platforms(cli, described):
+    folder = described("prices")
+    assert cli("experiment", "my-prices")[0] == 0
+    table = pd.read_csv(folder / "prices.csv").set_index(["platform", "model", "preset", "bits"])
+    assert len(table) == 2 * 2 * (3 + 4 + 4)  # SiLago has no 2 bit
+    workload, chip = preset("gru", "paper").workload(), open_platform("silago")
+    eight = Configuration.uniform(workload, 8)
+    row, estimate = table.loc[("silago", "gru", "paper", 8)], chip.estimate(workload, eight)
+    assert (row["cycles_per_frame"], row["speedup"]) == (estimate.cycles_per_frame, estimate.speedup)
+    assert row["energy_uj"] == pytest.approx(estimate.energy_pj_per_frame / 1e6) and np.isnan(row["latency_us"])
+    assert row["size_kib"] > size_mib(workload, eight) * 1024  # with the scales of a search's scheme
+    wide = pd.read_csv(folder / "compared.csv").set_index(["model", "preset", "bits"])
+    assert len(wide) == 16 and "silago latency_us" not in wide
+    assert wide.loc[("gru", "paper", 8), "silago speedup"] == row["speedup"]
+    assert np.isnan(wide.loc[("gru", "paper", 2), "silago speedup"])
+
+
+def test_published_prices_are_those_of_now():
+    folder = Path(__file__).parents[2] / "studies/epiphany"
+    found = KINDS["prices"](read_experiment(folder, KINDS), lambda _: pytest.fail("it searches nothing"))
+    for name, table in found.tables.items():
+        pd.testing.assert_frame_equal(pd.read_csv(folder / f"{name}.csv"), table, check_dtype=False)
+
+
 def test_two_steps_spend_as_many_evaluations_as_one(cli, described):
     folder = described("steps")
     assert cli("experiment", "my-steps")[0] == 0
@@ -176,6 +203,14 @@ def test_gains_and_their_interval():
         ("uniform", "[uniform]\nbits = ['x']\n", "bits 'x' are none"),
         ("across", "", "a kind 'across' varies platform"),
         ("across", "[vary.platform]\na = {}\nb = {}\n", "'a' has 0 platforms"),
+        ("prices", "", "platforms is empty"),
+        ("prices", "[prices]\nplatforms = ['silago']\nbits = [3]\n", "no platform runs any of bits 3"),
+        ("prices", "[prices]\nplatforms = ['silgo']\n", "no platform 'silgo'"),
+        (
+            "across",
+            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\na = { platform = 'stripes' }\nb = {}\n",
+            "better on a than 16 bit",
+        ),
         ("steps", "=", "is not TOML"),
     ],
 )

@@ -17,8 +17,10 @@ from dse.pick import picked
 from dse.reports.labels import labels
 from dse.reports.page import front_table, write_report
 from dse.reports.provenance import search_command
-from dse.search import _settings, parser
+from dse.search import parser, settings_of
+from dse.study.prices import platforms_of
 from dse.study.result import load_study
+from dse.study.ties import near_best
 from models.registry import preset
 
 
@@ -46,6 +48,24 @@ def test_the_page_shows_summary_pictures_table_and_provenance(page):
     assert "30 evaluations" in text and 'id="picture-front"' in text and 'id="front-table"' in text
     assert "fake-weights" in text and "python -m dse.search --model" in text
     assert text.count("data-command=") >= len(study.front)
+
+
+def test_the_page_shows_how_a_platform_that_chooses_runs_it(tmp_path):
+    study = search(tmp_path, "epiphany:cores=1,core_memory_bytes=10240", "silago", evaluations=30)
+    write_report(study, tmp_path / "report.html")
+    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    (chip,) = (p for name, p in platforms_of(study).items() if name == "epiphany")
+    assert 'id="mappings"' in text and "<h3>epiphany, 16 bit</h3>" in text and "<h3>silago" not in text
+    for point in (study.baseline, near_best(study) or study.front[-1]):
+        costs = chip.estimate(study.workload, point.configuration, point.computed).per_matvec
+        for name, cost in costs.items():
+            assert re.search(rf"<td>{name} *</td>.*<td>{re.escape(cost.mapping)} *</td>", text), (name, cost.mapping)
+        for remark in chip.remarks(study.workload, point.configuration):
+            assert f"<p>{remark}</p>" in text
+
+
+def test_the_page_of_platforms_that_choose_nothing_has_no_such_part(page):
+    assert 'id="mappings"' not in page[1]
 
 
 def test_the_table_has_a_row_a_point_and_its_export_command(page):
@@ -82,7 +102,7 @@ def test_the_command_searches_the_same_study(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def plan_of(argv):
-        return make_plan(_settings(parser().parse_args(argv), FakeTask))
+        return make_plan(settings_of(parser().parse_args(argv), FakeTask))
 
     given = ["--evaluations", "4", "--workers", "1", *shlex.split(options), "--storage", f"sqlite:///{tmp_path}/d.db"]
     plan = plan_of(given)
@@ -101,7 +121,7 @@ def test_the_command_starts_from_the_same_point(tmp_path):
         given = {"start": f"first:{number}", "freeze": frozen, "evaluations": 4, "population": 4}
         study = search(tmp_path, study=f"from-{number}", **given)
         words = shlex.split(search_command(load_study(study.name, f"sqlite:///{tmp_path}/dse.db")))
-        assert make_plan(_settings(parser().parse_args(words[3:]), FakeTask)).identity == study.identity
+        assert make_plan(settings_of(parser().parse_args(words[3:]), FakeTask)).identity == study.identity
 
 
 @pytest.mark.parametrize("specs", [["silago"], ["my.toml"], ["silago:memory_limit_mib=0.02", "my.toml"]])

@@ -30,6 +30,23 @@ def test_a_rule_meets_the_genes_that_hold_its_words_and_the_last_one_holds():
     assert found["l0.recurrent.delta"] == (0, 1, 3) and found["l1.recurrent.delta"] == (5,)
 
 
+@pytest.mark.parametrize(
+    ("genes", "freeze", "weights", "acts"),
+    [
+        ((), ("bits=8", "weight_bits=4"), (4,), (8,)),
+        ((), ("weight_bits=4", "bits=8"), (8,), (8,)),
+        (("weight_bits=4",), ("bits=8",), (8,), (8,)),  # of as many words, what freezes
+        (("l2.input.weight_bits=2,8",), ("bits=8",), (2, 8), (8,)),  # of more words
+        (("l2.input.weight_bits=2,8", "bits=4x8,8x8"), (), (2, 8), (8,)),
+        (("bits=4x8,8x8", "act_bits=2,16"), (), (4, 8), (2, 16)),
+        (("l2.bits=4x8", "l2.input.act_bits=2"), ("bits=16",), (4,), (2,)),
+    ],
+)
+def test_the_rule_that_says_more_holds_and_of_those_the_later_one(genes, freeze, weights, acts):
+    found = choices(*genes, freeze=freeze)
+    assert (found["l2.input.weight_bits"], found["l2.input.act_bits"]) == (weights, acts)
+
+
 def test_frozen_bits_set_both_widths_and_pairs_of_them_are_one_gene():
     found = choices(freeze=("bits=4x8", "delta=0", "skip=0"))
     assert all(len(each) == 1 for each in found.values())
@@ -77,6 +94,9 @@ def test_spaces_with_rules_are_told_by_their_genes(rules, paths, model):
         ({"genes": ("weight_bits=4x4",)}, "'4x4' is no choice of weight_bits"),
         ({"genes": ("delta=-1",)}, "'-1' is no choice of delta"),
         ({"genes": ("bits=٤",)}, "is no choice of bits"),
+        ({"freeze": ("skip=half",)}, "freeze 'skip=half': 'half' is no choice of skip, as in 1"),
+        ({"start": ("there", 1)}, "start is ('there', 1), not a text"),
+        ({"study": 3}, "study is 3, not a text"),
         ({"freeze": ("bits=4,8",)}, "freeze 'bits=4,8' has 2 choices; --gene bits=4,8 restricts to several"),
         ({"freeze": ("bits",)}, "freeze 'bits' names no choice, as in bits=8; or give --from a point"),
         ({"delta_genes": "each"}, "delta genes 'each' is none of layers, paths"),
@@ -114,6 +134,29 @@ def test_what_the_point_has_is_among_the_choices_of_free_genes(tmp_path):
     assert [s.effect for _, s in plan.space.decode(plan.start[0])] == [
         s.effect for _, s in first.front[0].configuration
     ]
+
+
+def test_thresholds_of_the_search_are_kept_beside_the_points(tmp_path):
+    first = search(tmp_path, evaluations=40, study="first", delta=(0, 5))
+    number = next(k for k, e in enumerate(first.front, start=1) if any(s.delta for _, s in e.configuration))
+    plan = make_plan(first_settings(tmp_path, start=f"first:{number}", freeze=("bits",), delta=(0, 3, 9)))
+    for gene in plan.space.genes:
+        if gene.name.endswith(".delta"):
+            assert gene.choices in ((0, 3, 9), (0, 3, 5, 9))
+    free = ("l1.input.act_bits=4,8,16",)
+    plan = make_plan(first_settings(tmp_path, start=f"first:{number}", freeze=("bits",), genes=free, delta=(0, 3)))
+    (gene,) = [gene for gene in plan.space.genes if gene.name == "l1.input.act_bits"]
+    assert {4, 8, 16} <= set(gene.choices)
+
+
+def test_tied_thresholds_begin_at_the_least_where_those_of_the_point_differ(tmp_path):
+    first = search(tmp_path, evaluations=60, study="first", delta=(0, 4, 8, 16))
+    for number, point in enumerate(first.front, start=1):
+        given = {"freeze": ("bits",), "delta": (0, 8), "delta_genes": "paths"}
+        plan = make_plan(first_settings(tmp_path, start=f"first:{number}", **given))
+        start = plan.space.decode(plan.start[0])
+        for name, setting in start:
+            assert setting.operand_bits == point.configuration[name].operand_bits
 
 
 def first_settings(folder, **given):

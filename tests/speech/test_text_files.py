@@ -22,8 +22,7 @@ from dse.corpora.timit.audio import read_segments
 from dse.import_kaldi import read_dropout
 from dse.phones.text import read_lines
 from dse.search import parser
-from platforms import open_platform
-from platforms.base import describe
+from platforms import describe, open_platform
 
 NOT_TEXT = b"\xff\xfe\x00 not UTF-8 \x80\n"
 ROOT = Path(__file__).parents[2]
