@@ -14,9 +14,11 @@ from tiny_retraining import SETTINGS, TinyCorpus, configuration, retrain
 
 from dse.corpora.load import load_split
 from dse.evaluator.measure import open_measurer
+from dse.evaluator.remarks import untaken
 from dse.retraining import retrain as module
 from models.checkpoint import load, read_card, save
 from models.quantization.learned import Learned
+from models.quantization.quantizer import ActivationQuantizer
 from models.quantization.scheme import PAPERS, Scheme
 from models.workload import Configuration, InputError
 
@@ -69,6 +71,13 @@ def test_other_widths_are_calibrated_and_other_schemes_too(tmp_path):
             for a, b in zip(*(n.matvecs for n in networks), strict=True)
         ]
         assert all(alike) if same else not any(alike)
+
+
+def test_a_scheme_that_does_not_take_what_was_learned_is_told():
+    learned = Learned(activations={"output": (4, ActivationQuantizer(np.float32(2), 1.25))})
+    assert untaken(learned, Scheme()) == ()
+    (line,) = untaken(learned, PAPERS)
+    assert line.startswith("warning: the checkpoint was retrained with") and str(PAPERS) in line
 
 
 def test_killed_and_resumed_is_the_same_file(tmp_path, capsys):
