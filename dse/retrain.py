@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     options = parser().parse_args(argv)
     settings = RetrainSettings(**{name: getattr(options, name) for name in DEFAULT})
-    from dse.retraining.retrain import require_free, retrain
+    from dse.retraining.retrain import ELIMINATED, ERROR, require_free, retrain
 
     require_free(options.out, options.force)
     require_file(options.out)
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         force=options.force,
     )
     before, after = (card["retrained"][when] for when in ("before", "after"))
-    percent, eliminated = ((before[name], after[name]) for name in ("validation_error_percent", "eliminated_percent"))
+    percent, eliminated = ((before[name], after[name]) for name in (ERROR, ELIMINATED))
     print(
         f"{options.out}: validation PER {percent[1]:.2f} %, {percent[1] - percent[0]:+.2f} points; "
         f"{eliminated[1]:.1f} % eliminated, before {eliminated[0]:.1f} %\n"

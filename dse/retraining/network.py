@@ -23,7 +23,7 @@ from models.networks.recurrent_network import StepRows
 from models.networks.sru_network import Scan
 from models.quantization.calibration import Calibration
 from models.quantization.learned import Learned, RowScales
-from models.quantization.quantizer import ActivationQuantizer
+from models.quantization.quantizer import ActivationQuantizer, QuantizedMatrix
 from models.quantization.rounding import MULTIPLE_MAX
 from models.quantization.scheme import ROW
 from models.registry import build_engine, build_network
@@ -47,38 +47,32 @@ class StraightThrough(nn.Module):
         self.peaks = dict(start.calibration.peaks)
         self.network = build_network(spec)
         self.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        deployed = {matvec.name: matvec for matvec in start.network(configuration).matvecs}
-        self.first = deployed
-        rows = 1 if self.scheme.scales != ROW else None
-        self.scale_shares = nn.ParameterDict({
-            _key(name): torch.zeros(rows or matvec.rows)
-            for name, matvec in deployed.items() if matvec.matrix.bits in INTEGER_BITS
-        })  # fmt: skip
+        self.start = {matvec.name: matvec for matvec in start.network(configuration).matvecs}
         vectors = start.calibration.vectors
-        self.vector_of: dict[str, str] = {}
-        for name, matvec in deployed.items():
+        self.step_of: dict[str, str] = {}  # what reads one vector at one width shares a step
+        scale_shares, step_shares = {}, {}
+        for name, matvec in self.start.items():
+            if matvec.matrix.bits in INTEGER_BITS:
+                scale_shares[_key(name)] = torch.zeros(matvec.rows if self.scheme.scales == ROW else 1)
             if matvec.act_bits in INTEGER_BITS:
-                alike = [n for n in deployed if vectors[n] is vectors[name] and deployed[n].act_bits == matvec.act_bits]
-                self.vector_of[name] = _key(alike[0])
-        self.step_shares = nn.ParameterDict({key: torch.zeros(1) for key in dict.fromkeys(self.vector_of.values())})
+                first = next(
+                    n for n, m in self.start.items() if vectors[n] is vectors[name] and m.act_bits == matvec.act_bits
+                )
+                self.step_of[name] = _key(first)
+                step_shares[_key(first)] = torch.zeros(1)
+        self.scale_shares, self.step_shares = nn.ParameterDict(scale_shares), nn.ParameterDict(step_shares)
 
     def learned(self) -> Learned:
         """Scales and steps of the moment."""
         scales, activations = {}, {}
-        for name, matvec in self.first.items():
-            if _key(name) in self.scale_shares:
-                grown = self.scale_shares[_key(name)].detach().exp().numpy()
-                step, multiples = matvec.matrix.step, matvec.matrix.multiples
-                if self.scheme.scales == ROW:
-                    sizes = np.clip(np.rint(np.abs(multiples.astype(np.float32)) * grown), 1, MULTIPLE_MAX)
-                    multiples = (np.sign(multiples) * sizes).astype(np.int8)
-                else:
-                    step = np.float32(step * grown[0])
-                scales[name] = RowScales(matvec.matrix.bits, step, multiples)
-            if name in self.vector_of:
-                grown = self.step_shares[self.vector_of[name]].detach().exp().numpy()
-                zero = matvec.zero + float(matvec.shift)
-                activations[name] = matvec.act_bits, ActivationQuantizer(np.float32(matvec.divisor * grown[0]), zero)
+        for name, matvec in self.start.items():
+            if (key := _key(name)) in self.scale_shares:
+                grown = self.scale_shares[key].detach().exp().numpy()
+                scales[name] = _grown(matvec.matrix, grown, self.scheme.scales == ROW)
+            if name in self.step_of:
+                step = matvec.divisor * self.step_shares[self.step_of[name]].detach().exp().numpy()[0]
+                quantizer = ActivationQuantizer(np.float32(step), matvec.zero + float(matvec.shift))
+                activations[name] = matvec.act_bits, quantizer
         return Learned(self.peaks, scales, activations)
 
     def quantizer(self) -> NetworkQuantizer:
@@ -114,7 +108,7 @@ class _Run:
         self.rows = None if isinstance(integers.layers[0], SruLayer) else StepRows(offsets)
 
     def read(self, matvec: IntegerMatVec, x: Tensor, before: NDArray[np.int64]) -> Read:
-        key = self.model.vector_of.get(matvec.name)
+        key = self.model.step_of.get(matvec.name)
         return read(x, matvec, None if key is None else self.model.step_shares[key], before)
 
     def weight(self, matvec: IntegerMatVec, weights: Tensor) -> Tensor:
@@ -168,6 +162,14 @@ class _Run:
         bias = network.recurrent_bias[name] if layer.reset_after else None
         steps = STEPS[self.integers.model](layer, inward[rows.frames], rows.sizes, packed, reader, bias)
         return recur(steps, packed)[rows.back].reshape(h.shape)
+
+
+def _grown(matrix: QuantizedMatrix, grown: Floats, by_row: bool) -> RowScales:
+    """Scales of a matrix `grown` by so much, [rows] or all together [1]; signs stay."""
+    if not by_row:
+        return RowScales(matrix.bits, np.float32(matrix.step * grown[0]), matrix.multiples)
+    sizes = np.clip(np.rint(np.abs(matrix.multiples.astype(np.float32)) * grown), 1, MULTIPLE_MAX)
+    return RowScales(matrix.bits, matrix.step, (np.sign(matrix.multiples) * sizes).astype(np.int8))
 
 
 def _alike(matvecs: Sequence[IntegerMatVec]) -> list[list[int]]:

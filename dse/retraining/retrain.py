@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from dse.corpora.split import Split
 from dse.design.objective import eliminated_percent
 from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.measure import NetworkMeasurer, require_fit
+from dse.phones.decode import Decoder
 from dse.retraining.settings import RetrainSettings
 from dse.retraining.start import folded, of_codes, with_matrices, within_codes
 from dse.training.float_network import float_error, frame_targets_of
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from dse.retraining.network import StraightThrough
 
 SCHEME, SETTINGS = Scheme(), RetrainSettings()
+ERROR, ELIMINATED = "validation_error_percent", "eliminated_percent"  # of an epoch, in a card
+Tell = Callable[[str], None]
 
 
 def retrain(
@@ -44,14 +47,17 @@ def retrain(
     settings: RetrainSettings = SETTINGS,
     told: Mapping[str, Any] | None = None,
     force: bool = False,
+    tell: Tell = print,
 ) -> dict[str, Any]:
     """Retrain a checkpoint's network at a configuration on the corpus' training split; returns the card of `out`.
 
     It starts as the network that the configuration is evaluated with, and the epoch of least validation PER, the start
     among them, is written as the checkpoint `out`: the same bytes for the same arguments. Its card also holds what is
-    `told`. Progress is saved beside `out` after every epoch, and a call with the same arguments resumes from there.
+    `told`. Progress is saved beside `out` after every epoch, and a call with the same arguments resumes from there;
+    `tell` takes a line for each.
     Raises InputError where `out` is no checkpoint's name or is there, unless by `force`, where a saved state is of
-    another retraining, where the corpus cannot be read or is not the network's, and for a float configuration.
+    another retraining, where the corpus cannot be read or is not the network's, for a float configuration, and where
+    the training diverges.
     """
     import torch
 
@@ -63,63 +69,47 @@ def retrain(
     base = load(checkpoint)
     if not base.decoder:
         raise InputError(f"checkpoint {checkpoint} holds no decoder; import it again with --corpus")
-    identity = {
-        **asdict(settings),
-        "checkpoint": content_hash(checkpoint),
-        "configuration": _digest(configuration.to_json()),
-        "quantization": str(scheme),
-        **{split: corpus.fingerprint(split) for split in ("train", "validation")},
-    }
-    state = TrainState(out.with_suffix(f".state{SUFFIX}"), identity)
+    came_from = {"checkpoint": content_hash(checkpoint), "quantization": str(scheme)}
+    digest = hashlib.sha256(json.dumps(configuration.to_json()).encode()).hexdigest()[:16]
+    speech = {split: corpus.fingerprint(split) for split in ("train", "validation")}
+    state = TrainState(
+        out.with_suffix(f".state{SUFFIX}"), {**asdict(settings), **came_from, "configuration": digest, **speech}
+    )
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     require_fit(f"checkpoint {checkpoint}", base.spec, corpus, data)
-    targets, _ = frame_targets_of(corpus, data)
     start = quantizer_of(base, corpus, scheme)
     torch.set_num_threads(settings.threads)
     spec, weights = folded(base.spec, base.weights)
-    network = start.network(configuration)
-    model = StraightThrough(spec, with_matrices(spec, weights, network, within_codes), start, configuration)
-    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
-    history = state.resume(model, optimizer)
-    if not history:
-        history.append(_measured(model, base, corpus, validation))
-        state.save(model, optimizer, history, is_best=True)
-        _tell("start", history[-1])
-    for epoch in range(len(history) - 1, settings.epochs):
-        errors = [done["validation_error_percent"] for done in history]
-        if len(errors) - 1 - int(np.argmin(errors)) >= PATIENCE:
-            break
+    weights = with_matrices(spec, weights, start.network(configuration), within_codes)
+    model = StraightThrough(spec, weights, start, configuration)
 
-        def rate(part: float, epoch: int = epoch) -> float:
-            return settings.learning_rate * (1 + math.cos(math.pi * (epoch + part) / settings.epochs)) / 2
+    def measured() -> dict[str, float]:
+        """What the network would score on the validation split if it were deployed now."""
+        measurer = NetworkMeasurer(base, model.quantizer(), corpus, validation)
+        found = measurer.measure(configuration)
+        return {ERROR: found.error_percent, ELIMINATED: eliminated_percent(measurer.workload, found.computed)}
 
-        loss = run_epoch(model, optimizer, data, targets, settings, epoch, rate)
-        history.append({"loss": loss, **_measured(model, base, corpus, validation)})
-        _tell(f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}", history[-1])
-        state.save(model, optimizer, history, is_best=history[-1]["validation_error_percent"] < min(errors))
+    targets, _ = frame_targets_of(corpus, data)
+    history = _train(model, state, settings, data, targets, measured, tell)
     model.load_state_dict(state.best())
     deployed = with_matrices(spec, model.network.arrays(), model.quantizer().network(configuration), of_codes)
     made = Checkpoint(spec, deployed, base.decoder, {}, model.learned())
-    percent = float_error(
-        made.network(), NetworkMeasurer(made, model.quantizer(), corpus, validation).decoder, corpus, validation
-    )
-    best = min(history, key=lambda done: done["validation_error_percent"])
-    kept = ("validation_error_percent", "eliminated_percent")
+    decoder = Decoder.from_arrays(dict(base.decoder))
+    best = min(history, key=lambda done: done[ERROR])
     card = {
         "corpus": training_record(corpus),
-        "float_error_percent": {"validation": percent},
+        "float_error_percent": {"validation": float_error(made.network(), decoder, corpus, validation)},
         "settings": asdict(settings),
         "history": history,
         "retrained": {
-            "checkpoint": identity["checkpoint"],
+            **came_from,
             "configuration": configuration.to_json(),
-            "quantization": str(scheme),
-            "before": {name: history[0][name] for name in kept},
-            "after": {name: best[name] for name in kept},
+            "before": {name: history[0][name] for name in (ERROR, ELIMINATED)},
+            "after": {name: best[name] for name in (ERROR, ELIMINATED)},
         },
         **(told or {}),
     }
-    save(out, Checkpoint(spec, deployed, base.decoder, card, model.learned()))
+    save(out, replace(made, card=card))
     state.path.unlink()
     return card
 
@@ -132,18 +122,39 @@ def require_free(out: Path, force: bool) -> None:
         raise InputError(f"{out} exists; --force writes over it")
 
 
-def _measured(model: StraightThrough, base: Checkpoint, corpus: Corpus, validation: Split) -> dict[str, float]:
-    """PER and eliminated operations on the validation split of the network as it would be deployed now."""
-    measurer = NetworkMeasurer(base, model.quantizer(), corpus, validation)
-    found = measurer.measure(model.configuration)
-    eliminated = eliminated_percent(measurer.workload, found.computed)
-    return {"validation_error_percent": found.error_percent, "eliminated_percent": eliminated}
+def _train(
+    model: StraightThrough,
+    state: TrainState,
+    settings: RetrainSettings,
+    data: Split,
+    targets: np.ndarray,
+    measured: Callable[[], dict[str, float]],
+    tell: Tell,
+) -> list[dict[str, float]]:
+    """Train, or go on with it, until the last epoch or PATIENCE of them brought nothing; returns the history.
 
+    Its first entry is the start. The rate falls by a cosine to 0.
+    """
+    import torch
 
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+    optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
+    history = state.resume(model, optimizer)
 
+    def done(what: str, **entry: float) -> None:
+        history.append({**entry, **measured()})
+        *before, now = (each[ERROR] for each in history)
+        state.save(model, optimizer, history, is_best=now < min(before, default=math.inf))
+        tell(f"{what}  validation PER {now:.2f} %, {history[-1][ELIMINATED]:.1f} % eliminated")
 
-def _tell(what: str, done: Mapping[str, float]) -> None:
-    percent, eliminated = done["validation_error_percent"], done["eliminated_percent"]
-    print(f"{what}  validation PER {percent:.2f} %, {eliminated:.1f} % eliminated", flush=True)
+    if not history:
+        done("start")
+    for epoch in range(len(history) - 1, settings.epochs):
+        if len(history) - 1 - int(np.argmin([each[ERROR] for each in history])) >= PATIENCE:
+            break
+
+        def rate(part: float, epoch: int = epoch) -> float:
+            return settings.learning_rate * (1 + math.cos(math.pi * (epoch + part) / settings.epochs)) / 2
+
+        loss = run_epoch(model, optimizer, data, targets, settings, epoch, rate)
+        done(f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}", loss=loss)
+    return history

@@ -24,7 +24,7 @@ class Stream:
         self.matvec, key = matvec, matvec.name.replace(".", "/")
         self.step = 2.0**-matvec.input_bits
         if matvec.act_bits < 16:
-            share = model.step_shares[model.vector_of[matvec.name]].double()
+            share = model.step_shares[model.step_of[matvec.name]].double()
             self.step = self.step * float(matvec.divisor) * torch.exp(share - share.detach())
         codes, scale = (torch.tensor(a).double() for a in (matvec.matrix.codes, matvec.matrix.scale))
         if matvec.matrix.bits < 16:
