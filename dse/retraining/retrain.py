@@ -21,7 +21,7 @@ from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.measure import NetworkMeasurer, require_fit
 from dse.phones.decode import Decoder
 from dse.retraining.settings import RetrainSettings
-from dse.retraining.start import folded, of_codes, with_matrices, within_codes
+from dse.retraining.start import folded, within_codes
 from dse.training.float_network import float_error, frame_targets_of
 from dse.training.loop import PATIENCE, SUFFIX, run_epoch
 from dse.training.state import TrainState
@@ -80,8 +80,7 @@ def retrain(
     start = quantizer_of(base, corpus, scheme)
     torch.set_num_threads(settings.threads)
     spec, weights = folded(base.spec, base.weights)
-    weights = with_matrices(spec, weights, start.network(configuration), within_codes)
-    model = StraightThrough(spec, weights, start, configuration)
+    model = StraightThrough(spec, within_codes(spec, weights, start.network(configuration)), start, configuration)
 
     def measured() -> dict[str, float]:
         """What the network would score on the validation split if it were deployed now."""
@@ -92,8 +91,7 @@ def retrain(
     targets, _ = frame_targets_of(corpus, data)
     history = _train(model, state, settings, data, targets, measured, tell)
     model.load_state_dict(state.best())
-    deployed = with_matrices(spec, model.network.arrays(), model.quantizer().network(configuration), of_codes)
-    made = Checkpoint(spec, deployed, base.decoder, {}, model.learned())
+    made = Checkpoint(spec, model.network.arrays(), base.decoder, {}, model.learned())
     decoder = Decoder.from_arrays(dict(base.decoder))
     best = min(history, key=lambda done: done[ERROR])
     card = {

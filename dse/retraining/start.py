@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from models.engines.gated_integers import fold_batch_norm
 from models.engines.integer_network import IntegerNetwork
 from models.networks.recurrent import Recurrent
-from models.quantization.quantizer import QuantizedMatrix
 from models.workload import INTEGER_BITS
 
 Floats = NDArray[np.float32]
@@ -42,25 +41,15 @@ def places(spec: Any) -> dict[str, tuple[str, int]]:
     return found
 
 
-def with_matrices(spec: Any, weights: Mapping[str, Floats], network: IntegerNetwork, how: Any) -> dict[str, Floats]:
-    """Weights with every integer matrix replaced by `how(weights, matrix)`."""
+def within_codes(spec: Any, weights: Mapping[str, Floats], network: IntegerNetwork) -> dict[str, Floats]:
+    """The weights nearest to these of which every integer matrix's codes are the nearest ones."""
     found = {name: array.copy() for name, array in weights.items()}
     for matvec in network.matvecs:
-        if matvec.matrix.bits in INTEGER_BITS:
+        matrix = matvec.matrix
+        if matrix.bits in INTEGER_BITS:
             name, first = places(spec)[matvec.name]
-            rows = slice(first, first + matvec.rows)
-            found[name][rows] = how(found[name][rows], matvec.matrix)
+            rows, scale = slice(first, first + matvec.rows), matrix.scale[:, None]
+            codes = matrix.codes.astype(np.float32)
+            ratio = np.clip(found[name][rows] / scale, codes - np.float32(INSIDE), codes + np.float32(INSIDE))
+            found[name][rows] = scale * ratio
     return found
-
-
-def within_codes(weights: Floats, matrix: QuantizedMatrix) -> Floats:
-    """The values nearest to weights [rows, cols] whose nearest codes are the matrix's."""
-    scale = matrix.scale[:, None]
-    codes = matrix.codes.astype(np.float32)
-    moved: Floats = scale * np.clip(weights / scale, codes - np.float32(INSIDE), codes + np.float32(INSIDE))
-    return moved
-
-
-def of_codes(weights: Floats, matrix: QuantizedMatrix) -> Floats:
-    """The values of the matrix's codes."""
-    return matrix.values

@@ -11,7 +11,7 @@ from networks import DEFAULT, LENGTHS, SPECS, features_of, offsets_of, trained
 from numpy_network import run as run_in_numpy
 
 from dse.retraining.network import StraightThrough
-from dse.retraining.start import folded, of_codes, with_matrices, within_codes
+from dse.retraining.start import folded, within_codes
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.calibration import Calibration
 from models.quantization.scheme import PAPERS
@@ -40,7 +40,7 @@ def started(name, kind, scheme=DEFAULT):
     weights, calibration = trained(spec)
     start = NetworkQuantizer(spec, weights, calibration, scheme)
     plain, same = folded(spec, weights)
-    return StraightThrough(plain, with_matrices(plain, same, start.network(chosen), within_codes), start, chosen), start
+    return StraightThrough(plain, within_codes(plain, same, start.network(chosen)), start, chosen), start
 
 
 def moved(model, seed=0):
@@ -66,14 +66,14 @@ def test_it_starts_as_the_network_that_is_evaluated(name, kind):
 
 @pytest.mark.parametrize(("name", "kind"), CASES, ids="-".join)
 def test_forward_is_the_engine_of_what_was_learned_and_plain_numpy(name, kind):
-    """With the weights as they are, and with those that a checkpoint stores, which are their codes'."""
     model = moved(started(name, kind)[0])
     features, offsets = features_and_offsets(model)
     logits = model(torch.tensor(features), torch.tensor(offsets)).detach().numpy()
     integers = model.quantizer().network(model.configuration)
     assert np.array_equal(run_in_numpy(integers, features, offsets)[0], logits)
-    stored = with_matrices(model.spec, model.network.arrays(), integers, of_codes)
-    quantizer = NetworkQuantizer(model.spec, stored, Calibration(model.peaks), model.scheme, learned=model.learned())
+    quantizer = NetworkQuantizer(
+        model.spec, model.network.arrays(), Calibration(model.peaks), model.scheme, learned=model.learned()
+    )
     assert np.array_equal(build_engine(quantizer).run(features, offsets, model.configuration)[0], logits)
 
 
