@@ -91,7 +91,7 @@ class Learned:
             values = array.tolist() if array.ndim == 1 else []
             if kind == "peak" and len(values) == 1 and values[0] >= 0:
                 peaks[name] = values[0]
-            elif kind == "weights" and len(values) == 2 + rows.get(name, -2) and _are_scales(*values):
+            elif kind == "weights" and len(values) == 2 + rows.get(name, -3) and _are_scales(*values):
                 scales[name] = RowScales(int(values[0]), np.float32(values[1]), np.array(values[2:], np.int8))
             elif kind == "activations" and name in rows and len(values) == 3 and _is_quantizer(*values):
                 activations[name] = int(values[0]), ActivationQuantizer(np.float32(values[1]), values[2])

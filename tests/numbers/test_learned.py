@@ -45,6 +45,7 @@ def test_a_checkpoint_keeps_them(tmp_path):
     ("name", "values"),
     [
         ("weights.l9.input", [3, 0.1, *[1] * ROWS]),
+        ("weights.l9.input", []),
         ("weights.l0.input", [3, 0.1, *[1] * (ROWS - 1)]),
         ("weights.l0.input", [16, 0.1, *[1] * ROWS]),
         ("weights.l0.input", [3, 0.0, *[1] * ROWS]),
