@@ -27,7 +27,7 @@ from models.workload import Configuration
 
 UNIFORM = {(4, 4): 0.8, (2, 4): 2.2, (2, 2): 8.0}  # weight and activation bits: points over float at most
 WITHIN = (1.0, 1.2, 2.0)  # points over the baseline
-ABOVE = (3.0, 5.0, 7.0)  # points over the baseline, of what is retrained with its gates
+ABOVE = (2.0, 3.0, 5.0)  # points over the baseline, of what is retrained with its gates
 EVALUATIONS = 300
 
 
