@@ -64,6 +64,8 @@ def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
             kept = front[front["error_percent"] <= bound + 1e-5]
             assert row["size_mib"] == kept["size_mib"].min()
             assert row["eliminated_percent"] == kept["eliminated_percent"].max()
+            side = pd.read_csv(folder / "best_size_mib.csv").set_index(["weights", "seed"])
+            assert side.loc[(weights, seed), f"within {text}"] == row["size_mib"]
         four = mine[mine["of"] == "uniform 4 bit"]["error_percent"].item()
         assert four == pytest.approx(answer(Configuration.uniform(WORKLOAD, 4))[0], abs=1e-5)
 
