@@ -14,6 +14,7 @@ COMMANDS = {
     "front": ("dse.front", "show a stored study's front, under other objectives if wanted"),
     "report": ("dse.report", "score a front on the test split; tell of models and platforms"),
     "pick": ("dse.pick", "pick a point of a front by a rule"),
+    "retrain": ("dse.retrain", "retrain a picked point under its own quantization"),
     "export": ("dse.export", "write a picked point as a bundle that runs on the target"),
     "verify": ("dse.verify", "run a bundle's parts against the evaluator, bit for bit"),
     "experiment": ("dse.experiment", "run an experiment of studies/ and write its page"),

@@ -1,6 +1,7 @@
 """Checkpoints: one safetensors file with weights, decoder and a card. No pickle is read or written.
 
-Tensors are float32, named `network.<parameter>` and `decoder.<array>`; the card (model, sizes, how it was trained and
+Tensors are float32, named `network.<parameter>`, `decoder.<array>` and, where the network was retrained under
+quantization, `quantizer.<array>`, see `models.quantization.learned`; the card (model, sizes, how it was trained and
 what it scored) is JSON in the file's metadata under "card", readable without loading a tensor. It holds a checksum of
 the tensors and of itself; files of earlier versions have none.
 """
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.quantization.learned import NOTHING_LEARNED, Learned
 from models.registry import Spec, build_network, spec_from_json
 from models.whole_file import whole_file
 from models.workload import InputError, MissingError
@@ -33,12 +35,16 @@ HEADER_LIMIT_BYTES = 100 * 2**20  # Source: safetensors format description
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Sizes, parameters and card of a trained network, and its decoder's arrays (empty without a decoder)."""
+    """Sizes, parameters and card of a trained network, its decoder's arrays, and what it learned of its quantizers.
+
+    The decoder is empty where there is none.
+    """
 
     spec: Spec
     weights: dict[str, NDArray[np.float32]]
     decoder: Mapping[str, NDArray[Any]]
     card: dict[str, Any]
+    learned: Learned = NOTHING_LEARNED
 
     def network(self) -> Any:
         """Build the float network with these weights: a torch module in evaluation mode."""
@@ -71,7 +77,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     from safetensors.numpy import save_file
 
     tensors = {f"network.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.weights.items()}
-    tensors |= {f"decoder.{name}": np.ascontiguousarray(a, np.float32) for name, a in checkpoint.decoder.items()}
+    for part, arrays in (("decoder", checkpoint.decoder), ("quantizer", checkpoint.learned.to_arrays())):
+        tensors |= {f"{part}.{name}": np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
     card = dict(checkpoint.card, model=checkpoint.spec.name, sizes=checkpoint.spec.to_json())
     card[CHECKSUM] = _checksum(card, tensors)
     try:
@@ -118,15 +125,19 @@ def load(path: Path) -> Checkpoint:
     as_saved = all(fields["dtype"] == "F32" for _, fields in stored)
     if as_saved and card.get(CHECKSUM, expected := _checksum(card, tensors)) != expected:
         raise InputError(f"checkpoint {path} is damaged: its content is not that of its checksum")
-    parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}}
+    parts: dict[str, dict[str, NDArray[Any]]] = {"network": {}, "decoder": {}, "quantizer": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")
         if part not in parts:
-            raise InputError(f"checkpoint {path}: tensor '{name}' is neither network.* nor decoder.*")
+            raise InputError(f"checkpoint {path}: tensor '{name}' is none of network.*, decoder.* and quantizer.*")
         parts[part][rest] = tensor
     _check_shapes(path, spec.shapes(), parts["network"])
     _check_values(path, tensors)
-    return Checkpoint(spec, parts["network"], parts["decoder"], card)
+    try:
+        learned = Learned.from_arrays(parts["quantizer"], spec.workload())
+    except InputError as error:
+        raise InputError(f"checkpoint {path}: {error}") from error
+    return Checkpoint(spec, parts["network"], parts["decoder"], card, learned)
 
 
 def _floats(what: str, stored: Mapping[str, Any]) -> NDArray[np.float32]:

@@ -6,7 +6,9 @@ To add a model of gated recurrent layers, as LSTM, GRU and LiGRU are:
 2. `models/engines/recurrent_cells.py`: a cell in CELLS, which calls a compiled loop of `models.kernels`.
 3. `models/gpu/recurrent.py`: the same step in torch operations, in CELLS.
 4. `tests/support/numpy_network.py`: the same step in plain NumPy, in STEPS.
-5. A line in MODELS.
+5. `dse/retraining/recurrence.py`: the gradient of the step, in STEPS; in plain torch in
+   `tests/support/plain_straight_through.py`.
+6. A line in MODELS.
 
 To add a model of another family:
 1. `models/networks/`: sizes (see `Spec`) and PRESETS in one file, the float network in another.
@@ -14,7 +16,8 @@ To add a model of another family:
    weights and calibration to such a layer, in `network_quantizer.FAMILIES`.
 3. `models/engines/x.py`: the compiled engine, with a float run in `float_run.py`; `models/gpu/x.py`: the same in torch.
 4. `tests/support/numpy_network.py`: the layer in plain NumPy, and where `run` chooses it.
-5. A line in MODELS.
+5. `dse/retraining/network.py`: its gradient, and where the matrices stand in `start.py`; in plain torch as above.
+6. A line in MODELS.
 
 `tests/numbers/test_model_conformance.py` then holds it to what every model must keep, at its edge preset shrunk or at
 sizes of its own in `tests/support/networks.py`. A checkpoint in `models/checkpoints`, made by `dse.train`, is what its

@@ -18,6 +18,7 @@ ROOMS = [
     "dse.reports",
     "dse.exporters",
     "dse.exploration",
+    "dse.retraining",
     "dse.training",
     "dse.study",
     "dse.evaluator",

@@ -36,12 +36,13 @@ def quantizer_of(checkpoint: Checkpoint, corpus: Corpus, scheme: Scheme) -> Netw
     Raises InputError as the corpus does, or where the network's values are not finite.
     """
     spec, weights, identity = checkpoint.spec, dict(checkpoint.weights), _identity(checkpoint, corpus)
+    learned = checkpoint.learned
 
     def calibrated() -> Calibration:
         from models.calibrate import calibrate
 
         split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
-        return calibrate(spec, weights, split.features, split.offsets)
+        return calibrate(spec, weights, split.features, split.offsets, learned.peaks)
 
     def keep(bits: int, make: Callable[[], Width]) -> Width:
         path = cache_dir() / "widths" / f"{spec.name}-{bits}-{_digest([identity, str(scheme), bits])}.npz"
@@ -49,13 +50,15 @@ def quantizer_of(checkpoint: Checkpoint, corpus: Corpus, scheme: Scheme) -> Netw
 
     path = cache_dir() / "calibrations" / f"{spec.name}-{_digest(identity)}.npz"
     calibration = _kept(path, calibrated, Calibration.to_arrays, Calibration.from_arrays)
-    return NetworkQuantizer(spec, weights, calibration, scheme, keep)
+    return NetworkQuantizer(spec, weights, calibration, scheme, keep, learned)
 
 
 def _identity(checkpoint: Checkpoint, corpus: Corpus) -> list[Any]:
     weights = hashlib.sha256()
     for name, array in sorted(checkpoint.weights.items()):
         weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    for name, array in sorted(checkpoint.learned.to_arrays().items()):
+        weights.update(name.encode() + array.tobytes())
     speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS]
     return [checkpoint.spec.name, checkpoint.spec.to_json(), weights.hexdigest(), speech, sources_digest()]
 

@@ -9,6 +9,8 @@ from typing import Any
 from dse.corpora import introduction
 from dse.corpora.base import Corpus
 from dse.design.evaluation import Evaluation
+from models.quantization.learned import Learned
+from models.quantization.scheme import Scheme
 
 # 16 bit costs the shipped networks less than half a point; on little speech a few phones are more than that.
 FAR_PERCENT = 1.0
@@ -36,6 +38,16 @@ def remarks(model: str, card: Mapping[str, Any], corpus: Corpus) -> tuple[str, .
                 f"speakers, such as {heard[0]}; errors on them are too low"
             )
     return tuple(lines)
+
+
+def untaken(learned: Learned, scheme: Scheme) -> tuple[str, ...]:
+    """A line to tell where a checkpoint was retrained under a scheme that stores more than this one."""
+    if learned.fits(scheme):
+        return ()
+    return (
+        f"warning: the checkpoint was retrained with scales and zero points that {scheme} does not store; what it "
+        "learned of them is not taken, so that its errors are those of weights rounded anew",
+    )
 
 
 def recorded_error(card: Mapping[str, Any], corpus: Corpus) -> float | None:

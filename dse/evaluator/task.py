@@ -116,10 +116,14 @@ class NetworkTask:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        from dse.evaluator.remarks import remarks
-        from models.checkpoint import read_card
+        from dse.evaluator.remarks import remarks, untaken
+        from models.checkpoint import load
 
-        return remarks(self.model, read_card(self.checkpoint_path)[1], self.open_corpus())
+        checkpoint = load(self.checkpoint_path)
+        return (
+            *remarks(self.model, checkpoint.card, self.open_corpus()),
+            *untaken(checkpoint.learned, self.scheme),
+        )
 
     @property
     def recorded_error_percent(self) -> float | None:

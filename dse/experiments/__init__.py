@@ -4,7 +4,7 @@ To add a kind of experiment:
 1. A module beside this one with a function of an `Experiment` and what makes settings, that gives `Findings`; its
    docstring says which keys it reads of the experiment's own table. `fronts.py` is an example.
 2. A line in KINDS. `python -m dse.experiment` knows it then, and a study.toml may ask for it.
-3. `tests/reports/test_experiments.py` runs every kind on the fake network.
+3. `tests/reports/test_experiments.py` runs every kind on the fake network; `tests/support/described.py` describes it.
 """
 
 from __future__ import annotations

@@ -55,8 +55,12 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         found.append(Searched(variation, with_uniform(search(settings, str(variation)), settings)))
     rows = [row for each in found for row in _rows(each, own["within"])]
     points = [row for each in found for row in _points(each)]
-    tables = {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
-    return Findings(_answer(found, own["at"]), tables, {"fronts": _figure(experiment, found)}, shown=("within",))
+    axes, objectives = list(experiment.vary), [o.metric for o in found[0].others]
+    tables = {f"best_{metric}": _across(rows, axes, metric, "within ") for metric in objectives}
+    tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
+    shown = tuple(tables)
+    tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
+    return Findings(_answer(found, own["at"]), tables, {"fronts": _figure(experiment, found)}, shown)
 
 
 def bound_of(study: Study, within: str) -> float | None:
@@ -87,6 +91,16 @@ def _rows(searched: Searched, withins: Sequence[str]) -> list[dict[str, Any]]:
         error = {"error_percent": best(kept, others[0]).metrics["error_percent"]} if kept and len(others) == 1 else {}
         rows.append({"of": text, **error, **values})
     return [{**searched.variation.values, **row} for row in rows]
+
+
+def _across(rows: Sequence[dict[str, Any]], axes: Sequence[str], metric: str, begins: str) -> pd.DataFrame:
+    """A row for each variation, a column for each of what begins so."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for row in rows:
+        if row["of"].startswith(begins):
+            values = {axis: row[axis] for axis in axes}
+            found.setdefault(tuple(values.values()), values)[row["of"]] = row.get(metric)
+    return pd.DataFrame(found.values())
 
 
 def _points(searched: Searched) -> list[dict[str, Any]]:

@@ -59,6 +59,7 @@ def page(experiment: Experiment, findings: Findings, result: dict[str, Any], fol
     parts += [f"![{name}]({name}.png)" for name in findings.figures if (folder / f"{name}.png").exists()]
     for name in findings.shown:
         table = findings.tables[name]
+        parts.append(f"{_sentence(name.replace('_', ' '))[:-1]}:")
         parts.append(markdown(table.head(MOST_ROWS)))
         if len(table) > MOST_ROWS:
             parts.append(f"{len(table) - MOST_ROWS} more rows in [{name}.csv]({name}.csv).")

@@ -16,8 +16,7 @@ from models.workload import BASELINE_BITS, Workload, size_bits
 TEXT = """# {model}, {size_bytes:,} bytes
 
 Point {number} of the front of study `{study}` over {objectives}:
-a configuration of bitwidths, skipped paths and delta thresholds, found without retraining. What is here runs bit for
-bit as it was evaluated.
+a configuration of bitwidths, skipped paths and delta thresholds. What is here runs bit for bit as it was evaluated.
 
 ## What it scored
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, DELTA_PATHS, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
@@ -21,11 +22,14 @@ from models.workload import Workload
 SEARCH = "python -m dse.search"
 
 
-def search_command(study: Study) -> str:
-    """The command that searches the study, or goes on with it; options that are as by default are left out."""
+def search_command(study: Study, changes: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """The command that searches the study, or goes on with it; options that are as by default are left out.
+
+    `changes` are options that have other values, or with None are left out.
+    """
     identity, task, default = study.identity, dict(study.task or {}), SearchSettings()
     genes: dict[str, list[Any]] = identity.get("genes", {})
-    widths, rules = _choice_options(genes, "from" in identity)
+    widths, rules = _choice_options(genes, "from" in {**identity, **changes})
     options: dict[str, Any] = {
         "model": identity["model"],
         "preset": identity["preset"],
@@ -46,6 +50,7 @@ def search_command(study: Study) -> str:
         "searcher": identity.get("searcher"),
         "storage": None if study.storage is None else hide_password(study.storage),
         "study": study.name,
+        **changes,
     }
     usual = {
         "preset": "edge",

@@ -9,7 +9,7 @@ command. Curves are drawn beside the checkpoint.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from dse.corpora.features import standardisation
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
-from dse.training.settings import TrainSettings
+from dse.training.settings import Recipe, TrainSettings
 from dse.training.state import TrainState
 from models.checkpoint import read_card
 from models.devices import CPU, GPU, require_gpu
@@ -52,7 +52,7 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
 
     if out.suffix != SUFFIX:
         raise InputError(f"--out {out}: a checkpoint's name ends in {SUFFIX}; its curves lie beside it as .png")
-    state = TrainState(out.with_suffix(f".state{SUFFIX}"), settings)
+    state = TrainState(out.with_suffix(f".state{SUFFIX}"), asdict(settings), may_change=("epochs",))
     spec = preset(settings.model, settings.preset)
     corpus = open_corpus(settings.corpus, settings.corpus_path, settings.skip_bad)
     for line in introduction(corpus):
@@ -124,12 +124,14 @@ def run_epoch(
     optimizer: torch.optim.Optimizer,
     data: Split,
     targets: np.ndarray,
-    settings: TrainSettings,
+    settings: Recipe,
     epoch: int,
+    rate: Callable[[float], float] | None = None,
 ) -> float:
     """Train for one epoch, in an order and with masks that only seed and epoch decide; returns the mean loss per frame.
 
-    targets int [N] of the frames of `data`.
+    targets int [N] of the frames of `data`. `rate` gives the learning rate of a batch by the part of the epoch before
+    it; without it the optimizer's stays.
     """
     import torch
     from tqdm import tqdm
@@ -140,7 +142,11 @@ def run_epoch(
     network.train()
     device = next(network.parameters()).device
     total = 0.0
-    for batch in (bar := tqdm(batches, desc=f"epoch {epoch + 1}", unit="batch", disable=None, leave=False)):
+    for number, batch in enumerate(
+        bar := tqdm(batches, desc=f"epoch {epoch + 1}", unit="batch", disable=None, leave=False)
+    ):
+        if rate is not None:
+            optimizer.param_groups[0]["lr"] = rate(number / len(batches))
         frames = np.concatenate([np.arange(data.offsets[u], data.offsets[u + 1]) for u in batch])
         offsets = torch.from_numpy(np.concatenate([[0], data.lengths[batch].cumsum()])).to(device)
         wanted = torch.from_numpy(targets[frames].astype(np.int64)).to(device)

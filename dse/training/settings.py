@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from models.devices import DEVICES, require_known
 from models.workload import InputError
 
 AUTO = "auto"  # a GPU where there is one
+
+
+class Recipe(Protocol):
+    """What an epoch depends on besides network and data."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def batch_utterances(self) -> int: ...
 
 
 @dataclass(frozen=True)

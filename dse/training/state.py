@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,6 @@ from models.workload import InputError
 if TYPE_CHECKING:
     import torch
 
-    from dse.training.settings import TrainSettings
-
 
 class TrainState:
     """Saved state of a training: one safetensors file, replaced atomically after every epoch.
@@ -23,8 +21,9 @@ class TrainState:
     The object is made when the training starts or resumes: its clock runs from then.
     """
 
-    def __init__(self, path: Path, settings: TrainSettings) -> None:
-        self.path, self.settings = path, settings
+    def __init__(self, path: Path, settings: Mapping[str, Any], may_change: Collection[str] = ()) -> None:
+        """`settings`, JSON-ready, decide what is trained; those that `may_change` may differ from the saved ones."""
+        self.path, self.settings, self.may_change = path, settings, may_change
         self._started_seconds = time.perf_counter()
 
     @property
@@ -35,7 +34,7 @@ class TrainState:
     def resume(self, network: Any, optimizer: torch.optim.Optimizer) -> list[dict[str, float]]:
         """Load network and optimizer; returns the history of the epochs done, empty without a file.
 
-        Raises InputError if the file is damaged or its settings, other than epochs, differ.
+        Raises InputError if the file is damaged or its settings, other than those that may change, differ.
         """
         if not self.path.exists():
             return []
@@ -47,9 +46,9 @@ class TrainState:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"training state {self.path} is damaged; delete it to start anew") from error
-        now = asdict(self.settings)
-        changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in stored["settings"].items() if v != now.get(k)]
-        changed = [c for c in changed if not c.startswith("epochs")]
+        now = json.loads(json.dumps(self.settings))
+        compared = {k: v for k, v in stored["settings"].items() if k not in self.may_change}
+        changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in compared.items() if v != now.get(k)]
         if changed:
             raise InputError(
                 f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or use --out"
@@ -81,7 +80,7 @@ class TrainState:
         tensors = {f"network.{n}": t for n, t in weights.items()} | {f"best.{n}": t.clone() for n, t in best.items()}
         tensors |= {f"adam.{i}.{k}": torch.as_tensor(v).clone() for i, m in moments.items() for k, v in m.items()}
         state = {
-            "settings": asdict(self.settings),
+            "settings": dict(self.settings),
             "history": history,
             "seconds": self.seconds,
             "next_learning_rate": optimizer.param_groups[0]["lr"],

@@ -18,6 +18,7 @@ from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
 from models.quantization.calibration import Calibration, Vector
 from models.quantization.fixed_point import to_grid
+from models.quantization.learned import NOTHING_LEARNED, Learned
 from models.quantization.quantizer import ActivationQuantizer, QuantizedMatrix, activation_quantizer
 from models.quantization.rounding import Factors, quantize_matrix
 from models.quantization.scheme import Scheme
@@ -34,7 +35,8 @@ Keep = Callable[[int, Callable[[], Width]], Width]
 class NetworkQuantizer:
     """Quantizer of a trained network for any configuration. Every width is made once, on all cores.
 
-    Raises TypeError for sizes of no class in FAMILIES.
+    What was `learned` is taken at the widths that it is of, if the scheme stores it. Raises TypeError for sizes of no
+    class in FAMILIES.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class NetworkQuantizer:
         calibration: Calibration,
         scheme: Scheme,
         keep: Keep = lambda bits, make: make(),
+        learned: Learned = NOTHING_LEARNED,
     ) -> None:
         self.spec, self.weights, self.calibration, self.scheme = spec, weights, calibration, scheme
-        self._keep = keep
+        self._keep, self._learned = keep, learned if learned.fits(scheme) else NOTHING_LEARNED
         families = [family for kind, family in FAMILIES.items() if isinstance(spec, kind)]
         if not families:
             raise TypeError(f"no description in integers of a {type(spec).__name__}")
@@ -94,8 +97,10 @@ class NetworkQuantizer:
         """Matvec in integers at its setting of the configuration."""
         before = self.float_matvecs[name]
         weight_bits, act_bits, delta = configuration[name].effect
-        matrix = self.width(weight_bits).matrices[name]
-        quantizer = self.width(act_bits).activations.get(name, GRID)
+        matrix = self._learned.matrix(name, weight_bits, before.matrix)
+        if matrix is None:
+            matrix = self.width(weight_bits).matrices[name]
+        quantizer = self._learned.activation(name, act_bits) or self.width(act_bits).activations.get(name, GRID)
         return IntegerMatVec(
             name,
             matrix,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from models.networks.sru import Sru
 
 
-class _Scan(torch.autograd.Function):
+class Scan(torch.autograd.Function):
+    """Elementwise recurrence of a layer, see `scan_float`: h and c of u, the highway, v, b and the offsets."""
+
     @staticmethod
     def forward(ctx: Any, u: Tensor, highway: Tensor, v: Tensor, b: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
         h, c, f, r = (torch.from_numpy(x).to(u.device) for x in scan_float(*_arrays(u, highway, v, b, offsets)))
@@ -86,7 +88,7 @@ class SruNetwork(nn.Module):
             u = q @ self.weights[name].t()
             width = spec.width
             highway = u[:, 3 * width :] if spec.parts(layer) == 4 else self.alpha * x
-            x, c = _Scan.apply(u[:, : 3 * width], highway, self.v[name], self.b[name], offsets)
+            x, c = Scan.apply(u[:, : 3 * width], highway, self.v[name], self.b[name], offsets)
             for value in (u[:, :width], highway, c, x):
                 show(f"{name}.state", value)
         x = self._drop(x, offsets)

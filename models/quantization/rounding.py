@@ -132,9 +132,10 @@ def _clip_by_output(
     return step, found.astype(np.int8)
 
 
-def _nearest(
-    weights: NDArray[np.float32], scale: NDArray[np.float32], bits: int, factors: Factors | None
+def nearest(
+    weights: NDArray[np.float32], scale: NDArray[np.float32], bits: int, factors: Factors | None = None
 ) -> NDArray[np.int16]:
+    """Codes int16 [rows, cols] nearest to weights, with a scale [rows] each."""
     return np.clip(np.rint(weights / scale[:, None]), *code_range(bits)).astype(np.int16)
 
 
@@ -156,4 +157,4 @@ def _compensated(
 
 
 CLIPPINGS = {WEIGHTS: _clip_by_weights, OUTPUT: _clip_by_output}
-ROUNDINGS = {COMPENSATED: _compensated, NEAREST: _nearest}
+ROUNDINGS = {COMPENSATED: _compensated, NEAREST: nearest}

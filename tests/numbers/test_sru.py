@@ -64,14 +64,14 @@ def test_gradients_equal_finite_differences():
     rng = np.random.default_rng(1)
     width, frames = 4, 9
     offsets = torch.tensor([0, 4, 9])
-    from models.networks.sru_network import _Scan
+    from models.networks.sru_network import Scan
 
     inputs = [
         torch.tensor(rng.normal(size=shape), dtype=torch.float32, requires_grad=True)
         for shape in ((frames, 3 * width), (frames, width), (2, width), (2, width))
     ]
     weight = torch.tensor(rng.normal(size=(frames, width)), dtype=torch.float32)
-    (_Scan.apply(*inputs, offsets)[0] * weight).sum().backward()
+    (Scan.apply(*inputs, offsets)[0] * weight).sum().backward()
 
     def loss(arrays):
         return float((scan_float(*arrays, offsets.numpy())[0].astype(np.float64) * weight.numpy()).sum())

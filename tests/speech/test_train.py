@@ -104,7 +104,7 @@ def test_training_lowers_the_error_and_the_card_tells_how(tiny, tmp_path):
 def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(loop, "tune", None, raising=False)
     path = tmp_path / "x.safetensors"
-    state = loop.TrainState(path.with_suffix(".state.safetensors"), SETTINGS)
+    state = loop.TrainState(path.with_suffix(".state.safetensors"), dataclasses.asdict(SETTINGS))
     import torch
 
     network = build_network(models.networks.sru.PRESETS["tiny"])
@@ -215,7 +215,7 @@ def test_the_time_of_every_process_counts(tmp_path, monkeypatch):
     monkeypatch.setattr("dse.training.state.time.perf_counter", lambda: now[0])
     for spent_seconds in (300, 360, 420):
         now[0] += 10**6  # between two processes
-        state = loop.TrainState(tmp_path / "state.safetensors", SETTINGS)
+        state = loop.TrainState(tmp_path / "state.safetensors", dataclasses.asdict(SETTINGS))
         state.resume(network, optimizer)
         now[0] += spent_seconds
         state.save(network, optimizer, [], is_best=True)

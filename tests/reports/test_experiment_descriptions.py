@@ -1,0 +1,66 @@
+"""Descriptions of experiments: bad ones are told in a line, published ones can be planned."""
+
+from pathlib import Path
+
+import pytest
+from described import write_described
+
+from dse.evaluator.task import NetworkTask
+from dse.experiment import parser, settings_of
+from dse.experiments import KINDS
+from dse.experiments.description import read_experiment
+from dse.exploration.plan import make_plan
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("frontz", "", "kind 'frontz' is none of fronts"),
+        ("fronts", "[serch]\n", "unknown key 'serch'"),
+        ("fronts", "search = 3\n", "search is 3, not a table"),
+        ("fronts", "vary = { model = 3 }\n", "[vary.model] holds no tables"),
+        ("fronts", "[fronts]\nat = '+2'\n", "at is '+2', none of within"),
+        ("fronts", "[fronts]\nwithin = ['much', '+1']\n", "'much' is no error"),
+        ("fronts", "[fronts]\nat = 2\n", "at is 2, not of type str"),
+        ("fronts", "[fronts]\nto = 2\n", "unknown key 'to'"),
+        ("fronts", "[search]\nevaluation = 3\n", "unknown setting 'evaluation' in study.toml; evaluations?"),
+        ("uniform", "[uniform]\nbits = ['x']\n", "bits 'x' are none"),
+        ("across", "", "a kind 'across' varies platform"),
+        ("across", "[vary.platform]\na = {}\nb = {}\n", "'a' has 0 platforms"),
+        ("prices", "", "platforms is empty"),
+        ("prices", "[prices]\nplatforms = ['silago']\nbits = [3]\n", "no platform runs any of bits 3"),
+        ("prices", "[prices]\nplatforms = ['silgo']\n", "no platform 'silgo'"),
+        (
+            "across",
+            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\na = { platform = 'stripes' }\nb = {}\n",
+            "better on a than 16 bit",
+        ),
+        ("steps", "=", "is not TOML"),
+    ],
+)
+def test_bad_descriptions_are_told_in_a_line(cli, tmp_path, kind, text, said):
+    write_described(tmp_path, kind, text)
+    status, _, err = cli("experiment", f"my-{kind}", "--evaluations", "12")
+    assert status == 2 and said in err and len(err.strip().splitlines()[-1:]) == 1 and "Traceback" not in err
+
+
+def test_an_experiment_that_is_not_there(cli, tmp_path):
+    status, _, err = cli("experiment", "nothing")
+    assert status == 2 and "no experiment at studies/nothing/study.toml" in err
+    assert cli("experiment")[0] == 2
+
+
+PUBLISHED = sorted(path.parent for path in Path(__file__).parents[2].glob("studies/*/study.toml"))
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_published_experiments_have_searches_that_can_be_planned(folder):
+    experiment = read_experiment(folder, KINDS)
+    own = {"steps": ("first", "second")}.get(experiment.kind, ())
+    for variation in experiment.variations:
+        for more in ({}, *(experiment.own[name] for name in own)):
+            options = {
+                name: value for name, value in {**variation.options, **more}.items() if name != "freeze" or not more
+            }
+            settings = settings_of(options, parser().parse_args([]), NetworkTask)
+            assert settings.task.corpus != "synthetic" or make_plan(settings).space.size > 1
