@@ -14,7 +14,6 @@ from dse.corpora.split import Split
 from dse.data import draw_utterance
 from dse.reports.files import write_files
 from dse.training.loop import draw_curves
-from dse.training.settings import TrainSettings
 from dse.training.state import TrainState
 from models.checkpoint import load, save, shipped_path
 from models.whole_file import whole_file
@@ -43,7 +42,7 @@ def checkpoint(folder):
 
 def training_state(folder):
     network = torch.nn.Linear(200, 200)
-    TrainState(folder / "file.safetensors", TrainSettings("sru")).save(
+    TrainState(folder / "file.safetensors", {"model": "sru"}).save(
         network, torch.optim.Adam(network.parameters()), HISTORY, is_best=True
     )
 
