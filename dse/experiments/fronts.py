@@ -58,6 +58,8 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     axes, objectives = list(experiment.vary), [o.metric for o in found[0].others]
     tables = {f"best_{metric}": _across(rows, axes, metric, "within ") for metric in objectives}
     tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
+    if any(each.study.beacons for each in found):
+        tables["cost"] = pd.DataFrame(map(_cost, found))
     shown = tuple(tables)
     tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
     return Findings(_answer(found, own["at"]), tables, {"fronts": _figure(experiment, found)}, shown)
@@ -114,10 +116,24 @@ def _points(searched: Searched) -> list[dict[str, Any]]:
             "number": number,
             **{metric: point.metrics.get(metric) for metric in metrics},
             "tied": study.error_bars.tied(point, study.baseline),  # with 16 bit
+            **({"beacon": point.beacon} if study.beacons else {}),
             "configuration": describe(point.configuration),
         }
         for number, point in enumerate(study.front, start=1)
     ]
+
+
+def _cost(searched: Searched) -> dict[str, Any]:
+    """What a search retrained, how long that took, and what came of it."""
+    study = searched.study
+    return {
+        **searched.variation.values,
+        "beacons": len(study.beacons),
+        "retraining_minutes": sum(beacon.seconds for beacon in study.beacons) / 60,
+        "evaluations_scored_by_them": sum(evaluation.beacon is not None for evaluation in study.evaluations),
+        "points_of_the_front": sum(point.beacon is not None for point in study.front),
+        "hypervolume": study.hypervolume(),
+    }
 
 
 def _answer(found: Sequence[Searched], at: str) -> str:

@@ -1,7 +1,8 @@
 """What a study's record holds beside the search's evaluations, each in an attribute of its own.
 
 Speakers of the split's utterances; the files of chips that it was searched for; evaluations put aside, which the search
-never asked for: of one more bit, of sensitivity; and the front's scores on the test split, with when it was frozen.
+never asked for, of one more bit, of sensitivity, or which a beacon was still to score; and the front's scores on the
+test split, with when it was frozen.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dse.study.record import from_record, require_of_study
 from models.workload import Configuration, InputError, Workload
 
 SPEAKERS, CHIPS = "speakers", "chips"
+Aside = dict[tuple[Configuration, int | None], Evaluation]
 ASIDE, FINAL = "aside:", "final:"  # and a number; of a front's scores another one, as in final:0:12
 
 
@@ -74,28 +76,28 @@ def read_chips(value: Any) -> dict[str, ChipFile]:
     return chips
 
 
-def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> dict[Configuration, Evaluation]:
-    """Evaluations put aside, by configuration. Raises InputError."""
-    evaluations = (_evaluation(record, workload) for _, record in _numbered(attributes, ASIDE))
-    return {evaluation.configuration: evaluation for evaluation in evaluations}
+def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> Aside:
+    """Evaluations put aside, by configuration and by the beacon that scored them. Raises InputError."""
+    evaluations = (_evaluation(record, workload) for _, record in numbered(attributes, ASIDE))
+    return {(evaluation.configuration, evaluation.beacon): evaluation for evaluation in evaluations}
 
 
 def read_finals(attributes: Mapping[str, Any], workload: Workload | None) -> tuple[FinalRun, ...]:
     """Scores on the test split, first run first. Raises InputError."""
     runs = []
-    for key, record in _numbered(attributes, FINAL):
+    for key, record in numbered(attributes, FINAL):
         try:
             when, points = record["when"], tuple(map(Configuration.from_json, record["points"]))
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"its run on the test split cannot be read: {record!r:.60}") from error
-        scores = [_evaluation(score, workload) for _, score in _numbered(attributes, f"{key}:")]
+        scores = [_evaluation(score, workload) for _, score in numbered(attributes, f"{key}:")]
         if not isinstance(when, str) or any(score.configuration not in points for score in scores):
             raise InputError(f"its run on the test split cannot be read: {when!r:.60}, {len(scores)} scores")
         runs.append(FinalRun(when, points, {score.configuration: score for score in scores}))
     return tuple(runs)
 
 
-def _numbered(attributes: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def numbered(attributes: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Attributes called `prefix` and a number, in the order of the numbers."""
     numbers = sorted(int(n) for key in attributes if key.startswith(prefix) and (n := key[len(prefix) :]).isdecimal())
     for number in numbers:

@@ -16,7 +16,19 @@ from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
 from dse.evaluator.pricing import ChipFile
-from dse.study.beside import ASIDE, CHIPS, FINAL, SPEAKERS, FinalRun, read_aside, read_chips, read_finals, read_speakers
+from dse.study.beacon import BEACON, Beacon, read_beacons, require_known
+from dse.study.beside import (
+    ASIDE,
+    CHIPS,
+    FINAL,
+    SPEAKERS,
+    FinalRun,
+    numbered,
+    read_aside,
+    read_chips,
+    read_finals,
+    read_speakers,
+)
 from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
@@ -69,6 +81,8 @@ class Store:
             self.searcher: Any = attributes.get("searcher")
             self.speakers = read_speakers(attributes.get(SPEAKERS))
             self.chips = read_chips(attributes.get(CHIPS))
+            records = [record for _, record in numbered(attributes, BEACON)]
+            self.beacons = read_beacons(records, None if self.workload is None else self.workload.names)
             self.aside = read_aside(attributes, self.workload)
             self.finals = read_finals(attributes, self.workload)
             self.evaluations: dict[Genome, Evaluation] = {}
@@ -78,6 +92,7 @@ class Store:
                     where = f"trial {trial.number} of study '{study.study_name}' in {hide_password(url)}"
                     evaluation = from_trial(trial, worst_quarter)
                     require_of_study(evaluation, self.identity.get("genes"), self.workload)
+                    require_known(self.beacons, evaluation.beacon)
                     before = self.evaluations.get(evaluation.genome)
                     if before is None or before.status == "failed":
                         self.evaluations[evaluation.genome] = evaluation
@@ -121,9 +136,14 @@ class Store:
             self.chips = dict(chips)
 
     def put_aside(self, evaluation: Evaluation) -> None:
-        """Store an evaluation that the search did not ask for, which is no candidate of it."""
+        """Store an evaluation that is none of the search's candidates, or not yet."""
         self._set(f"{ASIDE}{len(self.aside)}", evaluation.to_json())
-        self.aside[evaluation.configuration] = evaluation
+        self.aside[evaluation.configuration, evaluation.beacon] = evaluation
+
+    def add_beacon(self, beacon: Beacon) -> None:
+        """Store a network that was retrained, before it scores anything."""
+        self._set(f"{BEACON}{len(self.beacons)}", beacon.to_json())
+        self.beacons = (*self.beacons, beacon)
 
     def begin_final(self, points: Sequence[Configuration]) -> None:
         """Store that a front is frozen and the test split is spent on it, before it is opened."""

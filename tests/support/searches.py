@@ -55,10 +55,11 @@ def points(result):
 
 
 def start(folder, argv, **environment):
+    there = os.environ.get("PYTHONPATH")
     return subprocess.Popen(
         [sys.executable, "-m", "fake_search", *argv],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": SUPPORT, **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([SUPPORT, there] if there else [SUPPORT]), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
