@@ -30,7 +30,8 @@ from dse.exploration.worker import Job
 from dse.exploration.workers import Workers
 from dse.retraining.settings import RetrainSettings
 from dse.retraining.task import Retrained, retrain_task
-from dse.study.beacon import Beacon, beacons_folder
+from dse.study.beacon import beacons_folder, found
+from dse.study.beside import Beacon
 from dse.study.reprice import repriced
 from models.whole_file import whole_file
 from models.workload import Configuration, InputError
@@ -66,10 +67,10 @@ class Beacons:
 
     def waiting(self, genome: Genome, configuration: Configuration) -> Evaluation | None:
         """What the base network scored of a candidate before the search was interrupted."""
-        found = self._store.aside.get((configuration, None)) if self._plan.settings.beacons else None
-        if found is None or not found.measured:
+        held = self._store.aside.get((configuration, None)) if self._plan.settings.beacons else None
+        if held is None or not held.measured:
             return None
-        priced = repriced(found, self._plan.platforms, self._plan.workload, ruled=False)
+        priced = repriced(held, self._plan.platforms, self._plan.workload, ruled=False)
         broken = broken_rules(self._plan.platforms, self._plan.workload, configuration)
         return judge(replace(priced, genome=genome), self._limits, broken)
 
@@ -105,7 +106,7 @@ class Beacons:
         """Number of the beacon of a configuration, which is retrained where its checkpoint is not there."""
         for number, beacon in enumerate(self._store.beacons, start=1):
             if beacon.configuration == configuration:
-                if beacon.found is None:
+                if found(beacon) is None:
                     self._again(number, beacon)
                 return number
         from models.checkpoint import content_hash
@@ -116,7 +117,7 @@ class Beacons:
         return len(self._store.beacons)
 
     def _path(self, number: int) -> Path:
-        path = self._store.beacons[number - 1].found
+        path = found(self._store.beacons[number - 1])
         assert path is not None  # it was there or made by `_number`
         return path
 

@@ -13,7 +13,7 @@ from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import describe, joined
 from dse.reports.table import spent
-from dse.study.beacon import Beacon
+from dse.study.beside import Beacon
 from dse.study.prices import options_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password

@@ -1,14 +1,15 @@
 """What a study's record holds beside the search's evaluations, each in an attribute of its own.
 
 Speakers of the split's utterances; the files of chips that it was searched for; evaluations put aside, which the search
-never asked for, of one more bit, of sensitivity, or which a beacon was still to score; and the front's scores on the
-test split, with when it was frozen.
+never asked for, of one more bit, of sensitivity, or which a beacon was still to score; beacons, which are retrained
+networks; and the front's scores on the test split, with when it was frozen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dse.design.evaluation import Evaluation
@@ -17,6 +18,8 @@ from dse.study.record import from_record, require_of_study
 from models.workload import Configuration, InputError, Workload
 
 SPEAKERS, CHIPS = "speakers", "chips"
+BEACON = "beacon:"  # and a number from 0
+BEACON_TEXTS, BEACON_NUMBERS = ("checkpoint", "path"), ("seconds", "before_percent", "after_percent")
 Aside = dict[tuple[Configuration, int | None], Evaluation]
 ASIDE, FINAL = "aside:", "final:"  # and a number; of a front's scores another one, as in final:0:12
 
@@ -50,6 +53,37 @@ class FinalRun:
         return {"when": self.when, "points": [configuration.to_json() for configuration in self.points]}
 
 
+@dataclass(frozen=True)
+class Beacon:
+    """A retrained network of a study; beacons are numbered from 1 in the order of their record.
+
+    `checkpoint` is its content's hash, `path` where it lay when it was made. `seconds` are those of its retraining;
+    `before_percent` and `after_percent` its validation PER at its own configuration.
+    """
+
+    configuration: Configuration
+    checkpoint: str
+    path: str
+    seconds: float
+    before_percent: float
+    after_percent: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "configuration": self.configuration.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Beacon:
+        """Read a record; what a later version holds besides is left out. Raises InputError."""
+        try:
+            configuration, texts = Configuration.from_json(data["configuration"]), [data[name] for name in BEACON_TEXTS]
+            numbers = [float(data[name]) for name in BEACON_NUMBERS]
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(f"its beacon cannot be read: {data!r:.60}") from error
+        if not all(isinstance(text, str) for text in texts) or not all(0 <= number < math.inf for number in numbers):
+            raise InputError(f"its beacon cannot be read: {data!r:.60}")
+        return cls(configuration, *texts, *numbers)
+
+
 def test_errors(finals: Iterable[FinalRun]) -> dict[Configuration, float]:
     """Error in percent on the test split of everything that was scored there."""
     scores = (score for run in finals for score in run.scored.values())
@@ -80,6 +114,15 @@ def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> Asid
     """Evaluations put aside, by configuration and by the beacon that scored them. Raises InputError."""
     evaluations = (_evaluation(record, workload) for _, record in numbered(attributes, ASIDE))
     return {(evaluation.configuration, evaluation.beacon): evaluation for evaluation in evaluations}
+
+
+def read_beacons(attributes: Mapping[str, Any], workload: Workload | None) -> tuple[Beacon, ...]:
+    """Networks that were retrained, in the order of their numbers. Raises InputError."""
+    beacons = tuple(Beacon.from_json(record) for _, record in numbered(attributes, BEACON))
+    for beacon in beacons:
+        if workload is not None and tuple(name for name, _ in beacon.configuration) != workload.names:
+            raise InputError("its beacon cannot be read: its matvecs are not those of the workload")
+    return beacons
 
 
 def read_finals(attributes: Mapping[str, Any], workload: Workload | None) -> tuple[FinalRun, ...]:

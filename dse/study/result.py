@@ -15,8 +15,7 @@ from dse.design.objective import TEST_ERROR, Objective, full_objective, objectiv
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import ChipFile, chip_files, name_of, open_platforms, require
 from dse.evaluator.pricing import identity as platform_identity
-from dse.study.beacon import Beacon
-from dse.study.beside import FinalRun, test_errors
+from dse.study.beside import Beacon, FinalRun, test_errors
 from dse.study.bootstrap import ErrorBars
 from dse.study.choose import balanced, best, limits_of, objective_of, within
 from dse.study.convergence import convergence, reference_of
@@ -44,9 +43,8 @@ class Study:
     """Evaluations of a study and their front under `objectives`.
 
     `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
-    by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
-    `ended` says why its search ended before the last evaluation: exhausted, hopeless, stalled or timed out.
-    Evaluations come in the order in which the searcher asked for them, as far as that is known.
+    by name; `retried` is what became of evaluations that had failed before; `task` makes its measurer again. `ended`
+    says why its search ended early: exhausted, hopeless, stalled or timed out. Evaluations are in the order of asking.
     """
 
     name: str
@@ -71,9 +69,8 @@ class Study:
     @cached_property
     def front(self) -> Front:
         """The non-dominated feasible evaluations, sorted by the first objective, best first."""
-        return Front(
-            front(self.evaluations, self.objectives), columns_of(self.baseline, self.objectives, bool(self.beacons))
-        )
+        points = front(self.evaluations, self.objectives)
+        return Front(points, columns_of(self.baseline, self.objectives, bool(self.beacons)))
 
     @cached_property
     def error_bars(self) -> ErrorBars:

@@ -9,7 +9,6 @@ from tiny_retraining import TinyCorpus, base
 import dse
 from dse import export, retrain
 from dse.evaluator.task import NetworkTask
-from dse.exploration import beacons
 from dse.exploration.final import spend
 from dse.exporters.bundle import open_bundle
 from dse.exporters.replay import verify
@@ -23,7 +22,8 @@ GIVEN = {"weight_bits": (2, 3), "activation_bits": (8,), "evaluations": 14, "pop
 @pytest.fixture(autouse=True)
 def on_the_tiny_corpus(monkeypatch, folder):
     monkeypatch.setattr(NetworkTask, "open_corpus", lambda task: TinyCorpus())
-    monkeypatch.setattr(beacons, "beacons_folder", lambda: folder / "beacons")
+    for module in ("exploration.beacons", "study.beacon"):
+        monkeypatch.setattr(f"dse.{module}.beacons_folder", lambda: folder / "beacons")
 
 
 @pytest.fixture(scope="module")

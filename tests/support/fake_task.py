@@ -89,8 +89,9 @@ class FakeTask(NetworkTask):
     @property
     def beacon(self) -> Configuration | None:
         """What its checkpoint was retrained at."""
-        known = self.checkpoint is not None and Path(self.checkpoint).exists()
-        return Configuration.from_json(json.loads(Path(str(self.checkpoint)).read_text())) if known else None
+        path = None if self.checkpoint is None else Path(self.checkpoint)
+        known = path is not None and path.exists() and path.read_text().startswith("{")
+        return Configuration.from_json(json.loads(path.read_text())) if known else None
 
 
 @retrain_task.register
@@ -102,9 +103,9 @@ def _(
     done = int(state.read_text()) if state.exists() else 0
     for epoch in range(done, settings.epochs):
         time.sleep(float(os.environ.get("FAKE_EPOCH_SECONDS", "0")))
-        _log(f"epoch {epoch} of {key_of(configuration)}")
         tell(f"epoch {epoch + 1}/{settings.epochs}")
         state.write_text(str(epoch + 1))
+        _log(f"epoch {epoch} of {key_of(configuration)}")
     with whole_file(out) as beside:
         beside.write_text(key_of(configuration))
     state.unlink()
