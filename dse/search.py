@@ -171,19 +171,18 @@ def parser() -> Parser:
         metavar="on|off",
         help="of integer activations; default on where the platforms take them",
     )
-    retraining = result.add_argument_group("what to retrain")
-    retraining.add_argument(
+    how = result.add_argument_group("how to search")
+    how.add_argument(
         "--beacons",
         type=int,
         default=default.beacons,
         metavar="N",
-        help="retrain at most so many candidates, promising and far from one another, whose weights score those near "
-        "them too; some minutes each; default %(default)s",
+        help="retrain at most so many promising candidates that are far apart, some minutes each; their weights score "
+        "those near them too; default %(default)s",
     )
-    retraining.add_argument(
-        "--beacon-epochs", type=int, default=default.beacon_epochs, metavar="N", help="of each; default %(default)s"
+    how.add_argument(
+        "--beacon-epochs", type=int, default=default.beacon_epochs, metavar="N", help="default %(default)s"
     )
-    how = result.add_argument_group("how to search")
     how.add_argument(
         "--evaluations", type=int, metavar="N", help=f"default {DEFAULT_EVALUATIONS}; all, of an exhaustive search"
     )

@@ -8,9 +8,9 @@ named by what it is made of, which any search finds again.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from dse import retraining, training
+from dse.corpora.cache import make_folder
 from dse.design.evaluation import Evaluation
 from dse.design.limits import Limit
 from dse.design.space import Genome
@@ -29,15 +31,19 @@ from dse.exploration.progress import tell
 from dse.exploration.worker import Job
 from dse.exploration.workers import Workers
 from dse.retraining.settings import RetrainSettings
-from dse.retraining.task import Retrained, retrain_task
+from dse.retraining.task import retrain_task
 from dse.study.beacon import beacons_folder, found
 from dse.study.beside import Beacon
 from dse.study.reprice import repriced
+from models import sources_digest
 from models.whole_file import whole_file
 from models.workload import Configuration, InputError
 
 if TYPE_CHECKING:
     from dse.study.store import Store
+
+
+SOURCES = [Path(room.__file__).parent for room in (retraining, training) if room.__file__]  # and those of models
 
 
 class Beacons:
@@ -111,9 +117,8 @@ class Beacons:
                 return number
         from models.checkpoint import content_hash
 
-        path, made = self._retrained(configuration, len(self._store.beacons) + 1)
-        checkpoint = content_hash(path)
-        self._store.add_beacon(Beacon(configuration, checkpoint, str(path), **asdict(made)))
+        path, seconds = self._retrained(configuration, len(self._store.beacons) + 1)
+        self._store.add_beacon(Beacon(configuration, content_hash(path), str(path), seconds))
         return len(self._store.beacons)
 
     def _path(self, number: int) -> Path:
@@ -132,28 +137,44 @@ class Beacons:
                 "another network here: search anew, under another --study"
             )
 
-    def _retrained(self, configuration: Configuration, number: int) -> tuple[Path, Retrained]:
-        """The checkpoint of a configuration, retrained unless some search has done so, and what that took."""
-        identity = [self._plan.identity["content"], configuration.to_json(), asdict(self._settings)]
+    def _retrained(self, configuration: Configuration, number: int) -> tuple[Path, float]:
+        """The checkpoint of a configuration, retrained unless some search has done so, and the seconds that took."""
+        made_of = [self._plan.identity["content"], configuration.to_json(), asdict(self._settings)]
+        identity = [*made_of, sources_digest(*SOURCES)]
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         path = beacons_folder() / f"{self._plan.task.model}-{digest}.safetensors"
-        took = path.with_suffix(".json")  # beside it, since the same retraining gives the same bytes in any time
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):
-            if path.exists():
-                with contextlib.suppress(OSError, ValueError, TypeError):
-                    return path, Retrained(**json.loads(took.read_text(encoding="utf-8")))
-                path.unlink()
-            what = f"beacon {number} of at most {self._plan.settings.beacons}"
-            tell([f"{what}: retraining a candidate, {self._settings.epochs} epochs"])
-            made = retrain_task(self._plan.task, configuration, path, self._settings, _tell_below)
-            with whole_file(took) as beside:
-                beside.write_text(json.dumps(asdict(made)), encoding="utf-8")
-        return path, made
+            clock = Clock(path.with_suffix(".seconds"))
+            if not path.exists():
+                most, epochs = self._plan.settings.beacons, self._settings.epochs
+                tell([f"beacon {number} of at most {most}: retraining a candidate, {epochs} epochs"])
+                retrain_task(self._plan.task, configuration, path, self._settings, clock.tell)
+                clock.keep()
+        return path, clock.seconds
 
 
-def _tell_below(line: str) -> None:
-    tell([f"  {line}"])
+class Clock:
+    """Seconds spent on a retraining, in all processes, in a file beside it: its own bytes are the same in any time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._started = path, time.monotonic()
+        try:
+            self.seconds = float(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            self.seconds = 0.0
+
+    def keep(self) -> None:
+        """Keep what was spent by now."""
+        now = time.monotonic()
+        self.seconds, self._started = self.seconds + now - self._started, now
+        with whole_file(self._path) as beside:
+            beside.write_text(str(self.seconds), encoding="utf-8")
+
+    def tell(self, line: str) -> None:
+        """Keep it at the end of an epoch, and show the epoch's line."""
+        self.keep()
+        tell([f"  {line}"])
 
 
 def better(base: Evaluation, scored: Evaluation, number: int) -> Evaluation:

@@ -13,7 +13,6 @@ from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import describe, joined
 from dse.reports.table import spent
-from dse.study.beside import Beacon
 from dse.study.prices import options_of
 from dse.study.result import Study
 from dse.study.storage import DEFAULT_STORAGE, hide_password
@@ -127,9 +126,14 @@ def _skip_option(genes: dict[str, list[Any]], always: Sequence[str], workload: W
     return joined((kind, *always))
 
 
-def _beacon(beacon: Beacon) -> str:
-    errors = f"{beacon.before_percent:.2f} % before, {beacon.after_percent:.2f} % after retraining"
-    return f"{describe(beacon.configuration)}: {errors} of {beacon.seconds / 60:.1f} minutes; {beacon.checkpoint}"
+def _beacon(study: Study, number: int) -> str:
+    """What a beacon was retrained at, what it scores there, and how long that took."""
+    beacon = study.beacons[number - 1]
+    told = f"{describe(beacon.configuration)}: retrained in {beacon.seconds / 60:.1f} minutes; {beacon.checkpoint}"
+    for e in study.evaluations:
+        if (e.configuration, e.beacon) == (beacon.configuration, number):
+            told += f"; {e.metrics['error_percent']:.2f} % in place of {e.base['error_percent']:.2f} %"
+    return told
 
 
 def provenance(study: Study) -> list[tuple[str, str]]:
@@ -143,7 +147,7 @@ def provenance(study: Study) -> list[tuple[str, str]]:
         ("limits", joined(identity["limits"]) or "none"),
         *((f"platform {name}", spec) for name, spec in {**identity.get("platforms", {}), **study.repriced}.items()),
         *((name, str(identity[name])) for name in ("searcher", "seed", "population") if name in identity),
-        *((f"beacon {number}", _beacon(beacon)) for number, beacon in enumerate(study.beacons, start=1)),
+        *((f"beacon {number}", _beacon(study, number)) for number in range(1, len(study.beacons) + 1)),
         *((name, str(value)) for name, value in identity["content"].items()),
     ]
     return rows + [("test split", run) for run in spent(study)]

@@ -53,8 +53,8 @@ def retrain(
 
     It starts as the network that the configuration is evaluated with, and the epoch of least validation PER, the start
     among them, is written as the checkpoint `out`: the same bytes for the same arguments. Its card also holds what is
-    `told`; what is returned has the `seconds` besides that it took in all processes. Progress is saved beside `out`
-    after every epoch, and a call with the same arguments resumes from there; `tell` takes a line for each.
+    `told`. Progress is saved beside `out` after every epoch, and a call with the same arguments resumes from there;
+    `tell` takes a line for each.
     Raises InputError where `out` is no checkpoint's name or is there, unless by `force`, where a saved state is of
     another retraining, where the corpus cannot be read or is not the network's, for a float configuration, and where
     the training diverges.
@@ -108,9 +108,8 @@ def retrain(
         **(told or {}),
     }
     save(out, replace(made, card=card))
-    seconds = state.seconds
     state.path.unlink()
-    return {**card, "seconds": seconds}
+    return card
 
 
 def require_free(out: Path, force: bool) -> None:

@@ -19,7 +19,7 @@ from models.workload import Configuration, InputError, Workload
 
 SPEAKERS, CHIPS = "speakers", "chips"
 BEACON = "beacon:"  # and a number from 0
-BEACON_TEXTS, BEACON_NUMBERS = ("checkpoint", "path"), ("seconds", "before_percent", "after_percent")
+BEACON_FIELDS = ("checkpoint", "path", "seconds")
 Aside = dict[tuple[Configuration, int | None], Evaluation]
 ASIDE, FINAL = "aside:", "final:"  # and a number; of a front's scores another one, as in final:0:12
 
@@ -57,16 +57,13 @@ class FinalRun:
 class Beacon:
     """A retrained network of a study; beacons are numbered from 1 in the order of their record.
 
-    `checkpoint` is its content's hash, `path` where it lay when it was made. `seconds` are those of its retraining;
-    `before_percent` and `after_percent` its validation PER at its own configuration.
+    `checkpoint` is its content's hash, `path` where it lay when it was made. `seconds` are those of its retraining.
     """
 
     configuration: Configuration
     checkpoint: str
     path: str
     seconds: float
-    before_percent: float
-    after_percent: float
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "configuration": self.configuration.to_json()}
@@ -75,13 +72,15 @@ class Beacon:
     def from_json(cls, data: Any) -> Beacon:
         """Read a record; what a later version holds besides is left out. Raises InputError."""
         try:
-            configuration, texts = Configuration.from_json(data["configuration"]), [data[name] for name in BEACON_TEXTS]
-            numbers = [float(data[name]) for name in BEACON_NUMBERS]
+            beacon = cls(Configuration.from_json(data["configuration"]), *(data[name] for name in BEACON_FIELDS))
+            whole = (
+                isinstance(beacon.checkpoint, str) and isinstance(beacon.path, str) and 0 <= beacon.seconds < math.inf
+            )
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"its beacon cannot be read: {data!r:.60}") from error
-        if not all(isinstance(text, str) for text in texts) or not all(0 <= number < math.inf for number in numbers):
+        if not whole:
             raise InputError(f"its beacon cannot be read: {data!r:.60}")
-        return cls(configuration, *texts, *numbers)
+        return beacon
 
 
 def test_errors(finals: Iterable[FinalRun]) -> dict[Configuration, float]:

@@ -144,9 +144,9 @@ def test_more_evaluations_go_on_with_the_same_beacons(whole, tmp_path):
 
 
 def test_another_study_finds_what_was_retrained(tmp_path):
-    search(tmp_path, **GIVEN)
+    first = search(tmp_path, **GIVEN)
     again = search(tmp_path, **GIVEN, study="another")
-    assert len(epochs(tmp_path)) == 4 and [beacon.seconds for beacon in again.beacons] == [60.0] * 2
+    assert len(epochs(tmp_path)) == 4 and 0 < again.beacons[0].seconds == first.beacons[0].seconds
     other = search(tmp_path, **{**GIVEN, "beacon_epochs": 1})
     assert len(epochs(tmp_path)) == 6 and other.name != again.name
 
@@ -228,7 +228,7 @@ def test_the_command_shows_beacons(cli, tmp_path):
     status, out, err = cli("search", *ARGV, "--workers", "1", "--study", "s", "--storage", f"sqlite:///{tmp_path}/s.db")
     assert status == 0, err
     study = load_study("s", f"sqlite:///{tmp_path}/s.db")
-    assert "2 beacons, retrained in 2.0 minutes, scored" in out
+    assert "2 beacons, retrained in 0.0 minutes, scored" in out
     assert "beacon 1 of at most 3: retraining" in err and "epoch 2/2" in err
     assert re.search(r"#.* beacon ", out)
     header, *rows = Path("studies/s/front.csv").read_text().splitlines()
