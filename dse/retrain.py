@@ -16,6 +16,7 @@ from dse.evaluator.task import NetworkTask
 from dse.pick import add_rules, picked
 from dse.reports.provenance import search_command
 from dse.retraining.settings import RetrainSettings
+from dse.study.beacon import checkpoint_of
 from dse.study.result import Study, load_study
 from dse.study.task import task_of
 
@@ -39,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = {name: value for name, value in vars(settings).items() if value != DEFAULT[name]}
     recipe = "".join(f" --{name.replace('_', '-')} {value}" for name, value in given.items())
     print(f"point {number} of {len(study.front)} on the front of study {study.name}")
+    if path := checkpoint_of(study.beacons, point.beacon):
+        task = task.at(path)
     card = retrain(
         task.checkpoint_path,
         point.configuration,
@@ -67,6 +70,8 @@ def _search(study: Study, point: Evaluation, task: NetworkTask, out: Path) -> st
         "study": None,
         "from": None,
         "evaluations": None,
+        "beacons": None,
+        "beacon-epochs": None,
     }
     if point.genome in {each.genome for each in study.front}:  # else it is of a front under other objectives
         changes |= {"from": f"{study.name}:{study.front.number(point)}", "evaluations": 1}

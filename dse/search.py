@@ -173,6 +173,17 @@ def parser() -> Parser:
     )
     how = result.add_argument_group("how to search")
     how.add_argument(
+        "--beacons",
+        type=int,
+        default=default.beacons,
+        metavar="N",
+        help="retrain at most so many promising candidates that are far apart, some minutes each; their weights score "
+        "those near them too; default %(default)s",
+    )
+    how.add_argument(
+        "--beacon-epochs", type=int, default=default.beacon_epochs, metavar="N", help="default %(default)s"
+    )
+    how.add_argument(
         "--evaluations", type=int, metavar="N", help=f"default {DEFAULT_EVALUATIONS}; all, of an exhaustive search"
     )
     how.add_argument(

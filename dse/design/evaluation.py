@@ -22,8 +22,9 @@ class Evaluation:
 
     `metrics` holds every known metric, whatever the objectives; an infeasible candidate that was never run has only
     those that need no inference, a failed one at most those. `computed` is the computed fraction of each matvec.
-    `violation` sums the gaps to the limits, each as a share of its bound: 0 if all are kept. `extra` is what a record
-    of a later version holds besides.
+    `violation` sums the gaps to the limits, each as a share of its bound: 0 if all are kept. `beacon` is the number of
+    the study's beacon whose weights scored it, `base` the metrics that the base network has there; None and empty where
+    the base network scored it. `extra` is what a record of a later version holds besides.
     """
 
     genome: Genome
@@ -35,6 +36,8 @@ class Evaluation:
     violation: float = 0.0
     seconds: float = 0.0
     errors: UtteranceErrors | None = None
+    beacon: int | None = None
+    base: dict[str, float] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -56,6 +59,7 @@ class Evaluation:
             "violation": self.violation,
             "seconds": self.seconds,
             **({} if self.errors is None else {"utterance_errors": self.errors.to_text()}),
+            **({} if self.beacon is None else {"scored_by": {"beacon": self.beacon, "base": self.base}}),
         }
 
     @classmethod
@@ -71,6 +75,7 @@ class Evaluation:
         configuration, more = _configuration(known["configuration"])
         extra = {name: value for name, value in data.items() if name not in RECORD_FIELDS}
         violation = _number("violation", known["violation"] or 0.0)
+        beacon, base = _scored_by(known["scored_by"])
         if violation and known["status"] == "ok":
             raise InputError(f"an evaluation is ok, and its violation {violation!r}")
         return cls(
@@ -83,16 +88,20 @@ class Evaluation:
             violation=violation,
             seconds=_number("seconds", known["seconds"] or 0.0),
             errors=None if text is None else UtteranceErrors.from_text(text),
+            beacon=beacon,
+            base=base,
             extra=extra | ({SETTING_EXTRA: more} if more else {}),
         )
 
 
 DEFAULTS: dict[str, Any] = {
     "reasons": (), "metrics": {}, "computed": {}, "violation": 0.0, "seconds": 0.0, "utterance_errors": None,
+    "scored_by": None,
 }  # fmt: skip
 SETTING_EXTRA = "setting_fields"  # where `extra` keeps unknown fields of settings, by matvec
 RECORD_FIELDS = (
     "genome", "configuration", "status", "reasons", "metrics", "computed", "violation", "seconds", "utterance_errors",
+    "scored_by",
 )  # fmt: skip
 
 
@@ -129,6 +138,16 @@ def _configuration(value: Any) -> tuple[Configuration, dict[str, dict[str, Any]]
     own = {name: {k: v for k, v in setting.items() if k in known} for name, setting in value.items()}
     more = {name: {k: v for k, v in setting.items() if k not in known} for name, setting in value.items()}
     return Configuration.from_json(own), {name: rest for name, rest in more.items() if rest}
+
+
+def _scored_by(value: Any) -> tuple[int | None, dict[str, float]]:
+    """Number of the beacon, and the base network's metrics; a dict, as lone numbers in a trial are metrics."""
+    if value is None:
+        return None, {}
+    number = value.get("beacon") if isinstance(value, Mapping) else None
+    if type(number) is not int or number < 1:
+        raise InputError(f"an evaluation's scored_by is {value!r:.60}, not a beacon's number and the base's metrics")
+    return number, _numbers("scored_by.base", value.get("base"))
 
 
 def _list(name: str, value: Any) -> list[Any]:

@@ -44,6 +44,10 @@ class Openable(Protocol):
         """Open the measurer of `split`."""
         ...
 
+    def at(self, checkpoint: str) -> Openable:
+        """The same with the weights of the checkpoint at a path, as retraining writes them."""
+        ...
+
 
 class Task(Openable, Protocol):
     """Task of an evaluation: a network on a corpus.
@@ -83,6 +87,8 @@ class Task(Openable, Protocol):
     def speakers(self) -> tuple[str, ...]:
         """Speaker of each utterance of the validation split, in its order."""
         ...
+
+    def at(self, checkpoint: str) -> Task: ...
 
     def within(self, row_scales: bool, zero_points: bool) -> Task:
         """The same task with a quantization scheme that platforms take: scales of rows or not, zero points or not."""

@@ -76,6 +76,10 @@ class NetworkTask:
             zero_points=zero_points if self.zero_points is None else self.zero_points,
         )
 
+    def at(self, checkpoint: str) -> NetworkTask:
+        """The same task with another checkpoint's weights; it keeps no prefixes, so that several take little memory."""
+        return replace(self, checkpoint=checkpoint, cache_mib=0)
+
     @property
     def checkpoint_path(self) -> Path:
         """Path of the checkpoint. Raises InputError for an unknown model or preset, or where none is shipped."""

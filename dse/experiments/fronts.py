@@ -58,6 +58,8 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     axes, objectives = list(experiment.vary), [o.metric for o in found[0].others]
     tables = {f"best_{metric}": _across(rows, axes, metric, "within ") for metric in objectives}
     tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
+    if any(each.study.beacons for each in found):
+        tables["cost"] = pd.DataFrame(map(_cost, found))
     shown = tuple(tables)
     tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
     return Findings(_answer(found, own["at"]), tables, {"fronts": _figure(experiment, found)}, shown)
@@ -114,14 +116,31 @@ def _points(searched: Searched) -> list[dict[str, Any]]:
             "number": number,
             **{metric: point.metrics.get(metric) for metric in metrics},
             "tied": study.error_bars.tied(point, study.baseline),  # with 16 bit
+            **({"beacon": str(point.beacon or "")} if study.beacons else {}),
             "configuration": describe(point.configuration),
         }
         for number, point in enumerate(study.front, start=1)
     ]
 
 
+def _cost(searched: Searched) -> dict[str, Any]:
+    """What a search retrained, how long that took, and what came of it."""
+    study = searched.study
+    asked = {evaluation.configuration for evaluation in study.evaluations}
+    beacons = [beacon for beacon in study.beacons if beacon.configuration in asked]  # not those of a longer search
+    return {
+        **searched.variation.values,
+        "retrained": len(beacons),
+        "minutes": sum(beacon.seconds for beacon in beacons) / 60,
+        "evaluations_by_them": sum(evaluation.beacon is not None for evaluation in study.evaluations),
+        "front_by_them": sum(point.beacon is not None for point in study.front),
+        "front": len(study.front),
+        "hypervolume": study.hypervolume(),
+    }
+
+
 def _answer(found: Sequence[Searched], at: str) -> str:
-    """The best in each objective at one error, for each value of the first axis."""
+    """The best in each objective at one error, for each value of the first axis; with beacons, what the others have."""
     texts = []
     for first, group in groupby(found, key=lambda each: next(iter(each.variation.values.values()), "")):
         each = list(group)
@@ -133,12 +152,22 @@ def _answer(found: Sequence[Searched], at: str) -> str:
                 parts.append(f"no {_short(objective)}")
                 continue
             point, one = min(there, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
-            rest = ", ".join(list(one.variation.values.values())[1:])
-            value = f"{_short(objective)} {short_number(point.metrics[objective.metric])} {objective.unit}"
-            parts.append(value + f" ({rest})" * bool(rest))
+            rest = _rest(one)
+            if any(o.study.beacons for o in each):
+                rest = "; ".join([rest, *(f"{_value(p, objective)}, {_rest(o)}" for p, o in kept if o is not one)])
+            parts.append(f"{_short(objective)} {_value(point, objective)}" + f" ({rest})" * bool(rest))
         texts.append(f"{first} " * bool(first) + ", ".join(parts))
     over = f"within the error of uniform {at}" if at.endswith(UNIFORM) else f"within {at} points of 16 bit"
     return f"{over}: {'; '.join(texts)}"
+
+
+def _rest(searched: Searched) -> str:
+    """Values on all axes but the first."""
+    return ", ".join(list(searched.variation.values.values())[1:])
+
+
+def _value(point: Evaluation | None, objective: Objective) -> str:
+    return "no point" if point is None else f"{short_number(point.metrics[objective.metric])} {objective.unit}"
 
 
 def _short(objective: Objective) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
 from dse.evaluator.measurement import Measurer, Task
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import open_workers
+from dse.study.beacon import checkpoint_of
 from dse.study.beside import test_errors
 from dse.study.result import Study
 from dse.study.store import Store, open_alone
@@ -24,6 +25,9 @@ class OnTest:
 
     def open(self, split: str = "test") -> Measurer:
         return self.task.open(split)
+
+    def at(self, checkpoint: str) -> OnTest:
+        return OnTest(self.task.at(checkpoint))
 
 
 def spend(
@@ -62,10 +66,14 @@ def spend(
 
 def _score(store: Store, worker: Worker, workers: int) -> None:
     """Score what is left of the last run."""
-    jobs = [Job((), configuration, ruled=False) for configuration in store.finals[-1].left]
+    beacon = {evaluation.configuration: evaluation.beacon for evaluation in store.evaluations.values()}
+    jobs = []
+    for configuration in store.finals[-1].left:
+        path = checkpoint_of(store.beacons, beacon.get(configuration))
+        jobs.append(Job((), configuration, ruled=False, checkpoint=path))
     with open_workers(min(workers, len(jobs)), worker) as opened:
         done = opened.evaluate(jobs)
         for evaluation in tqdm(done, "test split", len(jobs), unit="point", disable=None, leave=False):
             if not evaluation.measured:
                 raise InputError(f"a point fails on the test split: {'; '.join(evaluation.reasons)}")
-            store.add_final(evaluation)
+            store.add_final(replace(evaluation, beacon=beacon.get(evaluation.configuration)))

@@ -66,6 +66,10 @@ def make_plan(settings: SearchSettings) -> Plan:
     task = settings.task
     if settings.cluster is None:  # else it is the cluster's workers that need the device
         require_gpu(task.device)
+    elif settings.beacons:
+        raise InputError(
+            "beacons are retrained on this machine, where a cluster's workers find them not; leave one out"
+        )
     platforms = open_platforms(settings.platforms)
     opened = platforms.values()
     task = task.within(all(p.row_scales for p in opened), all(p.zero_points for p in opened))
@@ -103,6 +107,8 @@ def make_plan(settings: SearchSettings) -> Plan:
     }
     if settings.start is not None:
         identity |= {"from": settings.start, "start": list(start[0])}
+    if settings.beacons:
+        identity["beacons"] = {"most": settings.beacons, "epochs": settings.beacon_epochs}
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)
     return Plan(settings, workload, space, start, objectives, limits, platforms, identity)

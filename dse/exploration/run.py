@@ -22,6 +22,7 @@ from dse.design.space import Genome
 from dse.evaluator.evaluate import judge, unmeasured
 from dse.evaluator.pricing import broken_rules, chip_files
 from dse.evaluator.remarks import doubts
+from dse.exploration.beacons import Beacons
 from dse.exploration.patience import Patience
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
@@ -103,6 +104,8 @@ def _search(plan: Plan, store: Store) -> Study:
         asked = recall(searcher, store, plan.evaluations, outcome)
         for genome in asked:
             progress.count(known[genome], stored=True)
+        beacons = Beacons(plan, store, workers, limits, baseline)
+        beacons.follow([known[genome] for genome in asked])
         offspring = max(1, round(settings.population * OFFSPRING_FRACTION))
         wanted, ended = offspring if asked else settings.population, None
         while len(asked) < plan.evaluations:
@@ -118,11 +121,22 @@ def _search(plan: Plan, store: Store) -> Study:
             for genome in genomes:
                 if genome in known:
                     progress.count(known[genome], stored=True)
-            left = set(new)
-            for evaluation in _evaluate(new, plan, baseline, limits, workers, patience.lasts):
+            left, base = set(new), dict[Genome, Evaluation]()
+
+            def done(evaluation: Evaluation, left: set[Genome] = left, numbers: dict[Genome, int] = numbers) -> None:
                 left.discard(evaluation.genome)
                 store.add(evaluation, plan.space, numbers[evaluation.genome])
                 progress.count(evaluation)
+
+            for evaluation in _evaluate(new, plan, baseline, limits, workers, beacons, patience.lasts):
+                if beacons.hold(evaluation):
+                    base[evaluation.genome] = evaluation
+                else:
+                    done(evaluation)
+            if left == base.keys():
+                generation = [base.get(genome) or store.evaluations[genome] for genome in genomes]
+                for evaluation in beacons.score(generation, base.keys(), patience.lasts):
+                    done(evaluation)
             if left:
                 ended = "timed out"
                 break
@@ -171,11 +185,12 @@ def _evaluate(
     baseline: Evaluation,
     limits: tuple[Limit, ...],
     workers: Workers,
+    beacons: Beacons,
     go_on: Callable[[], bool],
 ) -> Iterator[Evaluation]:
-    """Yield evaluations in the order they finish, as long as `go_on` says so.
+    """Yield evaluations by the base network in the order they finish, as long as `go_on` says so.
 
-    The baseline's own genome needs no second run.
+    The baseline's own genome needs no second run, nor has what waits for a beacon since the search was interrupted.
     """
     jobs = []
     for genome in genomes:
@@ -183,6 +198,8 @@ def _evaluate(
         if configuration == baseline.configuration:
             broken = broken_rules(plan.platforms, plan.workload, configuration)
             yield judge(replace(baseline, genome=genome), limits, broken)
+        elif waiting := beacons.waiting(genome, configuration):
+            yield waiting
         else:
             jobs.append(Job(genome, configuration, limits))
     # The longest first, so that workers end a generation together.

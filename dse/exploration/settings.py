@@ -14,6 +14,7 @@ from dse.design.rules import parse_rules
 from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import split_specs
 from dse.evaluator.task import NetworkTask
+from dse.retraining.settings import RetrainSettings
 from dse.study.storage import DEFAULT_STORAGE, require_address, require_study_name
 from models.devices import CPU
 from models.workload import InputError
@@ -23,12 +24,22 @@ TEXTS = ("objectives", "limits", "platforms", "skip", "genes", "freeze")
 WHOLE_TEXTS = ("genes", "freeze")  # whose commas say more than where one ends
 NUMBERS = ("weight_bits", "activation_bits", "delta")
 DEFAULT_EVALUATIONS = 300
-AT_LEAST = {"evaluations": 1, "seed": 0, "population": SMALLEST_POPULATION, "workers": 1, "stop_when_stalled": 1}
+AT_LEAST = {
+    "evaluations": 1,
+    "seed": 0,
+    "population": SMALLEST_POPULATION,
+    "beacons": 0,
+    "beacon_epochs": 1,
+    "workers": 1,
+    "stop_when_stalled": 1,
+}
 # Beyond them a search is drawn or started for hours before it begins; seeds are what Optuna's samplers take.
 AT_MOST = {
     "evaluations": 10**7,
     "seed": 2**32 - 1,
     "population": 10**4,
+    "beacons": 10**3,
+    "beacon_epochs": 10**4,
     "workers": 10**3,
     "stop_when_stalled": 10**7,
 }
@@ -38,7 +49,7 @@ MAY_BE_NONE = ("evaluations", "workers", "stop_when_stalled")
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What to search. What follows `skip`, and the number of evaluations, is not part of the study's identity.
+    """What to search. What follows `beacon_epochs`, and the number of evaluations, is not part of the study's identity.
 
     `limits` and `platforms` are texts as on the command line: "error=+3", "bitfusion:level=ideal". A limit of
     error=+10 is added unless an error is limited or the limit is "none". Raises InputError on numbers out of range, a
@@ -61,6 +72,8 @@ class SearchSettings:
     genes: tuple[str, ...] = ()  # as in "l2.weight_bits=4,8"
     freeze: tuple[str, ...] = ()  # as in "delta=0", or "bits" at the point that the search starts from
     start: str | None = None  # a point of another study to start from: "STUDY:NUMBER"
+    beacons: int = 0  # candidates that are retrained, at most
+    beacon_epochs: int = RetrainSettings.epochs
     workers: int | None = None  # None: one a core, one alone on a GPU
     stop_when_stalled: int | None = None  # so many evaluations in a row that bring nothing new end the search
     timeout: float | None = None  # in minutes

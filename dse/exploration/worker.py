@@ -1,4 +1,4 @@
-"""Worker of one process: a measurer and platforms, opened at its first job."""
+"""Worker of one process: measurers and platforms, opened at the first job that needs them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from platforms import Platform
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to make; picklable. Limits are absolute; `ruled` off is for the baseline, see `evaluate`."""
+    """One evaluation to make; picklable. Limits are absolute; `ruled` off is for the baseline, see `evaluate`.
+
+    `checkpoint` is the path of a beacon's weights, None the task's own.
+    """
 
     genome: Genome
     configuration: Configuration
     limits: tuple[Limit, ...] = ()
     ruled: bool = True
+    checkpoint: str | None = None
 
 
 @dataclass
@@ -30,18 +34,23 @@ class Worker:
 
     task: Openable
     platforms: tuple[str, ...] = ()
-    _opened: tuple[Measurer, dict[str, Platform]] | None = field(default=None, compare=False, repr=False)
+    _measurers: dict[str | None, Measurer] = field(default_factory=dict, compare=False, repr=False)
+    _platforms: dict[str, Platform] | None = field(default=None, compare=False, repr=False)
 
-    def open(self) -> tuple[Measurer, dict[str, Platform]]:
-        if self._opened is None:
-            self._opened = self.task.open(), open_platforms(self.platforms)
-        return self._opened
+    def open(self, checkpoint: str | None = None) -> tuple[Measurer, dict[str, Platform]]:
+        """The measurer of a checkpoint, None for the task's own, and the platforms; all stay open."""
+        if checkpoint not in self._measurers:
+            task = self.task if checkpoint is None else self.task.at(checkpoint)
+            self._measurers[checkpoint] = task.open()
+        if self._platforms is None:
+            self._platforms = open_platforms(self.platforms)
+        return self._measurers[checkpoint], self._platforms
 
     def close(self) -> None:
-        self._opened = None
+        self._measurers, self._platforms = {}, None
 
     def evaluate(self, job: Job) -> Evaluation:
-        measurer, platforms = self.open()
+        measurer, platforms = self.open(job.checkpoint)
         return evaluate(job.configuration, measurer, job.limits, job.genome, platforms, job.ruled)
 
     def __getstate__(self) -> tuple[Openable, tuple[str, ...]]:
@@ -49,7 +58,7 @@ class Worker:
 
     def __setstate__(self, state: tuple[Openable, tuple[str, ...]]) -> None:
         self.task, self.platforms = state
-        self._opened = None
+        self.close()
 
 
 _here: Worker | None = None  # of this process, if it is one that works for another

@@ -177,7 +177,7 @@ def _why_failed(exit_codes: Sequence[int]) -> str | None:
 
 def _begins(job: Job) -> list[Hashable]:
     names = tuple(name for name, _ in job.configuration)
-    return prefixes(inner_layers(names), job.configuration)
+    return [(job.checkpoint, prefix) for prefix in prefixes(inner_layers(names), job.configuration)]
 
 
 @contextlib.contextmanager

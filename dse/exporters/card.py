@@ -79,6 +79,7 @@ def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, gol
     content = record["study"].get("content", {})
     origin = [
         ("study", f"`{study.name}`, searcher {study.identity.get('searcher')}, seed {study.identity.get('seed')}"),
+        *([("weights", _weights(chosen))] if chosen.point.beacon is not None else []),
         ("corpus", record["corpus"]),
         *((name, f"`{value}`") for name, value in content.items()),
         *((name, value) for name, value in record["made_with"].items()),
@@ -110,6 +111,13 @@ def _metrics(chosen: Chosen) -> str:
         values = (chosen.point.metrics.get(objective.metric), chosen.study.baseline.metrics.get(objective.metric))
         rows.append((name, unit, *("–" if value is None else f"{value:,.4g}" for value in values)))
     return _table(("", "unit", "this point", "16-bit baseline"), rows)
+
+
+def _weights(chosen: Chosen) -> str:
+    number = chosen.point.beacon
+    assert number is not None
+    checkpoint = chosen.study.beacons[number - 1].checkpoint
+    return f"of beacon {number}, retrained at this configuration or one near it: `{checkpoint}`"
 
 
 def _matvec(matvec: IntegerMatVec, computed: float) -> tuple[str, ...]:

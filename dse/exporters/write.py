@@ -23,6 +23,7 @@ from dse.exporters.decoding import Decoding
 from dse.exporters.golden import UTTERANCES, Golden, Speech, spread
 from dse.exporters.manifest import SCHEMA, VERSION, require_free, whole_folder, write_json
 from dse.phones.senones import SenoneCorpus
+from dse.study.beacon import checkpoint_of
 from dse.study.result import Study
 from dse.study.task import task_of
 from models.engines.integer_network import IntegerNetwork
@@ -58,7 +59,8 @@ def export(
         study = spend(study, task, points=(point.configuration,))
         point = study.front[number - 1]
     tested = point.metrics.get(TEST_ERROR.metric)
-    measurer = task.open()
+    path = checkpoint_of(study.beacons, point.beacon)
+    measurer = (task if path is None else task.at(path)).open()
     if not isinstance(measurer, NetworkMeasurer):
         raise TypeError("only networks are exported")
     if utterances > (there := len(measurer.split.lengths)):
@@ -151,6 +153,7 @@ def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, An
             "name": study.name,
             "number": chosen.number,
             "front": [objective.name for objective in study.objectives],
+            **({} if point.beacon is None else {"beacon": study.beacons[point.beacon - 1].to_json()}),
             **{name: study.identity[name] for name in STUDY_FIELDS if name in study.identity},
             "repriced": dict(study.repriced),
         },

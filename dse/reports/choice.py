@@ -60,9 +60,12 @@ def widened(study: Study, point: Evaluation) -> Iterator[tuple[str, Configuratio
 
 
 def one_more_bit(study: Study, point: Evaluation, task: Task) -> str:
-    """Table of what each of `widened` changes, best error first. Runs and keeps what the study lacks."""
+    """Table of what each of `widened` changes, best error first. Runs and keeps what the study lacks.
+
+    By the weights that scored the point.
+    """
     wider = dict(widened(study, point))
-    measured = measure_aside(study, wider.values(), task, what="one more bit")
+    measured = measure_aside(study, wider.values(), task, what="one more bit", beacon=point.beacon)
     rows = []
     for name, configuration in wider.items():
         metrics = measured[configuration].metrics

@@ -91,6 +91,7 @@ def write_json(study: Study, path: Path) -> None:
         "hypervolume": (0.0, *study.convergence)[-1],
         "evaluations": len(study.evaluations),
         "baseline": _point(study.baseline),
+        **({"beacons": [beacon.to_json() for beacon in study.beacons]} if study.beacons else {}),
         "front": [{"number": number, **_point(point)} for number, point in enumerate(study.front, start=1)],
     }
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -113,7 +114,9 @@ def write_convergence(study: Study, path: Path) -> None:
 def _point(evaluation: Evaluation) -> dict[str, Any]:
     record = evaluation.to_json()
     record["metrics"] = dict(sorted(evaluation.metrics.items()))  # as a storage gives them back
-    return {key: record[key] for key in ("metrics", "configuration", "computed", "genome")}
+    return {
+        key: record[key] for key in ("metrics", "configuration", "computed", "genome", "scored_by") if key in record
+    }
 
 
 def write_pictures(study: Study, folder: Path, width_px: int | None) -> list[Path]:

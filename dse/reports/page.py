@@ -134,6 +134,8 @@ def front_table(study: Study) -> pd.DataFrame:
                 over = bars.difference(point, study.baseline)
                 row["Δ error from (points)"], row["Δ error to (points)"] = round(over.low, 2), round(over.high, 2)
                 row["tied"] = "16 bit" if 0 in over else ""
+        if study.beacons:
+            row["beacon"] = str(point.beacon or "")
         row |= labels(point.configuration)
         rows.append(row)
     return pd.DataFrame(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from dse.design.objective import OBJECTIVES
+from dse.exploration.beacon_rule import far
 from dse.exploration.plan import Plan
 from dse.reports.labels import joined
 from dse.searchers import SEARCHERS
@@ -24,6 +25,7 @@ def dry_run(plan: Plan) -> str:
             f"study {plan.study}: {plan.task.model} {plan.task.preset} on {plan.task.corpus}",
             f"objectives {joined(o.name for o in plan.objectives)}; limits {joined(plan.limits) or 'none'}",
             f"quantization: {plan.identity['content'].get('quantization', 'as the task has it')}",
+            *([beacons(plan)] if plan.settings.beacons else []),
             "",
             tabulate(genes, ("gene", "choices", "matvecs")),
             f"{len(genes)} genes, {plan.space.size:,} genomes",
@@ -39,6 +41,15 @@ def dry_run(plan: Plan) -> str:
             *(["", baseline_prices(plan)] if plan.platforms else []),
             *(["", *remarks] if (remarks := plan.task.remarks) else []),
         )
+    )
+
+
+def beacons(plan: Plan) -> str:
+    """How many candidates may be retrained, how long each, and how far apart they are."""
+    settings, steps = plan.settings, far(plan.space)
+    return (
+        f"at most {settings.beacons} beacons of {settings.beacon_epochs} epochs each, more than {steps:.1f} steps "
+        "apart: a step is a doubling of the width of one matvec's weights"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, DELTA_PATHS, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
-from dse.reports.labels import joined
+from dse.reports.labels import describe, joined
 from dse.reports.table import spent
 from dse.study.prices import options_of
 from dse.study.result import Study
@@ -29,6 +29,7 @@ def search_command(study: Study, changes: Mapping[str, Any] = MappingProxyType({
     """
     identity, task, default = study.identity, dict(study.task or {}), SearchSettings()
     genes: dict[str, list[Any]] = identity.get("genes", {})
+    beacons: Mapping[str, int] = identity.get("beacons", {})
     widths, rules = _choice_options(genes, "from" in {**identity, **changes})
     options: dict[str, Any] = {
         "model": identity["model"],
@@ -45,6 +46,8 @@ def search_command(study: Study, changes: Mapping[str, Any] = MappingProxyType({
         "scales": task.get("scales"),
         "zero-points": {True: "on", False: "off", None: None}[task.get("zero_points")],
         "evaluations": len(study.evaluations),
+        "beacons": beacons.get("most"),
+        "beacon-epochs": beacons.get("epochs"),
         "seed": identity.get("seed"),
         "population": identity.get("population"),
         "searcher": identity.get("searcher"),
@@ -57,6 +60,7 @@ def search_command(study: Study, changes: Mapping[str, Any] = MappingProxyType({
         "corpus": "synthetic",
         "skip": SKIP_FIRST,
         "rounding": COMPENSATED,
+        "beacon-epochs": default.beacon_epochs,
         "seed": default.seed,
         "population": default.population,
         "searcher": default.searcher,
@@ -122,6 +126,16 @@ def _skip_option(genes: dict[str, list[Any]], always: Sequence[str], workload: W
     return joined((kind, *always))
 
 
+def _beacon(study: Study, number: int) -> str:
+    """What a beacon was retrained at, what it scores there, and how long that took."""
+    beacon = study.beacons[number - 1]
+    told = f"{describe(beacon.configuration)}: retrained in {beacon.seconds / 60:.1f} minutes; {beacon.checkpoint}"
+    for e in study.evaluations:
+        if (e.configuration, e.beacon) == (beacon.configuration, number):
+            told += f"; {e.metrics['error_percent']:.2f} % in place of {e.base['error_percent']:.2f} %"
+    return told
+
+
 def provenance(study: Study) -> list[tuple[str, str]]:
     """What the study was measured on and found by, a name and a value each."""
     identity = study.identity
@@ -133,6 +147,7 @@ def provenance(study: Study) -> list[tuple[str, str]]:
         ("limits", joined(identity["limits"]) or "none"),
         *((f"platform {name}", spec) for name, spec in {**identity.get("platforms", {}), **study.repriced}.items()),
         *((name, str(identity[name])) for name in ("searcher", "seed", "population") if name in identity),
+        *((f"beacon {number}", _beacon(study, number)) for number in range(1, len(study.beacons) + 1)),
         *((name, str(value)) for name, value in identity["content"].items()),
     ]
     return rows + [("test split", run) for run in spent(study)]

@@ -64,15 +64,18 @@ def moves(study: Study, point: Evaluation) -> list[Move]:
 
 
 def measure_moves(study: Study, point: Evaluation, task: Task, workers: int = 1) -> dict[Move, Evaluation]:
-    """Evaluations of all moves; what the study holds is not run again, what is run is stored with it."""
+    """Evaluations of all moves; what the study holds is not run again, what is run is stored with it.
+
+    All by the weights that scored the point.
+    """
     every = moves(study, point)
-    found = measure_aside(study, (move.configuration for move in every), task, workers, "sensitivity")
+    found = measure_aside(study, (move.configuration for move in every), task, workers, "sensitivity", point.beacon)
     return {move: found[move.configuration] for move in every}
 
 
 def known_moves(study: Study, point: Evaluation) -> dict[Move, Evaluation]:
     """Those moves that the study holds an evaluation of."""
-    known = measured(study)
+    known = measured(study, point.beacon)
     return {move: known[move.configuration] for move in moves(study, point) if move.configuration in known}
 
 

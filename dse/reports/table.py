@@ -47,11 +47,13 @@ def rows_of(study: Study, points: Sequence[tuple[str, Evaluation]], over: tuple[
     name, reference = over or ("", study.baseline)
     groups = list(labels(study.baseline.configuration))
     columns = [_head(objective) for objective in study.shown]
+    columns += ["beacon"] * bool(study.beacons)
     headers = ["#", *columns, *(group.replace(".", "\n") for group in groups)]
     headers[2:2] = [f"Δ error{f' to {name}' * bool(name)}\npoints", "95 %\ninterval"]
     rows = []
     for number, evaluation in [*points, ("16 bit", study.baseline)]:
         cells = [short_number(evaluation.metrics.get(objective.metric)) for objective in study.shown]
+        cells += [str(evaluation.beacon or "")] * bool(study.beacons)
         cells[1:1] = _compared(study, evaluation, reference)
         rows.append([number, *cells, *labels(evaluation.configuration).values()])
     if not scored(study):
@@ -101,7 +103,7 @@ def _units(study: Study) -> str:
 
 
 def summary(study: Study) -> str:
-    """Counts, then failures, the nearest infeasible evaluation, ties, the late gain, the test split's spending."""
+    """Counts, then failures, the nearest infeasible evaluation, beacons, ties, the late gain, the test split."""
     lines = [str(study)]
     failures = Counter(reason for e in study.evaluations if e.status == "failed" for reason in e.reasons)
     lines += [f"  failed: {count} × {reason}" for reason, count in failures.most_common(MOST_REASONS)]
@@ -112,6 +114,13 @@ def summary(study: Study) -> str:
     if infeasible:
         nearest = min(infeasible, key=lambda evaluation: evaluation.violation)
         lines.append(f"  nearest infeasible: {'; '.join(nearest.reasons)}")
+    if study.beacons:
+        scored_by = sum(evaluation.beacon is not None for evaluation in study.evaluations)
+        minutes = sum(beacon.seconds for beacon in study.beacons) / 60
+        lines.append(
+            f"  {len(study.beacons)} beacons, retrained in {minutes:.1f} minutes, scored {scored_by} evaluations, "
+            f"{sum(point.beacon is not None for point in study.front)} of the front"
+        )
     lines += ties(study)
     if late := late_gain(study.convergence):
         last, percent = late

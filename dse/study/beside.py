@@ -1,13 +1,15 @@
 """What a study's record holds beside the search's evaluations, each in an attribute of its own.
 
 Speakers of the split's utterances; the files of chips that it was searched for; evaluations put aside, which the search
-never asked for: of one more bit, of sensitivity; and the front's scores on the test split, with when it was frozen.
+never asked for, of one more bit, of sensitivity, or which a beacon was still to score; beacons, which are retrained
+networks; and the front's scores on the test split, with when it was frozen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from dse.design.evaluation import Evaluation
@@ -16,6 +18,9 @@ from dse.study.record import from_record, require_of_study
 from models.workload import Configuration, InputError, Workload
 
 SPEAKERS, CHIPS = "speakers", "chips"
+BEACON = "beacon:"  # and a number from 0
+BEACON_FIELDS = ("checkpoint", "path", "seconds")
+Aside = dict[tuple[Configuration, int | None], Evaluation]
 ASIDE, FINAL = "aside:", "final:"  # and a number; of a front's scores another one, as in final:0:12
 
 
@@ -48,6 +53,36 @@ class FinalRun:
         return {"when": self.when, "points": [configuration.to_json() for configuration in self.points]}
 
 
+@dataclass(frozen=True)
+class Beacon:
+    """A retrained network of a study; beacons are numbered from 1 in the order of their record.
+
+    `checkpoint` is its content's hash, `path` where it lay when it was made. `seconds` are those of its retraining.
+    """
+
+    configuration: Configuration
+    checkpoint: str
+    path: str
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "configuration": self.configuration.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Beacon:
+        """Read a record; what a later version holds besides is left out. Raises InputError."""
+        try:
+            beacon = cls(Configuration.from_json(data["configuration"]), *(data[name] for name in BEACON_FIELDS))
+            whole = (
+                isinstance(beacon.checkpoint, str) and isinstance(beacon.path, str) and 0 <= beacon.seconds < math.inf
+            )
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
+            raise InputError(f"its beacon cannot be read: {data!r:.60}") from error
+        if not whole:
+            raise InputError(f"its beacon cannot be read: {data!r:.60}")
+        return beacon
+
+
 def test_errors(finals: Iterable[FinalRun]) -> dict[Configuration, float]:
     """Error in percent on the test split of everything that was scored there."""
     scores = (score for run in finals for score in run.scored.values())
@@ -74,28 +109,37 @@ def read_chips(value: Any) -> dict[str, ChipFile]:
     return chips
 
 
-def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> dict[Configuration, Evaluation]:
-    """Evaluations put aside, by configuration. Raises InputError."""
-    evaluations = (_evaluation(record, workload) for _, record in _numbered(attributes, ASIDE))
-    return {evaluation.configuration: evaluation for evaluation in evaluations}
+def read_aside(attributes: Mapping[str, Any], workload: Workload | None) -> Aside:
+    """Evaluations put aside, by configuration and by the beacon that scored them. Raises InputError."""
+    evaluations = (_evaluation(record, workload) for _, record in numbered(attributes, ASIDE))
+    return {(evaluation.configuration, evaluation.beacon): evaluation for evaluation in evaluations}
+
+
+def read_beacons(attributes: Mapping[str, Any], workload: Workload | None) -> tuple[Beacon, ...]:
+    """Networks that were retrained, in the order of their numbers. Raises InputError."""
+    beacons = tuple(Beacon.from_json(record) for _, record in numbered(attributes, BEACON))
+    for beacon in beacons:
+        if workload is not None and tuple(name for name, _ in beacon.configuration) != workload.names:
+            raise InputError("its beacon cannot be read: its matvecs are not those of the workload")
+    return beacons
 
 
 def read_finals(attributes: Mapping[str, Any], workload: Workload | None) -> tuple[FinalRun, ...]:
     """Scores on the test split, first run first. Raises InputError."""
     runs = []
-    for key, record in _numbered(attributes, FINAL):
+    for key, record in numbered(attributes, FINAL):
         try:
             when, points = record["when"], tuple(map(Configuration.from_json, record["points"]))
         except (TypeError, KeyError, AttributeError) as error:
             raise InputError(f"its run on the test split cannot be read: {record!r:.60}") from error
-        scores = [_evaluation(score, workload) for _, score in _numbered(attributes, f"{key}:")]
+        scores = [_evaluation(score, workload) for _, score in numbered(attributes, f"{key}:")]
         if not isinstance(when, str) or any(score.configuration not in points for score in scores):
             raise InputError(f"its run on the test split cannot be read: {when!r:.60}, {len(scores)} scores")
         runs.append(FinalRun(when, points, {score.configuration: score for score in scores}))
     return tuple(runs)
 
 
-def _numbered(attributes: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def numbered(attributes: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     """Attributes called `prefix` and a number, in the order of the numbers."""
     numbers = sorted(int(n) for key in attributes if key.startswith(prefix) and (n := key[len(prefix) :]).isdecimal())
     for number in numbers:

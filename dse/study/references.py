@@ -27,7 +27,10 @@ def uniform_references(study: Study) -> dict[int, Evaluation]:
     return {bits: known[configuration] for bits, configuration in wanted.items() if configuration in known}
 
 
-def measured(study: Study) -> dict[Configuration, Evaluation]:
-    """Everything that the study measured, candidates and what was put aside, by configuration."""
+def measured(study: Study, beacon: int | None = None) -> dict[Configuration, Evaluation]:
+    """Everything that the study measured with a beacon's weights, or the base network's, by configuration.
+
+    These are candidates and what was put aside.
+    """
     every = (*study.aside.values(), *study.evaluations, study.baseline)
-    return {evaluation.configuration: evaluation for evaluation in every if evaluation.measured}
+    return {e.configuration: e for e in every if e.measured and e.beacon == beacon}

@@ -15,7 +15,7 @@ from dse.design.objective import TEST_ERROR, Objective, full_objective, objectiv
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import ChipFile, chip_files, name_of, open_platforms, require
 from dse.evaluator.pricing import identity as platform_identity
-from dse.study.beside import FinalRun, test_errors
+from dse.study.beside import Beacon, FinalRun, test_errors
 from dse.study.bootstrap import ErrorBars
 from dse.study.choose import balanced, best, limits_of, objective_of, within
 from dse.study.convergence import convergence, reference_of
@@ -43,9 +43,8 @@ class Study:
     """Evaluations of a study and their front under `objectives`.
 
     `identity` is what makes it this study, as stored; `repriced` are the platforms that it was priced for afterwards,
-    by name; `retried` is what became of evaluations that had failed before this run; `task` makes its measurer again.
-    `ended` says why its search ended before the last evaluation: exhausted, hopeless, stalled or timed out.
-    Evaluations come in the order in which the searcher asked for them, as far as that is known.
+    by name; `retried` is what became of evaluations that had failed before; `task` makes its measurer again. `ended`
+    says why its search ended early: exhausted, hopeless, stalled or timed out. Evaluations are in the order of asking.
     """
 
     name: str
@@ -63,13 +62,15 @@ class Study:
     chips: Mapping[str, ChipFile] = field(default_factory=dict)  # of the user's own, by their identity
     stored: tuple[Evaluation, ...] = ()  # baseline and evaluations before they were repriced
     speakers: tuple[str, ...] | None = None  # of the split's utterances, where they are known
-    aside: Mapping[Configuration, Evaluation] = field(default_factory=dict)  # evaluated, but never asked for
+    aside: Mapping[tuple[Configuration, int | None], Evaluation] = field(default_factory=dict)  # and by whose weights
+    beacons: tuple[Beacon, ...] = ()  # numbered from 1 in evaluations
     finals: tuple[FinalRun, ...] = ()  # on the test split
 
     @cached_property
     def front(self) -> Front:
         """The non-dominated feasible evaluations, sorted by the first objective, best first."""
-        return Front(front(self.evaluations, self.objectives), columns_of(self.baseline, self.objectives))
+        points = front(self.evaluations, self.objectives)
+        return Front(points, columns_of(self.baseline, self.objectives, bool(self.beacons)))
 
     @cached_property
     def error_bars(self) -> ErrorBars:
@@ -196,7 +197,7 @@ class Study:
 
     def frame(self) -> pd.DataFrame:
         """A row for each evaluation, in order; see `frame.outcomes_frame`."""
-        return outcomes_frame(self.evaluations, columns_of(self.baseline))
+        return outcomes_frame(self.evaluations, columns_of(self.baseline, beacons=bool(self.beacons)))
 
     def plot(self) -> go.Figure:
         """The front, every evaluation and the limits, with configurations on hover."""
@@ -245,4 +246,5 @@ def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
         chips=store.chips,
         speakers=store.speakers,
         aside=store.aside,
+        beacons=store.beacons,
     ).with_finals(store.finals)

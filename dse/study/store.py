@@ -16,7 +16,8 @@ from dse.design.limits import parse_limits
 from dse.design.objective import Objective, objectives_named
 from dse.design.space import Genome, SearchSpace
 from dse.evaluator.pricing import ChipFile
-from dse.study.beside import ASIDE, CHIPS, FINAL, SPEAKERS, FinalRun, read_aside, read_chips, read_finals, read_speakers
+from dse.study import beside
+from dse.study.beside import Beacon, FinalRun
 from dse.study.differences import differences
 from dse.study.locks import locked
 from dse.study.record import (
@@ -67,10 +68,11 @@ class Store:
                 require_metrics(self.baseline, self.objectives)
             self.workload = read_workload(attributes["workload"]) if "workload" in attributes else None
             self.searcher: Any = attributes.get("searcher")
-            self.speakers = read_speakers(attributes.get(SPEAKERS))
-            self.chips = read_chips(attributes.get(CHIPS))
-            self.aside = read_aside(attributes, self.workload)
-            self.finals = read_finals(attributes, self.workload)
+            self.speakers = beside.read_speakers(attributes.get(beside.SPEAKERS))
+            self.chips = beside.read_chips(attributes.get(beside.CHIPS))
+            self.beacons = beside.read_beacons(attributes, self.workload)
+            self.aside = beside.read_aside(attributes, self.workload)
+            self.finals = beside.read_finals(attributes, self.workload)
             self.evaluations: dict[Genome, Evaluation] = {}
             self.asked: dict[Genome, int] = {}
             for trial in trials:
@@ -111,30 +113,35 @@ class Store:
 
     def set_speakers(self, speakers: Sequence[str]) -> None:
         """Store the speaker of every utterance that errors are counted of."""
-        self._set(SPEAKERS, list(speakers))
+        self._set(beside.SPEAKERS, list(speakers))
         self.speakers = tuple(speakers)
 
     def set_chips(self, chips: Mapping[str, ChipFile]) -> None:
         """Store the files of chips of the user's own, for prices of what is measured later on."""
         if chips != self.chips:
-            self._set(CHIPS, {content: asdict(chip) for content, chip in chips.items()})
+            self._set(beside.CHIPS, {content: asdict(chip) for content, chip in chips.items()})
             self.chips = dict(chips)
 
     def put_aside(self, evaluation: Evaluation) -> None:
-        """Store an evaluation that the search did not ask for, which is no candidate of it."""
-        self._set(f"{ASIDE}{len(self.aside)}", evaluation.to_json())
-        self.aside[evaluation.configuration] = evaluation
+        """Store an evaluation that is none of the search's candidates, or not yet."""
+        self._set(f"{beside.ASIDE}{len(self.aside)}", evaluation.to_json())
+        self.aside[evaluation.configuration, evaluation.beacon] = evaluation
+
+    def add_beacon(self, beacon: Beacon) -> None:
+        """Store a network that was retrained, before it scores anything."""
+        self._set(f"{beside.BEACON}{len(self.beacons)}", beacon.to_json())
+        self.beacons = (*self.beacons, beacon)
 
     def begin_final(self, points: Sequence[Configuration]) -> None:
         """Store that a front is frozen and the test split is spent on it, before it is opened."""
         run = FinalRun(datetime.now(UTC).isoformat(timespec="seconds"), tuple(points))
-        self._set(f"{FINAL}{len(self.finals)}", run.to_json())
+        self._set(f"{beside.FINAL}{len(self.finals)}", run.to_json())
         self.finals = (*self.finals, run)
 
     def add_final(self, evaluation: Evaluation) -> None:
         """Store what one of the last frozen points scores on the test split."""
         *before, run = self.finals
-        self._set(f"{FINAL}{len(before)}:{len(run.scored)}", evaluation.to_json())
+        self._set(f"{beside.FINAL}{len(before)}:{len(run.scored)}", evaluation.to_json())
         self.finals = (*before, run.with_scored(evaluation))
 
     def _asked(self, genome: Genome, number: Any) -> None:

@@ -70,6 +70,22 @@ def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
         assert four == pytest.approx(answer(Configuration.uniform(WORKLOAD, 4))[0], abs=1e-5)
 
 
+def test_fronts_tell_what_retraining_costs(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
+    varied = "[search]\nevaluations = 20\npopulation = 12\n[vary.beacons]\nnone = {}\ntwo = { beacons = 2 }\n"
+    folder = write_described(tmp_path, "fronts", varied)
+    assert cli("experiment", "my-fronts")[0] == 0
+    cost = pd.read_csv(folder / "cost.csv", keep_default_na=False).set_index("beacons")
+    points = pd.read_csv(folder / "fronts.csv", dtype=str, keep_default_na=False).set_index("beacons")
+    study = load_study(points.loc["two", "study"].iloc[0], f"sqlite:///{tmp_path}/studies/dse.db")
+    assert list(points.loc["two", "beacon"]) == [str(point.beacon or "") for point in study.front]
+    assert dict(cost["retrained"]) == {"none": 0, "two": len(study.beacons)}
+    assert cost.loc["two", "minutes"] == pytest.approx(sum(beacon.seconds for beacon in study.beacons) / 60)
+    assert cost.loc["two", "front_by_them"] == sum(point.beacon is not None for point in study.front) > 0
+    assert cost.loc["two", "hypervolume"] == study.hypervolume() > cost.loc["none", "hypervolume"]
+    assert "| none " in (folder / "README.md").read_text()
+
+
 def test_uniform_bits_as_they_are(cli, described):
     folder = described("uniform")
     assert cli("experiment", "my-uniform")[0] == 0

@@ -6,11 +6,10 @@ import sys
 import time
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
-import fake_task
 import pytest
 from fake_task import FakeTask
+from searches import PATHS
 
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings
@@ -97,7 +96,7 @@ def test_without_the_package_is_one_line(tmp_path):
 
 
 def test_a_killed_scheduler_is_one_line_and_nothing_stored_is_lost(tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(Path(fake_task.__file__).parent), "FAKE_SECONDS": "0.05"}
+    environment = {**os.environ, "PYTHONPATH": PATHS, "FAKE_SECONDS": "0.05"}
     with ExitStack() as stack:
 
         def start(name, *argv):

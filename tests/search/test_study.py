@@ -8,7 +8,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from fake_task import FakeTask
-from searches import SUPPORT
+from searches import PATHS
 
 import dse
 from dse.exploration.settings import SearchSettings
@@ -180,7 +180,9 @@ def test_hypervolume_reaches_as_far_for_the_worst_quarter(study):
 def test_settings_go_by_their_names(monkeypatch):
     settings = SearchSettings.of(FakeTask, model="lstm", corpus="timit", objectives=["error", "size"], seed=4)
     assert settings == SearchSettings(FakeTask("lstm", corpus="timit"), ("error", "size"), seed=4)
-    with pytest.raises(InputError, match="no setting 'sead'; there are activation_bits, cache_mib, checkpoint"):
+    with pytest.raises(
+        InputError, match="no setting 'sead'; there are activation_bits, beacon_epochs, beacons, cache_mib"
+    ):
         dse.run_search(sead=3)
     with pytest.raises(TypeError, match="not both"):
         dse.run_search(settings, seed=3)
@@ -206,7 +208,7 @@ def test_a_script_needs_no_guard_to_search_with_processes(tmp_path):
     given = "evaluations=6, population=4, workers=2, storage='sqlite:///script.db'"
     code = f"import dse, fake_task\nstudy = dse.run_search(dse.SearchSettings(fake_task.FakeTask(), {given}))\n"
     script.write_text(code + "print(len(study.evaluations))\n")
-    environment = {**os.environ, "PYTHONPATH": SUPPORT}
+    environment = {**os.environ, "PYTHONPATH": PATHS}
     run = subprocess.run([sys.executable, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "6\n"), run.stderr
 

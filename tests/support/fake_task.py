@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,9 @@ from types import SimpleNamespace
 from dse.design.utterance_errors import UtteranceErrors
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.task import NetworkTask
+from dse.retraining.settings import RetrainSettings
+from dse.retraining.task import retrain_task
+from models.whole_file import whole_file
 from models.workload import Configuration, InputError, MatVec, MissingError, Workload
 
 WORKLOAD = Workload(
@@ -35,12 +39,15 @@ class FakeMeasurer:
     workload = WORKLOAD
     calls = 0
 
+    def __init__(self, beacon: Configuration | None = None) -> None:
+        self.beacon = beacon
+
     def measure(self, configuration: Configuration) -> Measurement:
         FakeMeasurer.calls += 1
         time.sleep(float(os.environ.get("FAKE_SECONDS", "0")))
         _misbehave(configuration)
-        error, computed = answer(configuration)
-        _log(configuration)
+        error, computed = answer(configuration, self.beacon)
+        _log(key_of(configuration) if self.beacon is None else f"{key_of(configuration)} by {key_of(self.beacon)}")
         wrong = [round(PHONES * (error + QUARTER_POINTS[u % 4]) / 100) for u in range(UTTERANCES)]
         ones = (1,) * UTTERANCES
         errors = UtteranceErrors(tuple(count - 2 for count in wrong), ones, ones, (PHONES,) * UTTERANCES)
@@ -55,7 +62,7 @@ class FakeTask(NetworkTask):
 
     @property
     def workload(self) -> Workload:
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and not Path(self.checkpoint).exists():
             raise MissingError(f"no checkpoint at {self.checkpoint}")
         return WORKLOAD
 
@@ -77,16 +84,44 @@ class FakeTask(NetworkTask):
     def open(self, split: str = "validation") -> FakeMeasurer:
         if self.corpus == "missing":
             raise InputError("no corpus in /nowhere; it is expected there")
-        return FakeMeasurer()
+        return FakeMeasurer(self.beacon)
+
+    @property
+    def beacon(self) -> Configuration | None:
+        """What its checkpoint was retrained at."""
+        path = None if self.checkpoint is None else Path(self.checkpoint)
+        known = path is not None and path.exists() and path.read_text().startswith("{")
+        return Configuration.from_json(json.loads(path.read_text())) if known else None
 
 
-def answer(configuration: Configuration) -> tuple[float, dict[str, float]]:
-    """Error in percent and computed fractions."""
+@retrain_task.register
+def _(
+    task: FakeTask, configuration: Configuration, out: Path, settings: RetrainSettings, tell: Callable[[str], None]
+) -> None:
+    """Keeps what it is retrained at. Epochs take FAKE_EPOCH_SECONDS, and are logged and gone on from."""
+    state = out.with_suffix(".state.json")
+    done = int(state.read_text()) if state.exists() else 0
+    for epoch in range(done, settings.epochs):
+        time.sleep(float(os.environ.get("FAKE_EPOCH_SECONDS", "0")))
+        tell(f"epoch {epoch + 1}/{settings.epochs}")
+        state.write_text(str(epoch + 1))
+        _log(f"epoch {epoch} of {key_of(configuration)}")
+    with whole_file(out) as beside:
+        beside.write_text(key_of(configuration))
+    state.unlink()
+
+
+def answer(configuration: Configuration, beacon: Configuration | None = None) -> tuple[float, dict[str, float]]:
+    """Error in percent and computed fractions; a beacon's weights are better at its own widths, and worse far away."""
     error, computed = 15.0, {}
+    share = 1.0
+    if beacon is not None:
+        other = sum(mine.operand_bits[0] != beacon[name].operand_bits[0] for name, mine in configuration)
+        share = 0.3 + 0.25 * other
     for position, (name, setting) in enumerate(configuration):
         weight_bits, act_bits = setting.operand_bits
         step = setting.delta * 2.0 ** (1 - act_bits)
-        error += (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
+        error += share * (7 + position) * 2.0**-weight_bits + 5 * 2.0**-act_bits + 6 * step * (1 + position % 2)
         computed[name] = 1.0 / (1.0 + 16 * step + 2.0**-act_bits)
     return error, computed
 
@@ -100,11 +135,11 @@ def _misbehave(configuration: Configuration) -> None:
         os.kill(os.getpid(), int(os.environ["FAKE_SIGNAL"]))
 
 
-def _log(configuration: Configuration) -> None:
-    """FAKE_LOG names a file that gets a line for each measurement, of any process."""
+def _log(line: str) -> None:
+    """FAKE_LOG names a file that gets a line for each measurement and epoch, of any process."""
     if name := os.environ.get("FAKE_LOG"):
         with Path(name).open("a") as log:
-            log.write(key_of(configuration) + "\n")
+            log.write(line + "\n")
 
 
 def key_of(configuration: Configuration) -> str:
@@ -124,6 +159,6 @@ def counting(stop_at: int | None = None) -> tuple[FakeTask, SimpleNamespace]:
 
     class CountingTask(FakeTask):
         def open(self, split: str = "validation") -> Counting:
-            return Counting()
+            return Counting(self.beacon)
 
     return CountingTask(), calls

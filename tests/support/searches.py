@@ -17,6 +17,7 @@ from dse.exploration.settings import SearchSettings
 from platforms import open_platform
 
 SUPPORT = str(Path(fake_task.__file__).parent)
+PATHS = os.pathsep.join((SUPPORT, os.environ.get("PYTHONPATH", "")))  # where a process finds what it is run from
 EXAMPLE_CHIP = Path(platforms.__file__).with_name("example_chip.toml")
 TIGHT = "silago:memory_limit_mib=0.008"  # the fake is 0.020 MiB at 16 bit, 0.010 at 8, 0.005 at 4
 
@@ -58,7 +59,7 @@ def start(folder, argv, **environment):
     return subprocess.Popen(
         [sys.executable, "-m", "fake_search", *argv],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": SUPPORT, **environment},
+        env={**os.environ, "PYTHONPATH": PATHS, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -93,13 +93,16 @@ def told(study: Study, points: Sequence[Evaluation], numbers: Sequence[int] | No
     bars, shown, groups = study.error_bars, study.shown, list(labels(study.baseline.configuration))
     heads = [f"{o.description} %{{customdata[{k}]}} {o.unit}" for k, o in enumerate(shown)]
     heads += [f"{group} <b>%{{customdata[{k}]}}</b>" for k, group in enumerate(groups, start=len(shown))]
+    beacons = bool(study.beacons)
+    heads += [f"weights of %{{customdata[{len(heads)}]}}"] * beacons
     if numbers is not None:
-        place = len(shown) + len(groups)
+        place = len(heads)
         heads = [f"<b>point %{{customdata[{place}]}}</b>", *heads, f"error with 95 %: %{{customdata[{place + 1}]}}"]
     rows: list[list[Any]] = []
     for k, point in enumerate(points):
         row: list[Any] = [_short(point.metrics.get(o.metric)) for o in shown]
         row += labels(point.configuration).values()
+        row += ["the base network" if point.beacon is None else f"beacon {point.beacon}"] * beacons
         if numbers is not None:
             row += [numbers[k], str(bars.of(point)) if point in bars else "–"]
         rows.append(row)
