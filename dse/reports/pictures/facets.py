@@ -69,7 +69,9 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             x=values(known.values(), x),
             y=values(known.values(), error),
             text=[f"{bits} bit" for bits in known],
-            textposition="top right",
+            textposition=[
+                ("top right", "bottom right")[k % 2] for k in range(len(known))
+            ],  # so that near ones can be read
             name="uniform bits",
             legendgroup="uniform",
             showlegend=place == 0,
@@ -83,7 +85,7 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
     return styled(
         figure,
         title,
-        "phone error rate of the best points for the visible axes; stars: one width for everything",
+        "phone error rate of the best points for the visible axes; stars: one width for everything, of the first line",
         height=PANEL_PX * rows + 160,
     )
 
