@@ -73,9 +73,8 @@ class Beacon:
         """Read a record; what a later version holds besides is left out. Raises InputError."""
         try:
             beacon = cls(Configuration.from_json(data["configuration"]), *(data[name] for name in BEACON_FIELDS))
-            whole = (
-                isinstance(beacon.checkpoint, str) and isinstance(beacon.path, str) and 0 <= beacon.seconds < math.inf
-            )
+            texts = isinstance(beacon.checkpoint, str) and isinstance(beacon.path, str)
+            whole = texts and type(beacon.seconds) in (int, float) and 0 <= beacon.seconds < math.inf
         except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
             raise InputError(f"its beacon cannot be read: {data!r:.60}") from error
         if not whole:

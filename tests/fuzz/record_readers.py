@@ -25,6 +25,7 @@ from dse.evaluator.evaluate import evaluate
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_search
 from dse.exploration.settings import SearchSettings
+from dse.study.beside import Beacon
 from dse.study.record import from_record, read_identity, read_workload
 from dse.study.result import load_study
 from dse.study.store import find_study
@@ -90,6 +91,19 @@ def wrong_identity(found: Any, _: Any) -> str | None:
     identity, _worst = found
     good = all(isinstance(identity[name], str) for name in ("model", "preset", "corpus"))
     return None if good and isinstance(identity["content"], dict) else "a field of another kind"
+
+
+def beacons() -> list[Any]:
+    return [
+        Beacon(SPACE.decode(genome), "0123456789abcdef", "/a/b.safetensors", 61.5).to_json()
+        for genome in SPACE.uniform()
+    ]
+
+
+def wrong_beacon(found: Beacon, _: Any) -> str | None:
+    if not math.isfinite(found.seconds) or found.seconds < 0 or isinstance(found.seconds, bool):
+        return "no seconds"
+    return None if isinstance(found.checkpoint, str) and isinstance(found.path, str) else "no texts"
 
 
 def workloads() -> list[Any]:
@@ -196,6 +210,7 @@ def wrong_verdict(found: Content, sound: Content) -> str | None:
 RECORDS = {
     "evaluation": of_value(evaluations, from_record, wrong_evaluation),
     "identity": of_value(identities, lambda value: read_identity({"format": 2, "identity": value}), wrong_identity),
+    "beacon": of_value(beacons, Beacon.from_json, wrong_beacon),
     "workload": of_value(workloads, read_workload, wrong_workload),
     "study's database": Reader(database, damage_database, read_database, wrong_study),
     "kept width": Reader(keep, damage_kept, read_kept, wrong_width),
