@@ -16,8 +16,7 @@ from dse.evaluator.proof import require_same
 from dse.evaluator.task import NetworkTask
 from dse.exploration.plan import make_plan
 from dse.exploration.settings import SearchSettings
-from dse.search import _settings as settings_of
-from dse.search import parser
+from dse.search import parser, settings_of
 from models.checkpoint import load
 from models.gpu import products as gpu_products
 from models.workload import Configuration
