@@ -181,8 +181,10 @@ def test_settings_go_by_their_names(monkeypatch):
     settings = SearchSettings.of(FakeTask, model="lstm", corpus="timit", objectives=["error", "size"], seed=4)
     assert settings == SearchSettings(FakeTask("lstm", corpus="timit"), ("error", "size"), seed=4)
     with pytest.raises(
-        InputError, match="no setting 'sead'; there are activation_bits, beacon_epochs, beacons, cache_mib"
+        InputError, match="no setting 'unheard'; there are activation_bits, beacon_epochs, beacons, cache_mib"
     ):
+        SearchSettings.of(unheard=4)
+    with pytest.raises(InputError, match=r"no setting 'sead'; seed\?"):
         dse.run_search(sead=3)
     with pytest.raises(TypeError, match="not both"):
         dse.run_search(settings, seed=3)
