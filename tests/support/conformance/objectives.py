@@ -27,6 +27,7 @@ class SharesMeasurer(FakeMeasurer):
     """The fake's errors, with computed fractions that are `share` of the fake's."""
 
     def __init__(self, share: float) -> None:
+        super().__init__()
         self.share = share
 
     def measure(self, configuration: Configuration) -> Measurement:
