@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.devices import CPU
+from models.engines.threads import cpu_threads
 from models.quantization.calibration import Calibration, PeakTrace, VectorTrace
 from models.registry import Spec, build_engine, build_network
 from models.workload import BASELINE_BITS, Configuration, InputError
@@ -46,7 +46,7 @@ def calibrate(
     # The engine in torch operations shows what every matvec reads, whatever the model, and on any device of torch.
     engine: Any = build_engine(NetworkQuantizer(spec, weights, ranges, PAPERS), f"{CPU}:0")
     engine.on_device.trace = vectors
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(cpu_threads())
     engine.run(features, offsets, Configuration.uniform(spec.workload(), BASELINE_BITS))
     torch.set_num_threads(1)
     return Calibration(ranges.peaks, vectors.vectors())

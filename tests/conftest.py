@@ -1,5 +1,13 @@
 """Fixtures of several topics."""
 
+import os
+import signal
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes side by side; before torch, which reads it once
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; searches of the tests would have it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 import pytest
 from fake_task import FakeTask
 

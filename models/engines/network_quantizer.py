@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -13,6 +12,7 @@ import numpy as np
 from models.engines import gated_integers, sru_integers
 from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, IntegerMatVec, IntegerNetwork
+from models.engines.threads import cpu_threads
 from models.engines.width import Width
 from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
@@ -77,7 +77,7 @@ class NetworkQuantizer:
         """Quantize all matrices and distinct vectors: those that read one vector share its factors and quantizer."""
         vectors, integer = self.calibration.vectors, bits != BASELINE_BITS
         distinct = list(dict.fromkeys(vectors.values())) if integer else []
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(cpu_threads()) as threads:
             if self.scheme.needs_moments:
                 todo = [vector for vector in distinct if vector not in self._factors]
                 made = threads.map(lambda vector: Factors.of(vector.moments), todo)

@@ -136,7 +136,7 @@ def test_two_steps_spend_as_many_evaluations_as_one(cli, described):
     folder = described("steps")
     assert cli("experiment", "my-steps")[0] == 0
     table = pd.read_csv(folder / "hypervolumes.csv")
-    assert set(table["evaluations"]) == {60} and list(table["way"]) == [JOINT, STEPS] * 3
+    assert set(table["evaluations"]) == {30} and list(table["way"]) == [JOINT, STEPS] * 3
 
 
 def test_gains_and_their_interval():

@@ -20,13 +20,13 @@ wide = { weight_bits = [8, 16] }
     "steps": """
 [steps]
 seeds = 3
-first = { objectives = ["error", "size"], delta = [0], evaluations = 20 }
+first = { objectives = ["error", "size"], delta = [0], evaluations = 10 }
 second = { objectives = ["error", "ops"], freeze = ["bits"] }
 points = ["+0.05", "+1"]
 [search]
 objectives = ["error", "size", "ops"]
-evaluations = 60
-population = 12
+evaluations = 30
+population = 8
 """,
     "across": """
 [search]
