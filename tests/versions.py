@@ -60,7 +60,7 @@ def run(version: str, which: str, tests: list[str], upgrade: bool) -> Run:
             subprocess.run([python, "-m", "pip", "freeze", "--exclude-editable"], check=True)
         left_out = [f"--ignore={name}" for name in LEFT_OUT]
         tested = subprocess.run(
-            [python, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore", *left_out, *tests],
+            [python, "-m", "pytest", "-n", "logical", "-p", "no:cacheprovider", "-W", "ignore", *left_out, *tests],
             cwd=ROOT, capture_output=True, text=True, check=False,
         )  # fmt: skip
         failures = [line for line in tested.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
