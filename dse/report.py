@@ -56,7 +56,7 @@ def parser() -> Parser:
         each.add_argument("--workers", type=int, metavar="N", help="processes; default: one a core")
         each.add_argument("--out", type=Path, metavar="FOLDER", help="default studies/<study>")
         each.add_argument("--png", type=int, metavar="PIXELS", help=PNG_HELP)
-    compare = add("compare", "fronts of several studies in one picture", f"{FIRST_STUDY} {FIRST_STUDY}")
+    compare = add("compare", "fronts of several studies in one picture", FIRST_STUDY)
     compare.add_argument("studies", nargs="+", metavar="NAME", help="as printed by searches")
     compare.add_argument("--storage", default=DEFAULT_STORAGE, metavar="URL", help="default %(default)s")
     compare.add_argument("--out", type=Path, default=Path("studies"), metavar="FOLDER", help="default %(default)s")

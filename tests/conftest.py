@@ -12,11 +12,11 @@ import pytest
 from fake_task import FakeTask
 
 from dse import __main__ as command
-from dse import experiment, report, search
+from dse import experiment, pick, report, search
 
 pytest.register_assert_rewrite("conformance")  # so that its failures show what was compared
 
-ON_THE_FAKE = {"experiment": experiment, "search": search, "report": report}
+ON_THE_FAKE = {"experiment": experiment, "search": search, "report": report, "pick": pick}
 
 
 @pytest.fixture

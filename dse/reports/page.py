@@ -15,6 +15,7 @@ from dse.reports.pictures.style import name_of
 from dse.reports.provenance import provenance, search_command
 from dse.reports.table import summary
 from dse.study.result import Study
+from dse.study.ties import tied_with
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -133,7 +134,7 @@ def front_table(study: Study) -> pd.DataFrame:
             if o.name == "error" and point in bars and study.baseline in bars:
                 over = bars.difference(point, study.baseline)
                 row["Δ error from (points)"], row["Δ error to (points)"] = round(over.low, 2), round(over.high, 2)
-                row["tied"] = "16 bit" if 0 in over else ""
+                row["tied with"] = ", ".join(tied_with(study, point))
         if study.beacons:
             row["beacon"] = str(point.beacon or "")
         row |= labels(point.configuration)

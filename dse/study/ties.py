@@ -42,5 +42,14 @@ def scored(study: Study) -> list[Evaluation]:
     return [point for point in study.front if point in study.error_bars]
 
 
+def tied_with(study: Study, point: Evaluation) -> list[str]:
+    """What a point's error cannot be told from, in words: 16 bit, and the point before it on the front."""
+    bars, baseline = study.error_bars, study.baseline
+    found = {} if point.configuration == baseline.configuration else {"16 bit": baseline}
+    if point in study.front and (number := study.front.number(point)) > 1:
+        found[f"point {number - 1}"] = study.front[number - 2]
+    return [name for name, other in found.items() if point in bars and other in bars and bars.tied(point, other)]
+
+
 def _smallest(points: list[Evaluation]) -> Evaluation | None:
     return min(points, key=lambda point: point.metrics["size_mib"], default=None)

@@ -74,8 +74,13 @@ def test_the_table_has_a_row_a_point_and_its_export_command(page):
     assert list(table["#"]) == list(range(1, len(study.front) + 1))
     assert list(table).index("export") == 1  # in sight
     settings = {*labels(study.baseline.configuration)}
-    assert all("(" in head for head in table if head not in {"#", "export", "tied"} | settings)  # a unit
+    assert all("(" in head for head in table if head not in {"#", "export", "tied with"} | settings)  # a unit
     assert f"--number 3 --storage {study.storage}" in table["export"][2]
+    for number, (told, point) in enumerate(zip(table["tied with"], study.front, strict=True), start=1):
+        tied = study.error_bars.tied
+        others = {"16 bit": study.baseline} | ({f"point {number - 1}": study.front[number - 2]} if number > 1 else {})
+        others = {name: other for name, other in others.items() if other.configuration != point.configuration}
+        assert told == ", ".join(name for name, other in others.items() if tied(point, other))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from fake_task import FakeTask
 from searches import EXAMPLE_CHIP, priced_search, search
 
+from dse.design.objective import OBJECTIVES, PLATFORM_OBJECTIVES
 from dse.exploration.aside import measure_aside
 from dse.exploration.final import spend
 from dse.reports.files import write_files
@@ -16,9 +17,10 @@ from dse.reports.pictures import PICTURES, pictures_of
 from dse.reports.pictures.compared import compared, names_apart
 from dse.reports.pictures.front import front, views
 from dse.reports.pictures.front_3d import front_3d
+from dse.reports.pictures.genes import bits_along_front, delta_against_eliminated, groups_of
 from dse.reports.pictures.matvecs import matvecs_of
 from dse.reports.pictures.sensitivity import draw
-from dse.reports.pictures.style import COLOURS, without_menu
+from dse.reports.pictures.style import COLOURS, amount, drawn, values, without_menu
 from dse.reports.sensitivity import measure_moves
 from dse.study.references import uniform_configurations
 from dse.study.result import load_study
@@ -93,12 +95,43 @@ def test_the_menu_holds_every_view_and_each_draws_what_it_says(study):
 
 def test_marks_and_labels(study):
     named = {trace.name: trace for trace in front(study).data}
-    assert list(named["uniform bits"].text) == ["16 bit", "8 bit", "4 bit", "2 bit"]
-    assert len(named["knee"].x) == 1
+    (knee,) = (trace for name, trace in named.items() if name.startswith("knee: point "))
+    number = int(knee.name.removeprefix("knee: point "))
+    assert list(knee.x) == values([study.front[number - 1]], views(study)[0].x)
     assert named["best for these axes"].error_y.array is not None
     front_points = named["front (faded: by another objective)"]
     assert "95 %" in front_points.hovertemplate and len(front_points.customdata) == len(study.front)
-    assert front_points.customdata[1][-2] == 2 and "to" in front_points.customdata[1][-1]
+    assert front_points.customdata[1][-3] == 2 and "to" in front_points.customdata[1][-2]
+    assert "points" in front_points.customdata[1][-1]
+
+
+def test_uniform_bits_are_labelled_in_every_view_and_beyond_its_axes_with_their_values(study):
+    for button in front(study).layout.updatemenus[0].buttons:
+        data, layout = button.args
+        notes = layout["annotations"]
+        assert [note["text"].partition(":")[0] for note in notes] == ["16 bit", "8 bit", "4 bit", "2 bit"]
+        for note, x, y in zip(notes, data["x"][-1], data["y"][-1], strict=True):
+            ranges = [layout[f"{axis}axis.range"] for axis in "xy"]
+            inside = all(low <= value <= high for value, (low, high) in zip((x, y), ranges, strict=True))
+            assert (":" not in note["text"]) == inside == ((note["x"], note["y"]) == (x, y))
+            assert all(low <= note[axis] <= high for axis, (low, high) in zip("xy", ranges, strict=True))
+
+
+def test_energy_is_drawn_in_microjoules():
+    energy = PLATFORM_OBJECTIVES["energy"]
+    assert drawn(energy).unit == "µJ/frame" and amount(2.5e6, energy) == 2.5
+    assert drawn(OBJECTIVES["size"]) == OBJECTIVES["size"] and amount(0.5, OBJECTIVES["size"]) == 0.5
+
+
+def test_every_matvec_and_every_choice_has_one_name_in_the_legend(study):
+    delta = delta_against_eliminated(study)
+    assert sorted(t.name for t in delta.data if t.showlegend) == sorted({t.name for t in delta.data if t.name})
+    bits = bits_along_front(study)
+    assert all(list(axis.tickvals) == list(groups_of(study)) for axis in (bits.layout.yaxis, bits.layout.yaxis2))
+    figure = draw(study, study.baseline, measure_moves(study, study.baseline, FakeTask()))
+    legend = [trace for trace in figure.data if trace.showlegend is not False]
+    assert all(list(trace.x) == [None] and isinstance(trace.marker.symbol, str) for trace in legend)
+    assert len({trace.name for trace in legend}) == len(legend) == len({trace.marker.symbol for trace in legend})
 
 
 def test_every_view_shows_the_whole_of_its_bars_and_names_its_limits(study):
@@ -112,13 +145,13 @@ def test_every_view_shows_the_whole_of_its_bars_and_names_its_limits(study):
                 assert low < min(map(sub, places, bars["arrayminus"]))
                 assert max(map(add, places, bars["array"])) < high
         assert all(shape["label"]["text"] == "limit" for shape in layout["shapes"])
-        assert len(data["textposition"][-1]) == len(data["x"][-1])
 
 
 def test_three_dimensions_mark_what_two_do_inside_their_walls(study):
     figure = front_3d(study)
     named = {trace.name: trace for trace in figure.data}
-    assert {"knee", "error tied with 16 bit", "uniform bits"} <= {trace.name for trace in front(study).data} & {*named}
+    assert {"error tied with 16 bit", "uniform bits"} <= {trace.name for trace in front(study).data} & {*named}
+    assert "knee" in named
     assert "%" in named["front"].marker.colorbar.title.text
     for trace in figure.data:
         assert len(trace.x) or trace.name in ("uniform bits", "evaluated")
@@ -135,7 +168,7 @@ def test_sensitivity_says_from_where_and_hides_nothing(study):
         started = "from 16 bit" if number is None else f"from point {number} ("
         assert started in figure.layout.title.text
         panels = {}
-        for trace in figure.data:
+        for trace in (each for each in figure.data if not each.showlegend):  # what is in the legend only
             panels.setdefault(trace.xaxis, []).append(trace)
         titles = [note.text for note in figure.layout.annotations]
         for title, traces in zip(titles, panels.values(), strict=True):

@@ -168,6 +168,7 @@ def test_from_search_to_pick_the_test_split_is_opened_once(cli, tmp_path, monkey
     assert opened.count("test") == 1
     record = json.loads((tmp_path / "studies/s/front.json").read_text())
     assert all("test_error_percent" in point["metrics"] for point in record["front"])
+    assert cli("pick", "--study", "s", "--number", "1")[0] == 0 and opened.count("test") == 1
     assert cli("report", "study", "s", "--workers", "1", "--again")[0] == 0
     assert opened.count("test") == 2
 

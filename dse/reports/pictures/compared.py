@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.labels import joined
-from dse.reports.pictures.style import COLOURS, menu, name_of, styled, told, values
+from dse.reports.pictures.style import COLOURS, drawn, menu, name_of, styled, told, values
 from dse.study.result import Study
 from dse.study.storage import hide_password
 from models.workload import InputError
@@ -50,13 +50,17 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
         data = _traces(studies, x)
         update = {key: [trace[key] for trace in data] for key in ("x", "y", "customdata")}
         buttons.append(
-            {"label": f"error over {x.name}", "method": "update", "args": [update, {"xaxis.title.text": x.label}]}
+            {
+                "label": f"error over {x.name}",
+                "method": "update",
+                "args": [update, {"xaxis.title.text": drawn(x).label}],
+            }
         )
     return styled(
         figure,
         "Fronts compared",
         "best points for the visible axes, of each study",
-        xaxis={"title": axes[0].label},
+        xaxis={"title": drawn(axes[0]).label},
         yaxis={"title": error.label},
         updatemenus=menu(buttons),
     )

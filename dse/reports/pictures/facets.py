@@ -9,9 +9,10 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.pictures.compared import look
-from dse.reports.pictures.style import styled, told, values
+from dse.reports.pictures.style import drawn, styled, told, values
 from dse.study.references import uniform_references
 from dse.study.result import Study
+from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -69,9 +70,7 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             x=values(known.values(), x),
             y=values(known.values(), error),
             text=[f"{bits} bit" for bits in known],
-            textposition=[
-                ("top right", "bottom right")[k % 2] for k in range(len(known))
-            ],  # so that near ones can be read
+            textposition=_label_places(list(known), x),
             name="uniform bits",
             legendgroup="uniform",
             showlegend=place == 0,
@@ -80,7 +79,7 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             hovertemplate="uniform %{text}<extra></extra>",
             **at,
         )
-        figure.update_xaxes(title=x.label, **at)
+        figure.update_xaxes(title=drawn(x).label, **at)
         figure.update_yaxes(title=f"error ({error.unit})" if at["col"] == 1 else None, **at)
     return styled(
         figure,
@@ -88,6 +87,12 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
         "phone error rate of the best points for the visible axes; stars: one width for everything, of the first line",
         height=PANEL_PX * rows + 160,
     )
+
+
+def _label_places(widths: Sequence[int], x: Objective) -> list[str]:
+    """Sides of labels: above and below by turns, so that near ones can be read; 16 bit's not out of the plot."""
+    sides = ["left" if bits == BASELINE_BITS and x.direction == "minimize" else "right" for bits in widths]
+    return [f"{('top', 'bottom')[k % 2]} {side}" for k, side in enumerate(sides)]
 
 
 def _line(texts: Sequence[str], alone: bool) -> str:

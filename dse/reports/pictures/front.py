@@ -19,6 +19,8 @@ from dse.reports.pictures.style import (
     PURPLE,
     SCALE,
     VERMILION,
+    amount,
+    drawn,
     menu,
     name_of,
     reach,
@@ -30,14 +32,14 @@ from dse.reports.pictures.style import (
 from dse.study.references import uniform_references
 from dse.study.result import Study
 from dse.study.ties import scored
-from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FRONT_TRACE = "front (faded: by another objective)"
-CHANGING = ("x", "y", "error_x", "error_y", "line", "marker", "textposition")  # from view to view
+CHANGING = ("x", "y", "error_x", "error_y", "line", "marker")  # from view to view
 BOLD_PX, FADED_PX, FADED_OPACITY = 11, 6, 0.35
+LABEL_PX, NEAR_EDGE = 30, 0.12  # from a reference point to its label; share of an axis beside its ends
 LIMIT_REACH = 0.5  # limits and reference points are shown within this share of the front's extent
 
 
@@ -48,16 +50,19 @@ class Marked:
     others: list[Evaluation]
     tied: list[Evaluation]
     knee: list[Evaluation]
+    knee_name: str
     uniform: dict[int, Evaluation]
 
     @classmethod
     def of(cls, study: Study) -> Marked:
         on_front = {point.genome for point in study.front}
         bars, baseline = study.error_bars, study.baseline
+        knee = [study.pick(knee=True)] if len(study.front) > 2 else []
         return cls(
             others=[e for e in study.evaluations if e.measured and e.genome not in on_front],
             tied=[point for point in scored(study) if bars.tied(point, baseline)],
-            knee=[study.pick(knee=True)] if len(study.front) > 2 else [],
+            knee=knee,
+            knee_name=f"knee: point {study.front.number(knee[0])}" if knee else "knee",
             uniform=uniform_references(study),
         )
 
@@ -95,12 +100,12 @@ def front(study: Study) -> go.Figure:
     import plotly.graph_objects as go
 
     every, marked = views(study), Marked.of(study)
-    drawn = [_traces(study, view, marked) for view in every]
+    traces_of = [_traces(study, view, marked) for view in every]
     axes = [_axes(study, view, marked) for view in every]
     texts = (each or {"hoverinfo": "skip"} for each in _texts(study, marked))
-    figure = go.Figure([go.Scatter(**trace, **text) for trace, text in zip(drawn[0], texts, strict=True)])
+    figure = go.Figure([go.Scatter(**trace, **text) for trace, text in zip(traces_of[0], texts, strict=True)])
     buttons = []
-    for view, traces, layout_of in zip(every, drawn, axes, strict=True):
+    for view, traces, layout_of in zip(every, traces_of, axes, strict=True):
         update = {key: [trace.get(key) for trace in traces] for key in CHANGING}
         buttons.append({"label": view.label, "method": "update", "args": [update, layout_of]})
     layout: dict[str, Any] = {}
@@ -137,36 +142,43 @@ def _traces(study: Study, view: View, marked: Marked) -> list[dict[str, Any]]:
         "size": [BOLD_PX if point.genome in visible else FADED_PX for point in study.front],
         "opacity": [1.0 if point.genome in visible else FADED_OPACITY for point in study.front],
         "line": {"color": INK, "width": [1.0 if point.genome in visible else 0.0 for point in study.front]},
-        "colorbar": {"title": {"text": view.colour.label, "side": "right"}, "thickness": 14, "outlinewidth": 0},
+        "colorbar": {"title": {"text": drawn(view.colour).label, "side": "right"}, "thickness": 14, "outlinewidth": 0},
     }
     steps = {"mode": "lines", "line": {"color": MUTED, "width": 1.5, "shape": "vh"}}
     ends = {"error_x": _error_bar(study, best, view.x), "error_y": _error_bar(study, best, view.y)}
-    widths = [f"{bits} bit" for bits in marked.uniform]
-    labels = {
-        "mode": "markers+text",
-        "text": widths,
-        "textposition": _beside(view, marked),
-        "textfont": {"color": VERMILION},
-    }
+    runs = ["circle" if evaluation.status == "ok" else "x-thin-open" for evaluation in marked.others]
+    name = "evaluated" + " (crosses: infeasible)" * ("x-thin-open" in runs)
     return [
-        trace("evaluated", marked.others, {"color": FAINT, "size": 5, "opacity": 0.5}),
+        trace(name, marked.others, {"color": FAINT, "size": 5, "opacity": 0.5, "symbol": runs}),
         trace("best for these axes", best, None, **steps, **ends),
         trace(FRONT_TRACE, study.front, bold),
         trace("error tied with 16 bit", marked.tied, ring(16, BLUE, "circle-open")),
-        trace("knee", marked.knee, ring(19, PURPLE, "square-open")),
-        trace("uniform bits", list(marked.uniform.values()), ring(13, VERMILION, "diamond-open"), **labels),
+        trace(marked.knee_name, marked.knee, ring(19, PURPLE, "square-open")),
+        trace("uniform bits", list(marked.uniform.values()), ring(13, VERMILION, "diamond-open")),
     ]
 
 
-def _beside(view: View, marked: Marked) -> list[str]:
-    """Where labels of uniform bits stand: on the sides on which axes get better, where no evaluated point can lie.
-
-    Where that is the right, 16 bit has the whole front there, and its label stays on its place.
+def _uniform_labels(view: View, marked: Marked, ranges: Sequence[list[float]]) -> list[dict[str, Any]]:
+    """Labels of uniform bits, each with an arrow to its point, from the side on which axes get worse: the front is on
+    the other. A point beyond the axes has its label, with its values, where the axes end.
     """
-    row = "top" if view.y.direction == "maximize" else "bottom"
-    if view.x.direction == "minimize":
-        return [f"{row} left" for _ in marked.uniform]
-    return [f"{row} {'right' if bits < BASELINE_BITS else 'center'}" for bits in marked.uniform]
+    labels = []
+    for bits, point in marked.uniform.items():
+        found: dict[str, Any] = {"text": f"{bits} bit", "font": {"color": VERMILION, "size": 13}, "standoff": 6}
+        found |= {"bgcolor": "rgba(255,255,255,0.8)", "arrowcolor": VERMILION, "arrowwidth": 1, "arrowhead": 0}
+        x, y = (values([point], objective)[0] for objective in (view.x, view.y))
+        if x is None or y is None:
+            continue
+        for axis, value, objective, (low, high) in zip("xy", (x, y), (view.x, view.y), ranges, strict=True):
+            found[axis] = min(max(value, low), high)
+            share, worse = (found[axis] - low) / (high - low), 1 if objective.direction == "minimize" else -1
+            side = 1 if share < NEAR_EDGE else -1 if share > 1 - NEAR_EDGE else worse
+            found[f"a{axis}"] = LABEL_PX * side * (1 if axis == "x" else -1)  # pixels count downwards
+        if (found["x"], found["y"]) != (x, y):
+            found["text"] += f": {y:.4g} {drawn(view.y).unit}, {x:.4g} {drawn(view.x).unit}"
+            found |= {"standoff": 0, "arrowhead": 2}
+        labels.append(found)
+    return labels
 
 
 def _error_bar(study: Study, points: Sequence[Evaluation], objective: Objective) -> dict[str, Any]:
@@ -196,14 +208,18 @@ def _axes(study: Study, view: View, marked: Marked) -> dict[str, Any]:
     shapes = []
     for limit in study.limits:
         if limit.objective == view.x.name:
-            shapes.append({"x0": limit.bound, "x1": limit.bound, "yref": "paper", "y0": 0, "y1": 1})
+            at = amount(limit.bound, view.x)
+            shapes.append({"x0": at, "x1": at, "yref": "paper", "y0": 0, "y1": 1})
         if limit.objective == view.y.name:
-            shapes.append({"y0": limit.bound, "y1": limit.bound, "xref": "paper", "x0": 0, "x1": 1})
+            at = amount(limit.bound, view.y)
+            shapes.append({"y0": at, "y1": at, "xref": "paper", "x0": 0, "x1": 1})
+    across, up = (_range(study, objective, best, marked) for objective in (view.x, view.y))
     return {
-        "xaxis.title.text": view.x.label,
-        "xaxis.range": _range(study, view.x, best, marked),
-        "yaxis.title.text": view.y.label,
-        "yaxis.range": _range(study, view.y, best, marked),
+        "xaxis.title.text": drawn(view.x).label,
+        "xaxis.range": across,
+        "yaxis.title.text": drawn(view.y).label,
+        "yaxis.range": up,
+        "annotations": _uniform_labels(view, marked, (across, up)),
         "shapes": [{"type": "line", "line": line, "label": label, **shape} for shape in shapes],
     }
 
@@ -212,7 +228,9 @@ def _range(study: Study, objective: Objective, best: Sequence[Evaluation], marke
     """Range of an axis: front, baseline and bars of the best, and what is near; what is far off would squeeze them."""
     shown = [value for value in values([*study.front, study.baseline], objective) if value is not None]
     near = LIMIT_REACH * float(np.ptp(shown))
-    others = [limit.bound for limit in study.limits if limit.objective == objective.name]
+    others: list[float] = [
+        amount(limit.bound, objective) for limit in study.limits if limit.objective == objective.name
+    ]
     others += [value for value in values(marked.uniform.values(), objective) if value is not None]
     shown += [value for value in others if min(shown) - near <= value <= max(shown) + near]
     bar = _error_bar(study, best, objective)

@@ -14,6 +14,7 @@ from dse.reports.pictures.style import (
     PURPLE,
     SCALE,
     VERMILION,
+    drawn,
     name_of,
     reach,
     ring,
@@ -43,26 +44,26 @@ def front_3d(study: Study) -> go.Figure | None:
     z, x, y = study.objectives[:3]
     marked, points = Marked.of(study), list(study.front)
     ranges = {o: reach(values([*points, study.baseline], o), ENDS) for o in (x, y, z)}
-    bar = {"title": {"text": z.label, "side": "right"}, "thickness": 14, "outlinewidth": 0, "len": 0.7}
+    bar = {"title": {"text": drawn(z).label, "side": "right"}, "thickness": 14, "outlinewidth": 0, "len": 0.7}
     front = {"size": 5, "color": values(points, z), "colorscale": SCALE, "line": {"color": INK, "width": 0.5}}
     numbered = told(study, points, range(1, len(points) + 1))
     uniform = [e for e in marked.uniform.values() if _within(e, ranges)]
     words = {"mode": "markers+text", "textfont": {"color": VERMILION}, **told(study, uniform)}
     words["text"] = [f"{bits} bit" for bits, e in marked.uniform.items() if e in uniform]
     figure = go.Figure()
-    for name, drawn, marker, more in (
+    for name, mine, marker, more in (
         ("evaluated", marked.others, {"size": 3, "color": MUTED, "opacity": 0.4}, SILENT),
         ("front", points, {**front, "colorbar": bar}, numbered),
         ("error tied with 16 bit", marked.tied, ring(11, BLUE, "circle-open"), SILENT),
         ("knee", marked.knee, ring(13, PURPLE, "square-open"), SILENT),
         ("uniform bits", uniform, ring(7, VERMILION, "diamond-open"), words),
     ):
-        inside = [e for e in drawn if _within(e, ranges)] if more is SILENT else drawn
+        inside = [e for e in mine if _within(e, ranges)] if more is SILENT else mine
         places = {"x": values(inside, x), "y": values(inside, y), "z": values(inside, z)}
         figure.add_scatter3d(**places, name=name, marker=marker, **{"mode": "markers", **more})
     axes: dict[str, dict[str, Any]] = {
         f"{letter}axis": {
-            "title": {"text": f"{o.name} ({o.unit})"},
+            "title": {"text": f"{o.name} ({drawn(o).unit})"},
             "range": ranges[o],
             "backgroundcolor": "white",
             "gridcolor": "#d5dae0",
@@ -75,7 +76,7 @@ def front_3d(study: Study) -> go.Figure | None:
     return styled(
         figure,
         f"{name_of(study)}: three objectives",
-        "drag to turn, scroll to come nearer",
+        "in the report: drag to turn, scroll to come nearer",
         scene=scene,
         height=HEIGHT_PX,
         margin=margin,

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dse.reports.labels import group_of, label
-from dse.reports.pictures.style import COLOURS, name_of, styled
+from dse.reports.pictures.style import COLOURS, HEIGHT_PX, name_of, styled
 from dse.study.result import Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+ROW_PX, MOST_ROWS = 20, 11  # of a heat map of bits; rows from which it is taller
+MARKS = ("circle", "square", "diamond", "cross")  # and dashes: so that matvecs of one colour are told apart
+DASHES = ("solid", "dash", "dot", "dashdot")
 JITTER = 0.15  # of the distance between two thresholds, so that dots do not hide each other
 
 
@@ -53,11 +56,12 @@ def bits_along_front(study: Study) -> go.Figure | None:
             row=row,
             col=1,
         )
-    figure.update_yaxes(autorange="reversed")
+    figure.update_yaxes(autorange="reversed", tickmode="array", tickvals=list(groups), tickfont={"size": 12})
     figure.update_xaxes(title_text="point of the front, least error first", row=2, col=1)
     subtitle = f"{len(study.front)} points; error {_span(study)} from left to right"
     margin = {"l": 110, "r": 30, "t": 110, "b": 60}
-    figure = styled(figure, f"{name_of(study)}: bits along the front", subtitle, margin=margin)
+    height = HEIGHT_PX + 2 * ROW_PX * max(0, len(groups) - MOST_ROWS)
+    figure = styled(figure, f"{name_of(study)}: bits along the front", subtitle, margin=margin, height=height)
     return figure.update_xaxes(showgrid=False).update_yaxes(showgrid=False, ticks="")
 
 
@@ -83,7 +87,7 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
     widths = sorted({bits for bits, _, _, _ in rows})
     titles = [f"{bits}-bit activations" for bits in widths]
     figure = make_subplots(1, len(widths), shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=titles)
-    rng = np.random.default_rng(0)
+    rng, named = np.random.default_rng(0), set()
     for column, bits in enumerate(widths, start=1):
         thresholds = sorted({delta for width, delta, _, _ in rows if width == bits})
         place = {delta: k for k, delta in enumerate(thresholds)}
@@ -93,17 +97,20 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
             for x, e in mine:
                 by_place.setdefault(x, []).append(e)
             middles = {x: float(np.median(by_place[x])) for x in sorted(by_place)}
-            colour, dash = COLOURS[k % len(COLOURS)], ("solid", "dash")[k // len(COLOURS) % 2]
+            colour, round_ = COLOURS[k % len(COLOURS)], k // len(COLOURS) % len(MARKS)
             dots = [round(x + JITTER * rng.uniform(-1, 1), 2) for x, _ in mine]
             figure.add_scatter(
                 x=dots, y=[round(e, 1) for _, e in mine], mode="markers", showlegend=False, legendgroup=group,
                 marker={"color": colour, "size": 4, "opacity": 0.25}, hoverinfo="skip", row=1, col=column,
             )  # fmt: skip
             figure.add_scatter(
-                x=list(middles), y=list(middles.values()), name=group, legendgroup=group, showlegend=column == 1,
-                mode="lines+markers", line={"color": colour, "width": 2, "dash": dash}, marker={"size": 7},
+                x=list(middles), y=list(middles.values()), name=group, legendgroup=group,
+                showlegend=bool(mine) and group not in named,
+                mode="lines+markers", line={"color": colour, "width": 2, "dash": DASHES[round_]},
+                marker={"size": 7, "symbol": MARKS[round_]},
                 hovertemplate=f"{group}: %{{y:.1f}} % in the middle<extra></extra>", row=1, col=column,
             )  # fmt: skip
+            named |= {group} if mine else set()
         names = [f"{delta // 1024}k" if delta >= 1024 else str(delta) for delta in place]
         ticks = {"tickvals": list(place.values()), "ticktext": names, "tickangle": 0, "tickfont": {"size": 11}}
         figure.update_xaxes(range=[-0.4, len(place) - 0.6], **ticks, row=1, col=column)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
-from dse.reports.pictures.style import COLOURS, FAINT, name_of, styled
+from dse.reports.pictures.style import COLOURS, FAINT, amount, drawn, name_of, styled
 from dse.reports.sensitivity import Move, known_moves
 from dse.study.bootstrap import ErrorBars
 from dse.study.result import Study
@@ -19,6 +19,7 @@ GENE_PX, HEAD_PX, LEGEND_PX = 26, 13, 40
 SPREAD = 0.55  # of the distance between two genes, over which a gene's choices lie
 EDGE_FACTOR = 3.0
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star")  # so that print without colours tells choices
+USUAL = ("2", "4", "8", "16")  # bits that have the same mark in every picture
 
 
 def sensitivity(study: Study, point: Evaluation | None = None) -> go.Figure | None:
@@ -41,32 +42,38 @@ def draw(study: Study, point: Evaluation, measured: Mapping[Move, Evaluation]) -
     bars = ErrorBars((point, *measured.values()), study.speakers)
     panels = [o for o in study.shown if o.name in ("error", "size", "ops") or "." in o.name]
     panels = [o for o in panels if o.metric in point.metrics and all(o.metric in e.metrics for e in measured.values())]
-    titles = [f"Δ {o.name.replace('.', '<br>')}<br>({'points' if o.unit == '%' else o.unit})" for o in panels]
-    figure = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=titles)
+    titles = [f"Δ {o.name.replace('.', '<br>')}<br>({'points' if o.unit == '%' else drawn(o).unit})" for o in panels]
+    figure = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=titles)
     choices = sorted({str(move.after) for move in measured}, key=lambda text: (len(text), text))
+    looks = [*USUAL, *(choice for choice in choices if choice not in USUAL)]
     genes = list(dict.fromkeys(move.gene for move in measured))
     scored = [move for move, e in measured.items() if e in bars and point in bars]
     cut = False
     for column, objective in enumerate(panels, start=1):
-        changes = {move: e.metrics[objective.metric] - point.metrics[objective.metric] for move, e in measured.items()}
+        start = point.metrics[objective.metric]
+        changes = {m: amount(e.metrics[objective.metric] - start, objective) for m, e in measured.items()}
         edge = _edge([*changes.values()]) if objective.relative_limits else max(changes.values())
         if objective.name == "error":  # bars may go farther
             edge = max([edge, *(bars.difference(measured[m], point).high for m in scored if changes[m] <= edge)])
         cut |= edge < max(changes.values())
         for k, choice in enumerate(choices):
-            mine = [move for move in measured if str(move.after) == choice]
-            mine.sort(key=lambda move: changes[move] > edge)  # the first is the legend's
+            mine, look = [move for move in measured if str(move.after) == choice], looks.index(choice)
+            colour, symbol = COLOURS[look % len(COLOURS)], SYMBOLS[look % len(SYMBOLS)]
             lower = SPREAD * (k / (len(choices) - 1) - 0.5) if len(choices) > 1 else 0.0
-            symbols = ["triangle-right" if changes[move] > edge else SYMBOLS[k % len(SYMBOLS)] for move in mine]
+            symbols = ["triangle-right" if changes[move] > edge else symbol for move in mine]
             error = objective.name == "error" and all(move in scored for move in mine)
             figure.add_scatter(
                 x=[min(changes[move], edge) for move in mine], y=[genes.index(move.gene) + lower for move in mine],
-                mode="markers", name=choice, legendgroup=choice, showlegend=column == 1,
-                marker={"color": COLOURS[k % len(COLOURS)], "size": 8, "opacity": 0.85, "symbol": symbols},
+                mode="markers", legendgroup=choice, showlegend=False,
+                marker={"color": colour, "size": 8, "opacity": 0.85, "symbol": symbols},
                 hovertext=[f"{move.label}: {changes[move]:+.3g}" for move in mine], hoverinfo="text",
                 error_x=_interval(bars, point, measured, [(m, changes[m] > edge) for m in mine]) if error else None,
                 row=1, col=column,
             )  # fmt: skip
+            if column == 1:  # a mark of its own in the legend, since that of a gene may be a triangle
+                figure.add_scatter(x=[None], y=[None], mode="markers", name=choice, legendgroup=choice, showlegend=True,
+                                   marker={"color": colour, "size": 8, "symbol": symbol}, row=1, col=1)  # fmt: skip
+    figure.update_xaxes(nticks=4, tickangle=0)
     figure.update_annotations(font_size=HEAD_PX)
     figure.update_yaxes(tickvals=[*range(len(genes))], ticktext=genes, range=[len(genes) - 0.3, -0.7])
     subtitle = f"each gene alone, from {_start(study, point)}; marks: its bits, or steps of a threshold"

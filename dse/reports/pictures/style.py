@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
@@ -19,6 +20,7 @@ INK, MUTED, FAINT, GRID = "#222b36", "#5b6672", "#b8bec6", "#e7eaee"
 # Told apart by the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008), less its light yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 BLUE, VERMILION, _, PURPLE = COLOURS[:4]
+DRAWN_UNITS = {"pJ/frame": ("µJ/frame", 1e6)}  # and how many of the metric's are one
 SCALE = "Viridis"  # even in print and for the colour-blind
 HEIGHT_PX, TITLE_PX = 560, 32  # of a figure; of its title's first line below the top
 LINE_CHARACTERS, LINE_PX = 112, 18  # of a subtitle, as much as a figure of 700 pixels has room for
@@ -91,27 +93,52 @@ def told(study: Study, points: Sequence[Evaluation], numbers: Sequence[int] | No
     page holds them for every evaluation.
     """
     bars, shown, groups = study.error_bars, study.shown, list(labels(study.baseline.configuration))
-    heads = [f"{o.description} %{{customdata[{k}]}} {o.unit}" for k, o in enumerate(shown)]
+    heads = [f"{o.description} %{{customdata[{k}]}} {drawn(o).unit}" for k, o in enumerate(shown)]
     heads += [f"{group} <b>%{{customdata[{k}]}}</b>" for k, group in enumerate(groups, start=len(shown))]
     beacons = bool(study.beacons)
     heads += [f"weights of %{{customdata[{len(heads)}]}}"] * beacons
     if numbers is not None:
         place = len(heads)
         heads = [f"<b>point %{{customdata[{place}]}}</b>", *heads, f"error with 95 %: %{{customdata[{place + 1}]}}"]
+        heads += [f"over 16 bit: %{{customdata[{place + 2}]}}"]
     rows: list[list[Any]] = []
     for k, point in enumerate(points):
-        row: list[Any] = [_short(point.metrics.get(o.metric)) for o in shown]
+        row: list[Any] = [values([point], o)[0] for o in shown]
         row += labels(point.configuration).values()
         row += ["the base network" if point.beacon is None else f"beacon {point.beacon}"] * beacons
         if numbers is not None:
-            row += [numbers[k], str(bars.of(point)) if point in bars else "–"]
+            row += [numbers[k], str(bars.of(point)) if point in bars else "–", over_baseline(study, point)]
         rows.append(row)
     return {"customdata": rows, "hovertemplate": "<br>".join(heads) + "<extra></extra>"}
 
 
+def over_baseline(study: Study, point: Evaluation) -> str:
+    """Interval of a point's error over the baseline's in words, and with what it is tied: '+0.10 to +0.72 points'."""
+    from dse.study.ties import tied_with
+
+    bars, baseline = study.error_bars, study.baseline
+    if point not in bars or baseline not in bars:
+        return "–"
+    tied = tied_with(study, point)
+    told = f"{bars.difference(point, baseline).signed} points"
+    return told + f", tied with {' and '.join(tied)}" * bool(tied)
+
+
+def drawn(objective: Objective) -> Objective:
+    """The objective in the unit that pictures show: energy in µJ, since axes do not write 800M pJ as one reads it."""
+    unit, _ = DRAWN_UNITS.get(objective.unit, (objective.unit, 1.0))
+    return replace(objective, unit=unit)
+
+
+def amount(value: float, objective: Objective) -> float:
+    """A value of a metric in the unit that pictures show."""
+    return value / DRAWN_UNITS.get(objective.unit, ("", 1.0))[1]
+
+
 def values(points: Iterable[Evaluation], objective: Objective) -> list[float | None]:
     """Values with as many digits as a picture shows; a page holds each several times."""
-    return [_short(point.metrics.get(objective.metric)) for point in points]
+    found = (point.metrics.get(objective.metric) for point in points)
+    return [None if value is None else _short(amount(value, objective)) for value in found]
 
 
 def _short(value: float | None) -> float | None:
