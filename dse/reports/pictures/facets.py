@@ -90,9 +90,9 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
 
 
 def _label_places(widths: Sequence[int], x: Objective) -> list[str]:
-    """Sides of labels: above and below by turns, so that near ones can be read; 16 bit's not out of the plot."""
-    sides = ["left" if bits == BASELINE_BITS and x.direction == "minimize" else "right" for bits in widths]
-    return [f"{('top', 'bottom')[k % 2]} {side}" for k, side in enumerate(sides)]
+    """Sides of labels: above and below by turns, so that near ones can be read; none that leads out of the plot."""
+    last = BASELINE_BITS if x.direction == "minimize" else min(widths, default=0)
+    return [f"{('top', 'bottom')[k % 2]} {'left' if bits == last else 'right'}" for k, bits in enumerate(widths)]
 
 
 def _line(texts: Sequence[str], alone: bool) -> str:
