@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         return 0
     if options.name is None:
         raise InputError("no experiment given; --list shows those there are")
+    if Path(options.name).name != options.name:
+        raise InputError(f"no experiment '{options.name}': it is a name, as --list shows; --studies has the folder")
     described = options.studies / options.name
     experiment = read_experiment(described, KINDS)
     folder = options.out or described

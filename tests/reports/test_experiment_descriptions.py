@@ -64,3 +64,10 @@ def test_published_experiments_have_searches_that_can_be_planned(folder):
             }
             settings = settings_of(options, parser().parse_args([]), NetworkTask)
             assert settings.task.corpus != "synthetic" or make_plan(settings).space.size > 1
+
+
+@pytest.mark.parametrize("name", ["../studies/my-uniform", "my-uniform/", "a/b", ".."])
+def test_an_experiment_goes_by_its_name_not_by_a_path(cli, tmp_path, name):
+    write_described(tmp_path, "uniform")
+    status, _, err = cli("experiment", name)
+    assert status == 2 and err.startswith("error: no experiment") and len(err.splitlines()) == 1
