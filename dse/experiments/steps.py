@@ -21,6 +21,8 @@ from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
 from dse.experiments.fronts import bound_of
 from dse.experiments.searches import SettingsOf, best_within, search, with_uniform
+from dse.exploration.plan import make_plan
+from dse.exploration.settings import SearchSettings
 from dse.reports.pictures.style import COLOURS, styled
 from dse.study.choose import best
 from dse.study.result import Study
@@ -70,7 +72,7 @@ def _stepped(
     own: Mapping[str, Any], options: Mapping[str, Any], joint: Study, settings_of: SettingsOf, name: str
 ) -> Study:
     """The joint search's study with the evaluations of the two steps in place of its own."""
-    settings = settings_of({**options, **own["first"]})
+    settings = _alone(settings_of({**options, **own["first"]}))
     first = with_uniform(search(settings, f"{name}, bits"), settings)
     chosen = dict.fromkeys(_smallest(first, within) for within in own["points"])
     left = len(joint.evaluations) - len(first.evaluations)
@@ -80,6 +82,12 @@ def _stepped(
         second = {**options, **own["second"], "from": f"{first.name}:{number}", "evaluations": share}
         evaluations += search(settings_of(second), f"{name}, thresholds at point {number}").evaluations
     return replace(joint, evaluations=tuple(evaluations))
+
+
+def _alone(settings: SearchSettings) -> SearchSettings:
+    """The search in a study that none with more evaluations goes on with: points are taken from its front by number."""
+    plan = make_plan(settings)
+    return replace(settings, study=f"{plan.study}-first-{plan.evaluations}")
 
 
 def _smallest(study: Study, within: str) -> int:

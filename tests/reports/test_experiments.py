@@ -139,6 +139,28 @@ def test_two_steps_spend_as_many_evaluations_as_one(cli, described):
     assert set(table["evaluations"]) == {30} and list(table["way"]) == [JOINT, STEPS] * 3
 
 
+def test_two_steps_begin_at_the_same_points_beside_a_longer_search_of_the_first(cli, described):
+    folder = described("steps")
+    assert cli("experiment", "my-steps", "--out", "alone", "--storage", "sqlite:///alone.db")[0] == 0
+    longer = [
+        "--objectives",
+        "error,size",
+        "--delta",
+        "0",
+        "--population",
+        "8",
+        "--evaluations",
+        "60",
+        "--workers",
+        "1",
+    ]
+    for seed in ("1", "2", "3"):
+        assert cli("search", *longer, "--seed", seed, "--storage", "sqlite:///beside.db")[0] == 0
+    assert cli("experiment", "my-steps", "--out", "beside", "--storage", "sqlite:///beside.db")[0] == 0
+    alone, beside = ((folder.parents[1] / out / "hypervolumes.csv").read_bytes() for out in ("alone", "beside"))
+    assert alone == beside
+
+
 def test_gains_and_their_interval():
     rng = np.random.default_rng(0)
     joint, stepped = 10 + rng.normal(size=5), 9 + rng.normal(size=5)
