@@ -20,7 +20,7 @@ from dse.reports.pictures.front_3d import front_3d
 from dse.reports.pictures.genes import bits_along_front, delta_against_eliminated, groups_of
 from dse.reports.pictures.matvecs import matvecs_of
 from dse.reports.pictures.sensitivity import draw
-from dse.reports.pictures.style import COLOURS, amount, drawn, values, without_menu
+from dse.reports.pictures.style import COLOURS, amount, axis_title, unit_of, values, without_menu
 from dse.reports.sensitivity import measure_moves
 from dse.study.references import uniform_configurations
 from dse.study.result import load_study
@@ -119,8 +119,9 @@ def test_uniform_bits_are_labelled_in_every_view_and_beyond_its_axes_with_their_
 
 def test_energy_is_drawn_in_microjoules():
     energy = PLATFORM_OBJECTIVES["energy"]
-    assert drawn(energy).unit == "µJ/frame" and amount(2.5e6, energy) == 2.5
-    assert drawn(OBJECTIVES["size"]) == OBJECTIVES["size"] and amount(0.5, OBJECTIVES["size"]) == 0.5
+    assert unit_of(energy) == "µJ/frame" and "(µJ/frame)" in axis_title(energy) and amount(2.5e6, energy) == 2.5
+    size = OBJECTIVES["size"]
+    assert unit_of(size) == size.unit and axis_title(size) == size.label and amount(0.5, size) == 0.5
 
 
 def test_every_matvec_and_every_choice_has_one_name_in_the_legend(study):

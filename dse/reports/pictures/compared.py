@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.labels import joined
-from dse.reports.pictures.style import COLOURS, drawn, menu, name_of, styled, told, values
+from dse.reports.pictures.style import COLOURS, DASHES, axis_title, menu, name_of, styled, told, values
 from dse.study.result import Study
 from dse.study.storage import hide_password
 from models.workload import InputError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # Hollow, and the later a study the smaller and thinner, with dashes of its own: what coincides is all to be seen.
 SYMBOLS = ("circle-open", "square-open", "diamond-open", "triangle-up-open", "x-open", "star-open", "cross-open")
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 THINNEST_PX, SMALLEST_PX, SIZES = 1.5, 7, 4  # of lines and markers; as many sizes as can be told apart
 
 
@@ -50,17 +49,13 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
         data = _traces(studies, x)
         update = {key: [trace[key] for trace in data] for key in ("x", "y", "customdata")}
         buttons.append(
-            {
-                "label": f"error over {x.name}",
-                "method": "update",
-                "args": [update, {"xaxis.title.text": drawn(x).label}],
-            }
+            {"label": f"error over {x.name}", "method": "update", "args": [update, {"xaxis.title.text": axis_title(x)}]}
         )
     return styled(
         figure,
         "Fronts compared",
         "best points for the visible axes, of each study",
-        xaxis={"title": drawn(axes[0]).label},
+        xaxis={"title": axis_title(axes[0])},
         yaxis={"title": error.label},
         updatemenus=menu(buttons),
     )

@@ -9,7 +9,7 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.pictures.compared import look
-from dse.reports.pictures.style import drawn, styled, told, values
+from dse.reports.pictures.style import axis_title, styled, told, values
 from dse.study.references import uniform_references
 from dse.study.result import Study
 from models.workload import BASELINE_BITS
@@ -79,7 +79,7 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             hovertemplate="uniform %{text}<extra></extra>",
             **at,
         )
-        figure.update_xaxes(title=drawn(x).label, **at)
+        figure.update_xaxes(title=axis_title(x), **at)
         figure.update_yaxes(title=f"error ({error.unit})" if at["col"] == 1 else None, **at)
     return styled(
         figure,

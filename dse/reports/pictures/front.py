@@ -20,13 +20,15 @@ from dse.reports.pictures.style import (
     SCALE,
     VERMILION,
     amount,
-    drawn,
+    axis_title,
     menu,
     name_of,
     reach,
     ring,
     styled,
     told,
+    unit_of,
+    value_of,
     values,
 )
 from dse.study.references import uniform_references
@@ -50,19 +52,16 @@ class Marked:
     others: list[Evaluation]
     tied: list[Evaluation]
     knee: list[Evaluation]
-    knee_name: str
     uniform: dict[int, Evaluation]
 
     @classmethod
     def of(cls, study: Study) -> Marked:
         on_front = {point.genome for point in study.front}
         bars, baseline = study.error_bars, study.baseline
-        knee = [study.pick(knee=True)] if len(study.front) > 2 else []
         return cls(
             others=[e for e in study.evaluations if e.measured and e.genome not in on_front],
             tied=[point for point in scored(study) if bars.tied(point, baseline)],
-            knee=knee,
-            knee_name=f"knee: point {study.front.number(knee[0])}" if knee else "knee",
+            knee=[study.pick(knee=True)] if len(study.front) > 2 else [],
             uniform=uniform_references(study),
         )
 
@@ -142,18 +141,19 @@ def _traces(study: Study, view: View, marked: Marked) -> list[dict[str, Any]]:
         "size": [BOLD_PX if point.genome in visible else FADED_PX for point in study.front],
         "opacity": [1.0 if point.genome in visible else FADED_OPACITY for point in study.front],
         "line": {"color": INK, "width": [1.0 if point.genome in visible else 0.0 for point in study.front]},
-        "colorbar": {"title": {"text": drawn(view.colour).label, "side": "right"}, "thickness": 14, "outlinewidth": 0},
+        "colorbar": {"title": {"text": axis_title(view.colour), "side": "right"}, "thickness": 14, "outlinewidth": 0},
     }
     steps = {"mode": "lines", "line": {"color": MUTED, "width": 1.5, "shape": "vh"}}
     ends = {"error_x": _error_bar(study, best, view.x), "error_y": _error_bar(study, best, view.y)}
     runs = ["circle" if evaluation.status == "ok" else "x-thin-open" for evaluation in marked.others]
+    knee = f"knee: point {study.front.number(marked.knee[0])}" if marked.knee else "knee"
     name = "evaluated" + " (crosses: infeasible)" * ("x-thin-open" in runs)
     return [
         trace(name, marked.others, {"color": FAINT, "size": 5, "opacity": 0.5, "symbol": runs}),
         trace("best for these axes", best, None, **steps, **ends),
         trace(FRONT_TRACE, study.front, bold),
         trace("error tied with 16 bit", marked.tied, ring(16, BLUE, "circle-open")),
-        trace(marked.knee_name, marked.knee, ring(19, PURPLE, "square-open")),
+        trace(knee, marked.knee, ring(19, PURPLE, "square-open")),
         trace("uniform bits", list(marked.uniform.values()), ring(13, VERMILION, "diamond-open")),
     ]
 
@@ -166,7 +166,7 @@ def _uniform_labels(view: View, marked: Marked, ranges: Sequence[list[float]]) -
     for bits, point in marked.uniform.items():
         found: dict[str, Any] = {"text": f"{bits} bit", "font": {"color": VERMILION, "size": 13}, "standoff": 6}
         found |= {"bgcolor": "rgba(255,255,255,0.8)", "arrowcolor": VERMILION, "arrowwidth": 1, "arrowhead": 0}
-        x, y = (values([point], objective)[0] for objective in (view.x, view.y))
+        x, y = (value_of(point, objective) for objective in (view.x, view.y))
         if x is None or y is None:
             continue
         for axis, value, objective, (low, high) in zip("xy", (x, y), (view.x, view.y), ranges, strict=True):
@@ -175,7 +175,7 @@ def _uniform_labels(view: View, marked: Marked, ranges: Sequence[list[float]]) -
             side = 1 if share < NEAR_EDGE else -1 if share > 1 - NEAR_EDGE else worse
             found[f"a{axis}"] = LABEL_PX * side * (1 if axis == "x" else -1)  # pixels count downwards
         if (found["x"], found["y"]) != (x, y):
-            found["text"] += f": {y:.4g} {drawn(view.y).unit}, {x:.4g} {drawn(view.x).unit}"
+            found["text"] += f": {y:.4g} {unit_of(view.y)}, {x:.4g} {unit_of(view.x)}"
             found |= {"standoff": 0, "arrowhead": 2}
         labels.append(found)
     return labels
@@ -215,9 +215,9 @@ def _axes(study: Study, view: View, marked: Marked) -> dict[str, Any]:
             shapes.append({"y0": at, "y1": at, "xref": "paper", "x0": 0, "x1": 1})
     across, up = (_range(study, objective, best, marked) for objective in (view.x, view.y))
     return {
-        "xaxis.title.text": drawn(view.x).label,
+        "xaxis.title.text": axis_title(view.x),
         "xaxis.range": across,
-        "yaxis.title.text": drawn(view.y).label,
+        "yaxis.title.text": axis_title(view.y),
         "yaxis.range": up,
         "annotations": _uniform_labels(view, marked, (across, up)),
         "shapes": [{"type": "line", "line": line, "label": label, **shape} for shape in shapes],

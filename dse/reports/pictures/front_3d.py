@@ -14,12 +14,13 @@ from dse.reports.pictures.style import (
     PURPLE,
     SCALE,
     VERMILION,
-    drawn,
+    axis_title,
     name_of,
     reach,
     ring,
     styled,
     told,
+    unit_of,
     values,
 )
 from dse.study.result import Study
@@ -44,7 +45,7 @@ def front_3d(study: Study) -> go.Figure | None:
     z, x, y = study.objectives[:3]
     marked, points = Marked.of(study), list(study.front)
     ranges = {o: reach(values([*points, study.baseline], o), ENDS) for o in (x, y, z)}
-    bar = {"title": {"text": drawn(z).label, "side": "right"}, "thickness": 14, "outlinewidth": 0, "len": 0.7}
+    bar = {"title": {"text": axis_title(z), "side": "right"}, "thickness": 14, "outlinewidth": 0, "len": 0.7}
     front = {"size": 5, "color": values(points, z), "colorscale": SCALE, "line": {"color": INK, "width": 0.5}}
     numbered = told(study, points, range(1, len(points) + 1))
     uniform = [e for e in marked.uniform.values() if _within(e, ranges)]
@@ -63,7 +64,7 @@ def front_3d(study: Study) -> go.Figure | None:
         figure.add_scatter3d(**places, name=name, marker=marker, **{"mode": "markers", **more})
     axes: dict[str, dict[str, Any]] = {
         f"{letter}axis": {
-            "title": {"text": f"{o.name} ({drawn(o).unit})"},
+            "title": {"text": f"{o.name} ({unit_of(o)})"},
             "range": ranges[o],
             "backgroundcolor": "white",
             "gridcolor": "#d5dae0",

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dse.reports.labels import group_of, label
-from dse.reports.pictures.style import COLOURS, HEIGHT_PX, name_of, styled
+from dse.reports.pictures.style import COLOURS, DASHES, HEIGHT_PX, SYMBOLS, name_of, styled
 from dse.study.result import Study
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 ROW_PX, MOST_ROWS = 20, 11  # of a heat map of bits; rows from which it is taller
-MARKS = ("circle", "square", "diamond", "cross")  # and dashes: so that matvecs of one colour are told apart
-DASHES = ("solid", "dash", "dot", "dashdot")
 JITTER = 0.15  # of the distance between two thresholds, so that dots do not hide each other
 
 
@@ -87,7 +85,8 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
     widths = sorted({bits for bits, _, _, _ in rows})
     titles = [f"{bits}-bit activations" for bits in widths]
     figure = make_subplots(1, len(widths), shared_yaxes=True, horizontal_spacing=0.02, subplot_titles=titles)
-    rng, named = np.random.default_rng(0), set()
+    rng = np.random.default_rng(0)
+    first = {group: min(bits for bits, mine in by_panel if mine == group) for _, group in by_panel}
     for column, bits in enumerate(widths, start=1):
         thresholds = sorted({delta for width, delta, _, _ in rows if width == bits})
         place = {delta: k for k, delta in enumerate(thresholds)}
@@ -97,7 +96,8 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
             for x, e in mine:
                 by_place.setdefault(x, []).append(e)
             middles = {x: float(np.median(by_place[x])) for x in sorted(by_place)}
-            colour, round_ = COLOURS[k % len(COLOURS)], k // len(COLOURS) % len(MARKS)
+            turn, look = divmod(k, len(COLOURS))  # matvecs of one colour are told apart by dashes and marks
+            colour, dash, mark = COLOURS[look], DASHES[turn % len(DASHES)], SYMBOLS[turn % len(SYMBOLS)]
             dots = [round(x + JITTER * rng.uniform(-1, 1), 2) for x, _ in mine]
             figure.add_scatter(
                 x=dots, y=[round(e, 1) for _, e in mine], mode="markers", showlegend=False, legendgroup=group,
@@ -105,12 +105,11 @@ def delta_against_eliminated(study: Study) -> go.Figure | None:
             )  # fmt: skip
             figure.add_scatter(
                 x=list(middles), y=list(middles.values()), name=group, legendgroup=group,
-                showlegend=bool(mine) and group not in named,
-                mode="lines+markers", line={"color": colour, "width": 2, "dash": DASHES[round_]},
-                marker={"size": 7, "symbol": MARKS[round_]},
+                showlegend=bits == first[group],
+                mode="lines+markers", line={"color": colour, "width": 2, "dash": dash},
+                marker={"size": 7, "symbol": mark},
                 hovertemplate=f"{group}: %{{y:.1f}} % in the middle<extra></extra>", row=1, col=column,
             )  # fmt: skip
-            named |= {group} if mine else set()
         names = [f"{delta // 1024}k" if delta >= 1024 else str(delta) for delta in place]
         ticks = {"tickvals": list(place.values()), "ticktext": names, "tickangle": 0, "tickfont": {"size": 11}}
         figure.update_xaxes(range=[-0.4, len(place) - 0.6], **ticks, row=1, col=column)

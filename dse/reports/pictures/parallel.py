@@ -10,7 +10,7 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, TEST_ERROR
 from dse.design.space import DELTA_BITS
 from dse.reports.pictures.genes import groups_of
-from dse.reports.pictures.style import SCALE, drawn, name_of, styled, values
+from dse.reports.pictures.style import SCALE, axis_title, name_of, styled, unit_of, values
 from dse.study.result import Study
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def parallel(study: Study) -> go.Figure | None:
     left_out = {TEST_ERROR, OBJECTIVES["compression"]} - {*study.objectives}  # compression is size once more
     shown = [objective for objective in study.shown if objective not in left_out]
     dimensions: list[dict[str, Any]] = [
-        {"label": f"{o.name} ({drawn(o).unit})", "values": column, "tickformat": _ticks(column)}
+        {"label": f"{o.name} ({unit_of(o)})", "values": column, "tickformat": _ticks(column)}
         for o in shown
         if None not in (column := values(points, o)) and len({*column}) > 1
     ]
@@ -46,7 +46,7 @@ def parallel(study: Study) -> go.Figure | None:
                 dimensions.append(_stepped(f"{group} {short}", [logs[width] for width in bits], logs))
         dimensions += _delta(group, matvec, points)
     line = {"color": values(points, study.objectives[0]), "colorscale": SCALE, "showscale": True}
-    line["colorbar"] = {"title": {"text": drawn(study.objectives[0]).label, "side": "right"}, "thickness": 14}
+    line["colorbar"] = {"title": {"text": axis_title(study.objectives[0]), "side": "right"}, "thickness": 14}
     fonts = {"labelfont": {"size": 12}, "tickfont": {"size": TICK_PX}}
     ends = {"rangefont": {"size": 1, "color": "rgba(0,0,0,0)"}}  # wider than an axis has room; ticks tell them
     figure = go.Figure(go.Parcoords(line=line, dimensions=dimensions, labelangle=LABEL_DEGREES, **fonts, **ends))

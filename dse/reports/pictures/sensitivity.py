@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
-from dse.reports.pictures.style import COLOURS, FAINT, amount, drawn, name_of, styled
+from dse.reports.pictures.style import COLOURS, FAINT, SYMBOLS, amount, name_of, styled, unit_of
 from dse.reports.sensitivity import Move, known_moves
 from dse.study.bootstrap import ErrorBars
 from dse.study.result import Study
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 GENE_PX, HEAD_PX, LEGEND_PX = 26, 13, 40
 SPREAD = 0.55  # of the distance between two genes, over which a gene's choices lie
 EDGE_FACTOR = 3.0
-SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star")  # so that print without colours tells choices
 USUAL = ("2", "4", "8", "16")  # bits that have the same mark in every picture
 
 
@@ -42,7 +41,7 @@ def draw(study: Study, point: Evaluation, measured: Mapping[Move, Evaluation]) -
     bars = ErrorBars((point, *measured.values()), study.speakers)
     panels = [o for o in study.shown if o.name in ("error", "size", "ops") or "." in o.name]
     panels = [o for o in panels if o.metric in point.metrics and all(o.metric in e.metrics for e in measured.values())]
-    titles = [f"Δ {o.name.replace('.', '<br>')}<br>({'points' if o.unit == '%' else drawn(o).unit})" for o in panels]
+    titles = [f"Δ {o.name.replace('.', '<br>')}<br>({'points' if o.unit == '%' else unit_of(o)})" for o in panels]
     figure = make_subplots(1, len(panels), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=titles)
     choices = sorted({str(move.after) for move in measured}, key=lambda text: (len(text), text))
     looks = [*USUAL, *(choice for choice in choices if choice not in USUAL)]

@@ -20,6 +20,8 @@ INK, MUTED, FAINT, GRID = "#222b36", "#5b6672", "#b8bec6", "#e7eaee"
 # Told apart by the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008), less its light yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 BLUE, VERMILION, _, PURPLE = COLOURS[:4]
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star")  # so that print without colours tells them apart
 DRAWN_UNITS = {"pJ/frame": ("µJ/frame", 1e6)}  # and how many of the metric's are one
 SCALE = "Viridis"  # even in print and for the colour-blind
 HEIGHT_PX, TITLE_PX = 560, 32  # of a figure; of its title's first line below the top
@@ -93,7 +95,7 @@ def told(study: Study, points: Sequence[Evaluation], numbers: Sequence[int] | No
     page holds them for every evaluation.
     """
     bars, shown, groups = study.error_bars, study.shown, list(labels(study.baseline.configuration))
-    heads = [f"{o.description} %{{customdata[{k}]}} {drawn(o).unit}" for k, o in enumerate(shown)]
+    heads = [f"{o.description} %{{customdata[{k}]}} {unit_of(o)}" for k, o in enumerate(shown)]
     heads += [f"{group} <b>%{{customdata[{k}]}}</b>" for k, group in enumerate(groups, start=len(shown))]
     beacons = bool(study.beacons)
     heads += [f"weights of %{{customdata[{len(heads)}]}}"] * beacons
@@ -103,7 +105,7 @@ def told(study: Study, points: Sequence[Evaluation], numbers: Sequence[int] | No
         heads += [f"over 16 bit: %{{customdata[{place + 2}]}}"]
     rows: list[list[Any]] = []
     for k, point in enumerate(points):
-        row: list[Any] = [values([point], o)[0] for o in shown]
+        row: list[Any] = [value_of(point, o) for o in shown]
         row += labels(point.configuration).values()
         row += ["the base network" if point.beacon is None else f"beacon {point.beacon}"] * beacons
         if numbers is not None:
@@ -124,10 +126,13 @@ def over_baseline(study: Study, point: Evaluation) -> str:
     return told + f", tied with {' and '.join(tied)}" * bool(tied)
 
 
-def drawn(objective: Objective) -> Objective:
-    """The objective in the unit that pictures show: energy in µJ, since axes do not write 800M pJ as one reads it."""
-    unit, _ = DRAWN_UNITS.get(objective.unit, (objective.unit, 1.0))
-    return replace(objective, unit=unit)
+def unit_of(objective: Objective) -> str:
+    """The unit that pictures show: µJ of energy, since axes do not write 800M pJ as one reads it."""
+    return DRAWN_UNITS.get(objective.unit, (objective.unit, 1.0))[0]
+
+
+def axis_title(objective: Objective) -> str:
+    return replace(objective, unit=unit_of(objective)).label
 
 
 def amount(value: float, objective: Objective) -> float:
@@ -137,12 +142,12 @@ def amount(value: float, objective: Objective) -> float:
 
 def values(points: Iterable[Evaluation], objective: Objective) -> list[float | None]:
     """Values with as many digits as a picture shows; a page holds each several times."""
-    found = (point.metrics.get(objective.metric) for point in points)
-    return [None if value is None else _short(amount(value, objective)) for value in found]
+    return [value_of(point, objective) for point in points]
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
+def value_of(point: Evaluation, objective: Objective) -> float | None:
+    value = point.metrics.get(objective.metric)
+    return None if value is None else float(f"{amount(value, objective):.5g}")
 
 
 def reach(given: Sequence[float | None], margin: float = 0.1) -> list[float]:
