@@ -195,7 +195,7 @@ CLAIMS: Sequence[Claim] = (
         "[S]",
         "the LSTM is best at low error",
         _best("error_percent", "lstm", True, None, "%"),
-        "which network errs least at 16 bit is a matter of its training: here the GRU",
+        "which network errs least at 16 bit is a matter of its training",
     ),
     Claim(
         "[S]",
