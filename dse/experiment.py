@@ -32,13 +32,15 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     given = sys.argv[1:] if argv is None else list(argv)
     options = parser().parse_args(given)
     from dse.experiments import KINDS
-    from dse.experiments.description import FILE, read_experiment
+    from dse.experiments.description import read_experiment, read_experiments
     from dse.experiments.page import RESULT, write_findings, write_index
 
     if options.list:
-        for path in sorted(options.studies.glob(f"*/{FILE}")):
-            found = read_experiment(path.parent, KINDS)
-            print(f"{found.name:<20} {found.title}")
+        found, damaged = read_experiments(options.studies, KINDS)
+        for each in found:
+            print(f"{each.name:<20} {each.title}")
+        if damaged:
+            raise InputError("; ".join(damaged))
         return 0
     if options.claims:
         from dse.experiments.claims import claims_table
@@ -59,9 +61,11 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
     paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
     if folder == described:
-        every = [path.parent for path in sorted(options.studies.glob(f"*/{FILE}"))]
-        index = write_index(options.studies, [(each, read_experiment(each, KINDS)) for each in every])
+        every, damaged = read_experiments(options.studies, KINDS)
+        index = write_index(options.studies, every)
         paths += [index] if index else []
+        for text in damaged:
+            print(f"not in the index: {text}", file=sys.stderr)
     print(findings.answer, end="\n\n")
     print(*paths, sep="\n")
     return 0

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dse.design.objective import Objective, valid_objectives
 from dse.design.pareto import hypervolume
-from dse.experiments.description import FILE, Experiment, own_of
+from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
 from dse.experiments.searches import SettingsOf, search
 from dse.reports.pictures.style import SCALE, styled
@@ -33,12 +33,12 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     """
     own_of(experiment, {})
     if list(experiment.vary) != [AXIS] or len(experiment.variations) < 2:
-        raise InputError(f"{FILE}: a kind 'across' varies {AXIS}, in two ways or more, and nothing else")
+        raise InputError(f"{experiment.source}: a kind 'across' varies {AXIS}, in two ways or more, and nothing else")
     found: dict[str, tuple[str, Study]] = {}
     for variation in experiment.variations:
         settings = settings_of(variation.options)
         if len(settings.platforms) != 1:
-            raise InputError(f"{FILE}: '{variation}' has {len(settings.platforms)} platforms, not one")
+            raise InputError(f"{experiment.source}: '{variation}' has {len(settings.platforms)} platforms, not one")
         found[str(variation)] = settings.platforms[0], (study := search(settings, str(variation)))
         if not study.hypervolume():
             raise InputError(
@@ -63,7 +63,7 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         for row in (foreign[0], foreign[-1])
     )
     table, figure = pd.DataFrame(rows), _figure(experiment.title, list(found), rows)
-    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown=("shares",))
+    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown={"shares": "Shares of hypervolume"})
 
 
 def _priced_by(native: Study, objective: Objective) -> Objective:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Experiment:
     """
 
     name: str
+    source: str  # its file, for messages
     title: str
     question: str
     kind: str
@@ -62,7 +64,10 @@ def read_experiment(folder: Path, kinds: Mapping[str, object]) -> Experiment:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingError(f"no experiment at {path}") from None
+        there = [each.parent.name for each in sorted(folder.parent.glob(f"*/{FILE}"))]
+        near = difflib.get_close_matches(folder.name, there, 1)
+        hint = f"; {near[0]}?" if near else f"; there are {', '.join(there)}" if there else ""
+        raise MissingError(f"no experiment at {path}{hint}") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -86,15 +91,30 @@ def read_experiment(folder: Path, kinds: Mapping[str, object]) -> Experiment:
             raise InputError(f"{path}: [vary.{axis}] holds no tables of options, as in sru = {{ model = 'sru' }}")
     texts = {name: table[name].strip() for name in TEXTS}
     given = {"search": tables["search"], "vary": tables["vary"], "own": tables[kind]}
-    return Experiment(folder.resolve().name, **texts, **given, surprise=str(table.get("surprise", "")).strip())
+    return Experiment(
+        folder.resolve().name, str(path), **texts, **given, surprise=str(table.get("surprise", "")).strip()
+    )
+
+
+def read_experiments(folder: Path, kinds: Mapping[str, object]) -> tuple[list[Experiment], list[str]]:
+    """The experiments of all folders in one, by name, and what is wrong with those that cannot be read."""
+    found, damaged = [], []
+    for path in sorted(folder.glob(f"*/{FILE}")):
+        try:
+            found.append(read_experiment(path.parent, kinds))
+        except InputError as error:
+            damaged.append(str(error))
+    return found, damaged
 
 
 def own_of(experiment: Experiment, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The kind's own table with its defaults. Raises InputError on an unknown key and a value of another type."""
     for name, value in experiment.own.items():
         if name not in defaults:
-            raise InputError(f"{FILE} [{experiment.kind}]: unknown key '{name}'; there are {', '.join(defaults)}")
+            raise InputError(
+                f"{experiment.source} [{experiment.kind}]: unknown key '{name}'; there are {', '.join(defaults)}"
+            )
         if type(value) is not type(defaults[name]):
             wanted = type(defaults[name]).__name__
-            raise InputError(f"{FILE} [{experiment.kind}]: {name} is {value!r:.60}, not of type {wanted}")
+            raise InputError(f"{experiment.source} [{experiment.kind}]: {name} is {value!r:.60}, not of type {wanted}")
     return {**defaults, **experiment.own}

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Findings:
-    """The answer in one line, tables and pictures by the names of their files; the page shows the tables of `shown`."""
+    """The answer in one line, tables and pictures by the names of their files.
+
+    The page shows the tables of `shown`, each under a heading of its own.
+    """
 
     answer: str
     tables: Mapping[str, pd.DataFrame]
     figures: Mapping[str, go.Figure]
-    shown: tuple[str, ...] = field(default=())
+    shown: Mapping[str, str] = field(default_factory=dict)

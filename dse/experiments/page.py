@@ -21,6 +21,15 @@ from models.whole_file import whole_file
 RESULT, PAGE, INDEX = "result.json", "README.md", "README.md"
 BEGIN, END = "<!-- experiments -->", "<!-- end of experiments -->"
 SOURCES = ("dse", "models", "platforms")  # what the result depends on
+UNITS = {  # by the endings of columns
+    "_percent": "%",
+    "_points": "points",
+    "_mib": "MiB",
+    "_kib": "KiB",
+    "_pj_per_frame": "pJ/frame",
+    "_uj": "µJ",
+    "_us": "µs",
+}
 MOST_ROWS = 60  # of a table on the page
 
 
@@ -55,16 +64,17 @@ def page(experiment: Experiment, findings: Findings, result: dict[str, Any], fol
     parts = [f"# {experiment.title}", experiment.question, f"**{_sentence(findings.answer)}**"]
     parts.append(f"```bash\n{result['command']}\n```")
     at = f"{result['date']}, commit {result['commit']}" if result["commit"] else result["date"]
-    parts.append(f"{at}. The searches are described in [{FILE}]({FILE}).")
+    described = f"[{FILE}]({FILE})" if (folder / FILE).exists() else f"`{experiment.source}`"
+    parts.append(f"{at}. The searches are described in {described}.")
     parts += [f"![{name}]({name}.png)" for name in findings.figures if (folder / f"{name}.png").exists()]
-    for name in findings.shown:
+    for name, head in findings.shown.items():
         table = findings.tables[name]
-        parts.append(f"{_sentence(name.replace('_', ' '))[:-1]}:")
+        parts.append(f"{head}:")
         parts.append(markdown(table.head(MOST_ROWS)))
         if len(table) > MOST_ROWS:
             parts.append(f"{len(table) - MOST_ROWS} more rows in [{name}.csv]({name}.csv).")
     parts.append("Files: " + ", ".join(f"[{name}.csv]({name}.csv)" for name in findings.tables) + ".")
-    if experiment.surprise:
+    if experiment.surprise and (folder / FILE).exists():  # it is of what is published
         parts += ["## What surprised", experiment.surprise]
     return "\n\n".join(parts) + "\n"
 
@@ -72,8 +82,16 @@ def page(experiment: Experiment, findings: Findings, result: dict[str, Any], fol
 def markdown(table: pd.DataFrame) -> str:
     """A table in Markdown, numbers short, what is missing as a dash."""
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    heads = [str(column).replace("_", " ") for column in table.columns]
+    heads = [_head(str(column)) for column in table.columns]
     return str(tabulate(rows, heads, tablefmt="github", disable_numparse=True))
+
+
+def _head(column: str) -> str:
+    """A column's name in words, its unit in brackets."""
+    for ending, unit in UNITS.items():
+        if column.endswith(ending):
+            return f"{column.removesuffix(ending)} ({unit})".replace("_", " ")
+    return column.replace("_", " ")
 
 
 def _cell(value: Any) -> str:
@@ -86,7 +104,7 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def write_index(root: Path, experiments: Sequence[tuple[Path, Experiment]]) -> Path | None:
+def write_index(root: Path, experiments: Sequence[Experiment]) -> Path | None:
     """Renew the experiments' part of the index in `root`, between its marks; None where it has no such part."""
     path = root / INDEX
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -95,10 +113,11 @@ def write_index(root: Path, experiments: Sequence[tuple[Path, Experiment]]) -> P
     if not begin or not end:
         return None
     lines = ["| experiment | question | answer |", "|---|---|---|"]
-    for folder, experiment in experiments:
-        if (folder / RESULT).exists():
-            answer = _sentence(json.loads((folder / RESULT).read_text(encoding="utf-8"))["answer"])
-            lines.append(f"| [{experiment.name}]({folder.name}/{PAGE}) | {experiment.question} | {answer} |")
+    for experiment in experiments:
+        result = root / experiment.name / RESULT
+        if result.exists():
+            answer = _sentence(json.loads(result.read_text(encoding="utf-8"))["answer"])
+            lines.append(f"| [{experiment.name}]({experiment.name}/{PAGE}) | {experiment.question} | {answer} |")
     with whole_file(path) as beside:
         beside.write_text("\n".join([f"{before}{BEGIN}", *lines, f"{END}{after}"]), encoding="utf-8")
     return path

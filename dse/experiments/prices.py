@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dse.experiments.description import FILE, Experiment, own_of
+from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
 from dse.experiments.searches import SettingsOf
 from dse.reports.pictures.style import COLOURS, styled
@@ -41,16 +41,18 @@ def prices(experiment: Experiment, _: SettingsOf) -> Findings:
     """Price the configurations on every platform that runs them. Raises InputError on bad keys, names and bits."""
     own = own_of(experiment, DEFAULTS)
     if not own["platforms"]:
-        raise InputError(f"{FILE} [prices]: platforms is empty")
+        raise InputError(f"{experiment.source} [prices]: platforms is empty")
     table = pd.DataFrame([row for spec in own["platforms"] for row in _rows(open_platform(spec), own)])
     if table.empty:
-        raise InputError(f"{FILE} [prices]: no platform runs any of bits {', '.join(map(str, own['bits']))}")
+        raise InputError(
+            f"{experiment.source} [prices]: no platform runs any of bits {', '.join(map(str, own['bits']))}"
+        )
     wide = table.pivot(index=NETWORK, columns="platform", values=COMPARED).swaplevel(axis=1)
     wide = wide[[(name, column) for name in own["platforms"] for column in COMPARED if (name, column) in wide]]
     wide = wide.dropna(axis="columns", how="all").reindex(pd.MultiIndex.from_frame(table[NETWORK].drop_duplicates()))
     wide.columns = [" ".join(pair).removesuffix("_per_frame") for pair in wide.columns]
     tables = {"prices": table, "compared": wide.reset_index()}
-    return Findings(_answer(table), tables, {"prices": _figure(experiment.title, table)}, shown=("compared",))
+    return Findings(_answer(table), tables, {"prices": _figure(experiment.title, table)}, shown={"compared": "Prices"})
 
 
 def _rows(platform: Platform, own: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from tqdm import tqdm
 
 from dse.design.evaluation import Evaluation
+from dse.design.objective import Objective
+from dse.experiments.description import Variation
 from dse.exploration.aside import measure_aside
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_plan
@@ -23,6 +26,19 @@ from models.workload import Configuration, InputError
 SettingsOf = Callable[[Mapping[str, Any]], SearchSettings]  # of options as a settings file has them
 
 
+@dataclass(frozen=True)
+class Searched:
+    """A search of an experiment and what it found."""
+
+    variation: Variation
+    study: Study
+
+    @property
+    def others(self) -> list[Objective]:
+        """The objectives beside the error."""
+        return [objective for objective in self.study.objectives if not objective.relative_limits]
+
+
 def search(settings: SearchSettings, name: str) -> Study:
     """The study of a search, which is run where it is not finished; `name` is what it goes by meanwhile.
 
@@ -31,10 +47,18 @@ def search(settings: SearchSettings, name: str) -> Study:
     plan = make_plan(settings)
     print(f"{name}: study {plan.study}", file=sys.stderr, flush=True)
     study = run_plan(plan)
-    study = replace(study, evaluations=study.evaluations[: plan.evaluations])
+    study = first_of(study, plan.evaluations)
     if not len(study.front):
         raise InputError(f"the search '{name}' has an empty front: {study}")
     return study
+
+
+def first_of(study: Study, evaluations: int) -> Study:
+    """The study as it was after so many evaluations: without what was evaluated, and retrained, later."""
+    kept = study.evaluations[:evaluations]
+    asked = {evaluation.configuration for evaluation in kept}
+    beacons = tuple(takewhile(lambda beacon: beacon.configuration in asked, study.beacons))
+    return replace(study, evaluations=kept, beacons=beacons)
 
 
 def with_uniform(study: Study, settings: SearchSettings) -> Study:
@@ -54,8 +78,3 @@ def measure(settings: SearchSettings, configurations: Sequence[Configuration], n
         if not evaluation.measured:
             raise InputError(f"{name}: {evaluation.reasons[0]}")
     return [found[configuration] for configuration in configurations]
-
-
-def best_within(points: Iterable[Evaluation], error_percent: float) -> list[Evaluation]:
-    """The points whose error is at most so much."""
-    return [point for point in points if point.metrics["error_percent"] <= error_percent]

@@ -17,10 +17,10 @@ import pandas as pd
 from scipy.stats import t as student
 
 from dse.design.objective import OBJECTIVES
+from dse.experiments.bounds import Bound, read_bounds
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.fronts import bound_of
-from dse.experiments.searches import SettingsOf, best_within, search, with_uniform
+from dse.experiments.searches import SettingsOf, search, with_uniform
 from dse.exploration.plan import make_plan
 from dse.exploration.settings import SearchSettings
 from dse.reports.pictures.style import COLOURS, styled
@@ -43,12 +43,13 @@ JOINT, STEPS = "joint", "two steps"
 def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     """Run both ways with every seed. Raises InputError on keys that are none, and a search without any result."""
     own = own_of(experiment, DEFAULTS)
+    points = read_bounds(own["points"], experiment.source)
     rows, curves = [], []
     for variation in experiment.variations:
         for seed in range(1, own["seeds"] + 1):
             options = {**variation.options, "seed": seed}
             joint = search(settings_of(options), f"{variation} joint, seed {seed}")
-            stepped = _stepped(own, options, joint, settings_of, f"{variation} in steps, seed {seed}")
+            stepped = _stepped(own, points, options, joint, settings_of, f"{variation} in steps, seed {seed}")
             for way, study in ((JOINT, joint), (STEPS, stepped)):
                 volumes = study.convergence
                 values = {"evaluations": len(volumes), "hypervolume": volumes[-1]}
@@ -65,16 +66,23 @@ def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         for values, gain, low, high in gains.itertuples(index=False)
     )
     tables = {"hypervolumes": table, "gains": gains}
-    return Findings(answer, tables, {"convergence": figure}, shown=("gains", "hypervolumes"))
+    return Findings(
+        answer, tables, {"convergence": figure}, shown={"gains": "Gains over two steps", "hypervolumes": "Hypervolumes"}
+    )
 
 
 def _stepped(
-    own: Mapping[str, Any], options: Mapping[str, Any], joint: Study, settings_of: SettingsOf, name: str
+    own: Mapping[str, Any],
+    points: Sequence[Bound],
+    options: Mapping[str, Any],
+    joint: Study,
+    settings_of: SettingsOf,
+    name: str,
 ) -> Study:
     """The joint search's study with the evaluations of the two steps in place of its own."""
     settings = _alone(settings_of({**options, **own["first"]}))
     first = with_uniform(search(settings, f"{name}, bits"), settings)
-    chosen = dict.fromkeys(_smallest(first, within) for within in own["points"])
+    chosen = dict.fromkeys(_smallest(first, within) for within in points)
     left = len(joint.evaluations) - len(first.evaluations)
     evaluations = list(first.evaluations)
     for k, number in enumerate(chosen):
@@ -90,10 +98,9 @@ def _alone(settings: SearchSettings) -> SearchSettings:
     return replace(settings, study=f"{plan.study}-first-{plan.evaluations}")
 
 
-def _smallest(study: Study, within: str) -> int:
+def _smallest(study: Study, within: Bound) -> int:
     """Number of the smallest point of the front within an error; of its least error where none is."""
-    bound = bound_of(study, within)
-    kept = best_within(study.front, math.inf if bound is None else bound)
+    kept = within.keeps(study)
     return study.front.number(best(kept, OBJECTIVES["size"]) if kept else study.front[0])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from dse.design.objective import OBJECTIVES
-from dse.experiments.description import FILE, Experiment, own_of
+from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
 from dse.experiments.searches import SettingsOf, measure
 from dse.reports.labels import label
@@ -30,7 +30,9 @@ SHOWN = ("error", "size", "ops")
 def uniform(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     """Measure the configurations in every variation. Raises InputError on keys that are none, and on bad bits."""
     own = own_of(experiment, DEFAULTS)
-    settings = [Setting(*_widths(bits), delta=delta) for delta in own["delta"] for bits in own["bits"]]
+    settings = [
+        Setting(*_widths(bits, experiment.source), delta=delta) for delta in own["delta"] for bits in own["bits"]
+    ]
     rows = []
     for variation in experiment.variations:
         searched = settings_of(variation.options)
@@ -45,15 +47,15 @@ def uniform(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     table = pd.DataFrame(rows)
     axes = list(experiment.vary)
     figure = _figure(experiment.title, table, axes)
-    return Findings(_answer(rows, axes), {"uniform": table}, {"uniform": figure}, shown=("uniform",))
+    return Findings(_answer(rows, axes), {"uniform": table}, {"uniform": figure}, shown={"uniform": "Measured"})
 
 
-def _widths(text: str) -> tuple[int, int]:
+def _widths(text: str, source: str) -> tuple[int, int]:
     try:
         weights, _, activations = str(text).partition("x")
         return int(weights), int(activations or weights)
     except ValueError:
-        raise InputError(f"{FILE} [uniform]: bits '{text}' are none, as in 8 or 4x8") from None
+        raise InputError(f"{source} [uniform]: bits '{text}' are none, as in 8 or 4x8") from None
 
 
 def _answer(rows: list[dict[str, Any]], axes: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Experiments on the fake network: every kind against what its studies say, the page, the index."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import ttest_1samp
 from dse.experiments import KINDS
 from dse.experiments.description import read_experiment
 from dse.experiments.page import BEGIN, END
+from dse.experiments.searches import first_of
 from dse.experiments.steps import JOINT, STEPS, gains_of
 from dse.study.result import load_study
 from models.registry import preset
@@ -68,6 +70,67 @@ def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
             assert side.loc[(weights, seed), f"within {text}"] == row["size_mib"]
         four = mine[mine["of"] == "uniform 4 bit"]["error_percent"].item()
         assert four == pytest.approx(answer(Configuration.uniform(WORKLOAD, 4))[0], abs=1e-5)
+
+
+def test_a_page_elsewhere_links_to_no_file_that_is_not_there(cli, described, tmp_path):
+    described("uniform")
+    assert cli("experiment", "my-uniform", "--out", "elsewhere")[0] == 0
+    page = (tmp_path / "elsewhere/README.md").read_text()
+    assert "`studies/my-uniform/study.toml`" in page and "None." not in page
+    for link in re.findall(r"\]\((.*?)\)", page):
+        assert (tmp_path / "elsewhere" / link).exists(), link
+
+
+def test_shares_are_of_what_uniform_bits_gain(cli, tmp_path):
+    more = 'objectives = ["error", "speedup", "energy"]\nplatform = "silago"\nevaluations = 60\npopulation = 12\n'
+    text = f"[fronts]\nwithin = ['+0.05', '+1']\ntells = 'shares'\nof = '4 bit'\n[search]\n{more}"
+    folder = write_described(tmp_path, "fronts", text)
+    assert cli("experiment", "my-fronts")[0] == 0
+    shares = pd.read_csv(folder / "shares.csv").set_index("objective")
+    rows = pd.read_csv(folder / "within.csv").set_index("of")
+    answer_line = json.loads((folder / "result.json").read_text())["answer"]
+    speed, energy = "silago.speedup", "silago.energy_pj_per_frame"
+    for within in ("within +0.05", "within +1"):
+        speed_share = rows.loc[within, speed] / rows.loc["uniform 4 bit", speed]
+        saved = (rows.loc["uniform 16 bit", energy] - rows.loc[within, energy]) / (
+            rows.loc["uniform 16 bit", energy] - rows.loc["uniform 4 bit", energy]
+        )
+        assert 0 < shares.loc["speedup", within] == pytest.approx(100 * speed_share)
+        assert 0 < shares.loc["energy", within] == pytest.approx(100 * saved)
+        assert f"{100 * saved:.0f}" in answer_line
+    assert answer_line.startswith("share of what uniform 4 bit gain, within +0.05, +1 points: speedup ")
+
+
+def test_winners_are_the_best_of_all_searches(cli, described, tmp_path):
+    folder = described("fronts")
+    file = folder / "study.toml"
+    file.write_text(file.read_text().replace('"+1"]', '"+1", "1 %", "20 %"]\ntells = "winners"'))
+    assert cli("experiment", "my-fronts")[0] == 0
+    points = pd.read_csv(folder / "fronts.csv").astype({"seed": str})
+    answer_line = json.loads((folder / "result.json").read_text())["answer"]
+    least = points.loc[points["error_percent"].idxmin()]
+    assert answer_line.startswith(f"least error {least['error_percent']:.2f} % ({least['weights']}, {least['seed']})")
+    assert "within 1 % none" in answer_line
+    kept = points[points["error_percent"] <= 20]
+    won = pd.read_csv(folder / "winners.csv").set_index("error").loc["within 20 % of error"]
+    for head, unit, row in (
+        ("size", "MiB", kept.loc[kept["size_mib"].idxmin()]),
+        ("eliminated", "%", kept.loc[kept["eliminated_percent"].idxmax()]),
+    ):
+        value, *whose = won[head].split(", ")
+        assert whose == [row["weights"], row["seed"]] and value.endswith(unit)
+
+
+def test_first_evaluations_of_a_study_have_no_later_beacons(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
+    assert cli("search", "--evaluations", "30", "--population", "12", "--beacons", "2", "--study", "b")[0] == 0
+    study = load_study("b", f"sqlite:///{tmp_path}/studies/dse.db")
+    assert len(study.beacons) == 2
+    places = [[e.configuration for e in study.evaluations].index(beacon.configuration) for beacon in study.beacons]
+    for evaluations in range(1, 31):
+        found = first_of(study, evaluations)
+        assert len(found.evaluations) == min(evaluations, len(study.evaluations))
+        assert found.beacons == study.beacons[: sum(place < evaluations for place in places)]
 
 
 def test_fronts_tell_what_retraining_costs(cli, tmp_path, monkeypatch):

@@ -9,15 +9,25 @@ from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, Objective
 from dse.design.pareto import front as front_of
 from dse.reports.pictures.compared import look
-from dse.reports.pictures.style import axis_title, styled, told, values
+from dse.reports.pictures.style import MUTED, axis_title, styled, told, value_of, values
 from dse.study.references import uniform_references
 from dse.study.result import Study
-from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 PANEL_PX, MOST_COLUMNS = 330, 2
+LABEL_PX = 30  # of a star's label from it
+LABEL = {  # on white, with a line to its star: fronts pass below
+    "bgcolor": "rgba(255,255,255,0.85)",
+    "font": {"size": 12},
+    "borderpad": 1,
+    "showarrow": True,
+    "arrowhead": 0,
+    "arrowwidth": 1,
+    "arrowcolor": MUTED,
+    "standoff": 6,
+}
 
 
 def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Sequence[Objective]) -> go.Figure:
@@ -70,29 +80,32 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             x=values(known.values(), x),
             y=values(known.values(), error),
             text=[f"{bits} bit" for bits in known],
-            textposition=_label_places(list(known), x),
             name="uniform bits",
             legendgroup="uniform",
             showlegend=place == 0,
-            mode="markers+text",
+            mode="markers",
             marker={"symbol": "star", "size": 11, "color": "#000000"},
             hovertemplate="uniform %{text}<extra></extra>",
             **at,
         )
+        for k, (bits, point) in enumerate(known.items()):
+            figure.add_annotation(
+                x=value_of(point, x), y=value_of(point, error), text=f"{bits} bit", **_beside(k), **LABEL, **at
+            )
         figure.update_xaxes(title=axis_title(x), **at)
         figure.update_yaxes(title=f"error ({error.unit})" if at["col"] == 1 else None, **at)
     return styled(
         figure,
         title,
-        "phone error rate of the best points for the visible axes; stars: one width for everything, of the first line",
+        "phone error rate of the best points for the visible axes; stars: one width for everything, of the first "
+        "line, unless it has a point more than all that is drawn",
         height=PANEL_PX * rows + 160,
     )
 
 
-def _label_places(widths: Sequence[int], x: Objective) -> list[str]:
-    """Sides of labels: above and below by turns, so that near ones can be read; none that leads out of the plot."""
-    last = BASELINE_BITS if x.direction == "minimize" else min(widths, default=0)
-    return [f"{('top', 'bottom')[k % 2]} {'left' if bits == last else 'right'}" for k, bits in enumerate(widths)]
+def _beside(k: int) -> dict[str, int]:
+    """Where the label of the k-th star is, in pixels from it: above and below by turns, that near ones can be read."""
+    return {"ax": 0, "ay": LABEL_PX if k % 2 else -LABEL_PX}
 
 
 def _line(texts: Sequence[str], alone: bool) -> str:

@@ -1,0 +1,137 @@
+"""What an experiment's answer tells of its fronts, in one line, with the tables that it is drawn from.
+
+To add a way: a function of the searches, all errors and the one the answer is about, and a line in ANSWERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from dse.design.evaluation import Evaluation
+from dse.design.objective import OBJECTIVES, Objective
+from dse.experiments.bounds import BITS, PERCENT, Bound, read_bound
+from dse.experiments.searches import Searched
+from dse.reports.labels import short_number
+from dse.reports.pictures.style import unit_of, value_of
+from dse.reports.table import SHORT_NAMES
+from dse.study.choose import best
+from dse.study.references import uniform_references
+from models.workload import BASELINE_BITS, InputError
+
+Tables = Mapping[str, tuple[str, pd.DataFrame]]  # by the name of the file: a heading, and the table
+Answer = Callable[[Sequence[Searched], Sequence[Bound], Bound], tuple[str, Tables]]
+
+
+def tell_best(found: Sequence[Searched], bounds: Sequence[Bound], at: Bound) -> tuple[str, Tables]:
+    """The best in each objective at one error, for each value of the first axis; with beacons, what the others have."""
+    texts = []
+    for first, group in groupby(found, key=lambda each: next(iter(each.variation.values.values()), "")):
+        each = list(group)
+        parts = []
+        for objective in each[0].others:
+            kept = [(_best(one, objective, at), one) for one in each]
+            there = [(point, one) for point, one in kept if point is not None]
+            if not there:
+                continue
+            point, one = min(there, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
+            rest = _rest(one)
+            if any(o.study.beacons for o in each):
+                rest = "; ".join([rest, *(f"{_value(p, objective)}, {_rest(o)}" for p, o in kept if o is not one)])
+            parts.append(f"{_short(objective)} {_value(point, objective)}" + f" ({rest})" * bool(rest))
+        texts.append(f"{first} " * bool(first) + (", ".join(parts) or "no point of the front"))
+    return f"{at}: {'; '.join(texts)}", {}
+
+
+def tell_shares(bits: int, found: Sequence[Searched], bounds: Sequence[Bound], _: Bound) -> tuple[str, Tables]:
+    """Which share of what uniform bits have is to be had within each error.
+
+    Of an objective that is maximised, such as speedup, the share of its value; of one that is minimised, such as
+    energy, the share of what is saved over 16 bit. Both are the papers' way.
+    """
+    rows: list[dict[str, Any]] = []
+    texts = []
+    for each in found:
+        points, parts = uniform_references(each.study), []
+        for objective in each.others:
+            most, base = (points[width].metrics.get(objective.metric) for width in (bits, BASELINE_BITS))
+            shares: dict[str, float | None] = {}
+            for bound in bounds:
+                point = _best(each, objective, bound)
+                if most is not None and base is not None:
+                    value = None if point is None else point.metrics[objective.metric]
+                    shares[bound.head] = None if value is None else 100 * _share(objective, value, most, base)
+            rows.append({**each.variation.values, "objective": _short(objective), **shares})
+            told = ", ".join("none" if share is None else f"{share:.0f}" for share in shares.values())
+            parts.append(f"{_short(objective)} {told or 'none'} %")
+        texts.append(f"{each.variation} ".lstrip() + ", ".join(parts))
+    heads = ", ".join(bound.text for bound in bounds)
+    table = f"Share (%) of what uniform {bits} bit gain over {BASELINE_BITS} bit", pd.DataFrame(rows)
+    return f"share of what uniform {bits} bit gain, within {heads} points: {'; '.join(texts)}", {"shares": table}
+
+
+def _share(objective: Objective, value: float, most: float, base: float) -> float:
+    return value / most if objective.direction == "maximize" else (base - value) / (base - most)
+
+
+def tell_winners(found: Sequence[Searched], bounds: Sequence[Bound], _: Bound) -> tuple[str, Tables]:
+    """Which search has the least error of all, and the best of each objective within each error that is the same for
+    all of them."""
+    error = OBJECTIVES["error"]
+    least = min(found, key=lambda each: best(each.study.front, error).metrics[error.metric])
+    texts = [f"least error {_value(best(least.study.front, error), error)} ({least.variation})"]
+    rows = []
+    for bound in bounds:
+        if bound.kind != PERCENT:
+            continue
+        row, parts = {"error": bound.head}, []
+        for objective in found[0].others:
+            kept = [(point, each) for each in found if (point := _best(each, objective, bound)) is not None]
+            if not kept:
+                continue
+            point, each = min(kept, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
+            row[_short(objective)] = f"{_value(point, objective)}, {each.variation}"
+            parts.append(f"{_short(objective)} {_value(point, objective)} ({each.variation})")
+        rows.append(row)
+        texts.append(f"{bound} {', '.join(parts) or 'none'}")
+    return "; ".join(texts), {"winners": ("Best of all within an error", pd.DataFrame(rows))}
+
+
+ANSWERS: dict[str, Answer] = {"best": tell_best, "winners": tell_winners}
+SHARES = "shares"  # of bits that are told with it
+
+
+def read_answer(name: str, of: str, source: str) -> Answer:
+    """The way to answer that a description names. Raises InputError naming its source."""
+    if name == SHARES:
+        bits = read_bound(of, source)
+        if bits.kind != BITS:
+            raise InputError(f"{source} [fronts]: of is '{of}', not uniform bits as in '4 bit'")
+        return partial(tell_shares, int(bits.value))
+    if name not in ANSWERS:
+        raise InputError(f"{source} [fronts]: tells is '{name}', none of {', '.join([*ANSWERS, SHARES])}")
+    if of:
+        raise InputError(f"{source} [fronts]: of is for tells = '{SHARES}'")
+    return ANSWERS[name]
+
+
+def _best(searched: Searched, objective: Objective, within: Bound) -> Evaluation | None:
+    kept = within.keeps(searched.study)
+    return best(kept, objective) if kept else None
+
+
+def _rest(searched: Searched) -> str:
+    """Values on all axes but the first."""
+    return ", ".join(list(searched.variation.values.values())[1:])
+
+
+def _value(point: Evaluation | None, objective: Objective) -> str:
+    return "no point" if point is None else f"{short_number(value_of(point, objective))} {unit_of(objective)}"
+
+
+def _short(objective: Objective) -> str:
+    return SHORT_NAMES.get(objective.name, objective.name.rpartition(".")[2])
