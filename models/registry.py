@@ -2,7 +2,8 @@
 
 To add a model of gated recurrent layers, as LSTM, GRU and LiGRU are:
 1. `models/networks/x.py`: a frozen dataclass of its sizes that inherits `models.networks.recurrent.Recurrent` and
-   brings its gates and its float step; PRESETS with "edge" and "paper". Its float network is there already.
+   brings its gates and its float step; PRESETS with "edge" and "paper". Its float network is there already, and
+   directions are no concern of a step.
 2. `models/engines/recurrent_cells.py`: a cell in CELLS, which calls a compiled loop of `models.kernels`.
 3. `models/gpu/recurrent.py`: the same step in torch operations, in CELLS.
 4. `tests/support/numpy_network.py`: the same step in plain NumPy, in STEPS.
@@ -33,6 +34,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, get_type_hints
 
 from models.devices import CPU
+from models.networks.directions import Directions
 from models.workload import InputError, Workload
 
 if TYPE_CHECKING:
@@ -83,6 +85,9 @@ class Spec(Protocol):
 
     @property
     def outputs(self) -> int: ...
+
+    @property
+    def directions(self) -> Directions: ...
 
     def workload(self) -> Workload: ...
 

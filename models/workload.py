@@ -38,8 +38,8 @@ class MissingError(InputError, FileNotFoundError):
 class MatVec:
     """One matrix-vector product of a network, `rows` outputs from `cols` inputs.
 
-    `passes` is how often it runs per frame: a bidirectional network that shares its weights between directions
-    runs each recurrent matrix twice.
+    `passes` is how often it runs per frame: where both directions of a network share their weights each recurrent
+    matrix runs twice, and once where there is one direction, or each has a matrix of its own.
     """
 
     name: str

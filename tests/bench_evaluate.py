@@ -20,7 +20,7 @@ from bench_evaluate_rivals import PlainFakeQuantized
 from numba import njit
 
 from models.engines.compiled import Packer
-from models.engines.recurrent import UTTERANCES_AT_ONCE
+from models.engines.recurrent import ROWS_AT_ONCE
 from models.kernels.matvecs import FRAMES_AT_ONCE, make_scratch, multiply_rows
 from models.registry import MODELS
 from models.workload import Configuration
@@ -78,7 +78,7 @@ def multiplications(case: Case) -> float:
     packer, seconds = Packer(), 0.0
     for matvec in case.workload:
         matvecs = packer.open((case.engine.quantizer.matvec(matvec.name, case.configuration),)).matvecs
-        rows = FRAMES_AT_ONCE if matvec.passes == 1 else 2 * UTTERANCES_AT_ONCE
+        rows = ROWS_AT_ONCE if matvec.path in ("recurrent", "candidate") else FRAMES_AT_ONCE
         scratch = make_scratch(matvecs, rows)
         multiply_again(matvecs, scratch, rows, 1)
         seconds += timed(multiply_again, matvecs, scratch, rows, len(case.features) * matvec.passes // rows)[0]

@@ -67,14 +67,18 @@ class DeltaGene:
 
 @dataclass(frozen=True)
 class SkipGene:
-    """How many of some matvecs, from the first, stay at 16 bit."""
+    """How many of some paths, from the first, stay at 16 bit; a path is a matvec, or that of each direction."""
 
     name: str
     choices: tuple[int, ...]
-    matvecs: tuple[str, ...]
+    paths: tuple[tuple[str, ...], ...]
+
+    @property
+    def matvecs(self) -> tuple[str, ...]:
+        return tuple(name for path in self.paths for name in path)
 
     def fields(self, index: int, position: int) -> dict[str, int]:
-        return {"skip": position < self.choices[index]}
+        return {"skip": position < sum(map(len, self.paths[: self.choices[index]]))}
 
     def choice_in(self, configuration: Configuration) -> int:
-        return sum(configuration[name].skip for name in self.matvecs)
+        return sum(all(configuration[name].skip for name in path) for path in self.paths)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 
+from dse.design.gene_groups import BIT_GROUPS, DELTA_GROUPS, free_paths, groups
 from dse.design.gene_kinds import GENE_BITS, DeltaGene, PairGene, SkipGene, WidthGene
 from dse.design.rules import Rule, last_of, require_met
 from dse.design.space import Choice, Gene, SearchSpace
@@ -15,15 +16,6 @@ DEFAULT_BITS = (2, 4, 8, 16)
 DEFAULT_DELTA = (0, 2, 4, 8, 16)
 SKIP_NONE, SKIP_FIRST, SKIP_LAYERS = "none", "first", "layers"  # which skip genes; see `search_space`
 DELTA_LAYERS, DELTA_PATHS = "layers", "paths"  # which delta genes
-
-BIT_GROUPS = {
-    "input": "input",
-    "recurrent": "recurrent",
-    "candidate": "recurrent",
-    "projection": "projection",
-    "output": "output",
-}
-DELTA_GROUPS = {**BIT_GROUPS, "projection": "input"}
 
 
 def search_space(
@@ -81,8 +73,11 @@ def recorded_space(
                 names = by_group[1].get(label) or _of_paths(workload, own)[label]
                 found.append(DeltaGene(name, _whole(choices), names))
             elif kind == "skip":
-                together = free_paths(workload, always_skipped) if label == "candidate" else (label,)
-                found.append(SkipGene(name, _whole(choices), together))
+                free = free_paths(workload, always_skipped)
+                together = free if label == "candidate" else [path for path in free if path[0] == label]
+                if not together:
+                    raise InputError(f"no path of '{name}'")
+                found.append(SkipGene(name, _whole(choices), tuple(together)))
             elif kind == "bits" and isinstance(choices[0], str):
                 pairs = tuple(map(_pair, choices))
                 found.append(PairGene(name, pairs, by_group[0][label]))
@@ -94,11 +89,6 @@ def recorded_space(
     except (KeyError, ValueError, TypeError, IndexError) as error:
         raise InputError(f"its genes cannot be read: {error}") from error
     return space
-
-
-def free_paths(workload: Workload, always_skipped: Collection[str]) -> tuple[str, ...]:
-    """Matvecs that skip genes decide on: the candidate gates' recurrent paths that are not always skipped."""
-    return tuple(m.name for m in workload if m.path == "candidate" and m.name not in always_skipped)
 
 
 def _whole(choices: Sequence[Choice]) -> tuple[int, ...]:
@@ -192,19 +182,21 @@ def _of_paths(workload: Workload, own: Collection[str]) -> dict[str, tuple[str, 
     return found
 
 
-def _skip_genes(workload: Workload, kinds: Sequence[str], names: Sequence[str], rules: Sequence[Rule]) -> list[Gene]:
+def _skip_genes(
+    workload: Workload, kinds: Sequence[str], paths: Sequence[tuple[str, ...]], rules: Sequence[Rule]
+) -> list[Gene]:
     for kind in kinds:
         if kind not in (SKIP_NONE, SKIP_FIRST, SKIP_LAYERS):
             known = ", ".join((SKIP_NONE, SKIP_FIRST, SKIP_LAYERS, *workload.names))
             raise InputError(f"skip '{kind}' is none of {known}")
     if len(kinds) > 1:
         raise InputError(f"skip takes one of {SKIP_NONE}, {SKIP_FIRST}, {SKIP_LAYERS}, not {' and '.join(kinds)}")
-    if not names or not kinds or kinds[0] == SKIP_NONE:
+    if not paths or not kinds or kinds[0] == SKIP_NONE:
         return []
     if kinds[0] == SKIP_LAYERS:
-        return [SkipGene(f"{name}.skip", _skips(name, (0, 1), 1, rules), (name,)) for name in names]
-    some = tuple(sorted({0, (len(names) + 1) // 2, len(names)}))
-    return [SkipGene("candidate.skip", _skips("candidate", some, len(names), rules), tuple(names))]
+        return [SkipGene(f"{path[0]}.skip", _skips(path[0], (0, 1), 1, rules), (path,)) for path in paths]
+    some = tuple(sorted({0, (len(paths) + 1) // 2, len(paths)}))
+    return [SkipGene("candidate.skip", _skips("candidate", some, len(paths), rules), tuple(paths))]
 
 
 def _skips(label: str, usual: tuple[int, ...], most: int, rules: Sequence[Rule]) -> tuple[int, ...]:
@@ -218,16 +210,6 @@ def _skips(label: str, usual: tuple[int, ...], most: int, rules: Sequence[Rule])
 def _pair(choice: Choice) -> tuple[int, int]:
     weight, act = str(choice).split("x")
     return int(weight), int(act)
-
-
-def groups(workload: Workload, by_path: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Matvec names by 'layer.group', in the workload's order. The output layer's group is just 'output'."""
-    found: dict[str, tuple[str, ...]] = {}
-    for matvec in workload:
-        group = by_path[matvec.path]
-        label = group if matvec.path == "output" else f"{matvec.layer}.{group}"
-        found[label] = (*found.get(label, ()), matvec.name)
-    return found
 
 
 def _bit_choices(what: str, choices: Sequence[int]) -> tuple[int, ...]:

@@ -83,11 +83,17 @@ def build(folder: Path, program: Path, flags: Sequence[str] = FLAGS, main: str =
     _call(command, COMPILE_SECONDS, "the C sources do not compile")
 
 
-def run(command: Sequence[str], beside: Path, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> Replayed:
-    """Run a replay program, `command`, on features float32 [N, features]; its files lie in the folder `beside`."""
+def run(
+    command: Sequence[str], beside: Path, features: NDArray[np.float32], offsets: NDArray[np.int64], chunk: int = 0
+) -> Replayed:
+    """Run a replay program, `command`, on features float32 [N, features]; its files lie in the folder `beside`.
+
+    A network that runs forward in time is given `chunk` frames at once, or whole utterances where that is 0.
+    """
     given, found = beside / "features", beside / "outputs"
     write_features(given, features, offsets)
-    _call([*command, str(given), str(found)], RUN_SECONDS, "the C program fails")
+    pieces = [str(chunk)] if chunk else []
+    _call([*command, str(given), str(found), *pieces], RUN_SECONDS, "the C program fails")
     try:
         return read_outputs(found.read_bytes(), np.diff(offsets).tolist())
     except (ValueError, OSError) as error:

@@ -21,6 +21,7 @@ OCTAL = np.frombuffer("".join(f"\\{byte:03o}" for byte in range(256)).encode(), 
 # As tables.h has them; it has a static assertion for each array.
 ELEMENT_BYTES = {"uint8_t": 1, "int8_t": 1, "int16_t": 2, "float": 4}
 STRUCT_BYTES = {"matvec": 36, "power": 8, "reader": 4, "sru": 24, "gated": 28}
+NO_READERS = (0, 0)  # none, from the first on
 # Fraction bits of what becomes the state: a product of two gates, a gate, a rectified candidate.
 STATE_FROM_BITS = {"lstm": 2 * GATE_FRACTION_BITS, "gru": GATE_FRACTION_BITS}
 
@@ -94,11 +95,15 @@ def _layers(tables: Tables) -> list[tuple[object, ...]]:
             spans.append((at, len(next(vectors))))
             at += spans[-1][1]
         if isinstance(layer, SruLayer):
-            absent = [(0, 0)] * (layer.projection is None)
+            absent = [NO_READERS] * (layer.projection is None)
             structs.append((*absent, *spans, next(v_at), *_sru_scales(layer)))
-        else:
-            absent = [(0, 0)] * (3 - len(spans))
-            structs.append((*spans, *absent, *_gated_scales(layer, tables.network.model)))
+            continue
+        inputs, rest = spans[0], iter(spans[1:])  # all inputs are the first set's
+        for own in layer.recurrent:
+            reads = [next(rest) for _ in own]
+            absent = [NO_READERS] * (2 - len(reads))
+            structs.append((inputs, *reads, *absent, *_gated_scales(layer, tables.network.model)))
+            inputs = NO_READERS
     return structs
 
 

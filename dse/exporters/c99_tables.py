@@ -122,7 +122,7 @@ def vectors_of_layer(layer: Layer) -> tuple[tuple[IntegerMatVec, ...], ...]:
     """Matvecs of a layer by the vector that they read."""
     if isinstance(layer, SruLayer):
         return tuple((matvec,) for matvec in layer.matvecs)
-    return (layer.inputs, *layer.recurrent)
+    return (layer.inputs, *(reads for own in layer.recurrent for reads in own))
 
 
 def sum_bytes(m: IntegerMatVec) -> int:
@@ -152,7 +152,7 @@ def _biased_rows(network: IntegerNetwork) -> Iterator[slice]:
             spans = {layer.input.name: slice(width, 3 * width)}
         else:
             spans = {m.name: slice(0, m.rows) for m in layer.inputs}
-            spans |= {m.name: slice(0, m.rows) for m in layer.recurrent[-1] if layer.reset_after}
+            spans |= {m.name: slice(0, m.rows) for own in layer.recurrent for m in own[-1] if layer.reset_after}
         for m in layer.matvecs:
             rows = spans.get(m.name, slice(0, 0))
             if m.bias[: rows.start].any() or m.bias[rows.stop :].any():

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from dse.phones.decode import Decoder
 
 EXAMPLE_FRAMES = 300
+BOTH_WAYS = """ * This network reads utterances both ways: no output is known before the utterance has ended.
+"""
+FORWARD_ONLY = """ * This network reads forward in time, so that it can also run as frames come, with no end in sight:
+ *
+ *     state = MODEL_STATE_BYTES of your own, aligned to 8;  model_start(state);
+ *     model_next(state, features, frames, logits, 0);  for each frame, or some at once, as model_run does it
+"""
 DECODE = (
     " *     count = model_decode(frames, memory, phones);         int16_t phones [frames / 3], names in MODEL_PHONES\n"
 )
@@ -32,8 +39,14 @@ def header(template: str, arrays: Sequence[Array], memory: Memory, decoder: Deco
     network = memory.tables.network
     sizes = "\n".join(f"#define MODEL_{name} {value}" for name, value in _sizes(network, memory, decoder))
     table = "\n".join(f" * {line}".rstrip() for line in (*_flash(arrays), "", *_ram(memory)))
-    title = f"A {network.model} of {len(network.layers)} layers with 2 x {network.hidden} units, in integers."
-    filled = {"title": title, "decode": "" if decoder is None else DECODE, "table": table, "sizes": sizes}
+    units = f"{network.width // network.hidden} x {network.hidden}"
+    filled = {
+        "title": f"A {network.model} of {len(network.layers)} layers with {units} units, in integers.",
+        "decode": "" if decoder is None else DECODE,
+        "directions": FORWARD_ONLY if memory.forward else BOTH_WAYS,
+        "table": table,
+        "sizes": sizes,
+    }
     for name, text in filled.items():
         template = template.replace(f"@{name}@", text)
     return template
@@ -43,7 +56,8 @@ def _sizes(network: IntegerNetwork, memory: Memory, decoder: Decoder | None) -> 
     yield "FEATURES", len(network.input_mean)
     yield "LAYERS", len(network.layers)
     yield "HIDDEN", network.hidden
-    yield "WIDTH", 2 * network.hidden
+    yield "WIDTH", network.width
+    yield "FORWARD", int(memory.forward)
     yield "OUTPUTS", network.output.rows
     yield "LOGIT_BITS", network.logit_bits
     yield "LOGIT_STEP", told_float(np.ldexp(1.0, -network.logit_bits))
@@ -55,11 +69,15 @@ def _sizes(network: IntegerNetwork, memory: Memory, decoder: Decoder | None) -> 
     yield "MOST_COLS", memory.most_cols
     yield "WIDEST", memory.widest
     yield "UNITS", memory.units
+    u, x = memory.frame_codes
+    yield "FRAME_U", f"{u}u"
+    yield "FRAME_X", f"{x}u"
     yield "STATE_BYTES", f"{memory.state_bytes}u"
     yield "SCORE_BYTES", f"{memory.score_bytes}u"
     layer = network.layers[0]
     if isinstance(layer, GatedLayer):
-        yield "GATES", len(layer.inputs)
+        yield "GATES", layer.gates
+        yield "SETS", len(layer.recurrent)
         yield "RESET_AFTER", int(layer.reset_after)
     else:
         yield "PROJECTION", memory.projection
@@ -83,11 +101,20 @@ def _flash(arrays: Sequence[Array]) -> Iterator[str]:
 
 def _ram(memory: Memory) -> Iterator[str]:
     yield "RAM, bytes, all of it in the caller's memory, but for less than 1 KiB of stack:"
-    yield f"    u{CODE_BYTES * memory.units:>31}  a frame: preactivations, then logits"
-    yield f"    x{CODE_BYTES * memory.widest:>31}  a frame: what layers read and give"
+    if memory.forward:
+        yield f"    logits{CODE_BYTES * memory.frame_codes[0]:>26}  a frame"
+    else:
+        yield f"    u{CODE_BYTES * memory.units:>31}  a frame: preactivations, then logits"
+        yield f"    x{CODE_BYTES * memory.widest:>31}  a frame: what layers read and give"
     if memory.score_bytes:
-        yield f"    scores{memory.score_bytes:>26}  a frame: of the decoder, in the room of x and what follows"
+        yield f"    scores{memory.score_bytes:>26}  a frame: of the decoder, in the room of what follows"
+    if memory.forward:
+        yield f"    u{CODE_BYTES * memory.units:>31}  of the frame: preactivations and recurrent results or projection"
+        yield f"    x{CODE_BYTES * memory.widest:>31}  of the frame: what layers read and give"
     yield f"    list{memory.list_bytes:>28}  of sent elements"
+    rooms = "from frame to frame" if memory.forward else "in one room, of the largest"
     for what, size in memory.phases.items():
-        yield f"    {what:<22}{size:>10}  held vectors, sums, cells: in one room, of the largest"
+        yield f"    {what:<22}{size:>10}  held vectors, sums, cells: {rooms}"
+    if memory.forward:
+        yield f"    state{memory.state_bytes:>27}  MODEL_STATE_BYTES: u, x, list and what is held"
     yield f"    in all{memory.of(EXAMPLE_FRAMES):>26}  for {EXAMPLE_FRAMES} frames"

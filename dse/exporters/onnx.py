@@ -2,9 +2,10 @@
 
 `model.onnx` takes features float32 [batch, time, features] and lengths int64 [batch], frames of each padded utterance.
 An utterance may have none, but batch and time are at least 1, as ONNX Runtime's Scan takes no empty sequence. It gives
-logits int16 [batch, time, outputs], codes int16 [batch, time, 2 hidden] of every layer's output, `l0.state` and so on,
-all 0 past an utterance's end, and sent int64 [batch, matvecs], how many elements each matvec's delta gate sent. Its
-metadata names the format, its version, the model, hidden units and the matvecs.
+logits int16 [batch, time, outputs], codes int16 [batch, time, width] of every layer's output, `l0.state` and so on,
+all directions side by side, all 0 past an utterance's end, and sent int64 [batch, matvecs], how many elements each
+matvec's delta gate sent. Its metadata names the format, its version, the model, hidden units of a direction, the
+matvecs and the directions, which graphs of earlier versions lack: they read both ways.
 
 Products are MatMulInteger of unsigned bytes, 16-bit operands split into bytes and summed in int64. ONNX Runtime's
 kernels for unsigned bytes are exact on every CPU: pmaddwd on words with SSE2, AVX2 and AVX-512, vpdpbuud, which does
@@ -28,10 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters import Replayed
+from dse.exporters.onnx_cells import Tables
 from dse.exporters.onnx_graph import Graph, Tensor
-from dse.exporters.onnx_layers import Tables, Utterances, run_layer
+from dse.exporters.onnx_layers import Utterances, run_layer
 from dse.exporters.onnx_matvec import Counts, over_frames
 from models.engines.integer_network import IntegerNetwork
+from models.networks.directions import SHARED, WAYS, count
 from models.workload import InputError, MissingError
 
 if TYPE_CHECKING:
@@ -59,8 +62,8 @@ def build(network: IntegerNetwork) -> Any:
     reversed_ = g("Max", "lengths", np.int64(1))  # ONNX Runtime leaves what it reverses no frame of unwritten
     utterances, counts, tables = Utterances(reversed_, valid), Counts(valid, {}), Tables.of(g, network.sigmoid_knots)
     for number, layer in enumerate(network.layers):
-        x = run_layer(g, layer, network.model, tables, x, utterances, counts)
-        outputs.append((_codes(g, x, f"l{number}.state"), kind.INT16, ["batch", "time", 2 * network.hidden]))
+        x = run_layer(g, layer, network, tables, x, utterances, counts)
+        outputs.append((_codes(g, x, f"l{number}.state"), kind.INT16, ["batch", "time", network.width]))
     logits = over_frames(g, [network.output], x, counts)
     _codes(g, g("Where", g("Unsqueeze", valid, np.array([2])), logits, np.float32(0)), "logits")
     names = [matvec.name for matvec in network.matvecs]
@@ -73,6 +76,7 @@ def build(network: IntegerNetwork) -> Any:
         "model": network.model,
         "hidden": str(network.hidden),
         "matvecs": " ".join(names),
+        "directions": network.directions,
     }
     describe = onnx.helper.make_tensor_value_info
     return g.proto([describe(*each) for each in inputs], [describe(*each) for each in outputs], metadata)
@@ -163,6 +167,10 @@ def _wrong(session: Any) -> str:
     hidden, matvecs = metadata.get("hidden", ""), metadata.get("matvecs", "").split(" ")
     if not (hidden.isascii() and hidden.isdigit() and len(hidden) < 8 and int(hidden)):
         return f"hidden is {hidden!r}"
+    directions = metadata.get("directions", SHARED)
+    if directions not in WAYS:
+        return f"directions are {directions!r}"
+    width = count(directions) * int(hidden)
     have = [(tensor.name, tensor.type, tensor.shape) for tensor in (*session.get_inputs(), *session.get_outputs())]
     widths = [shape[-1] if len(shape) == 3 and isinstance(shape[-1], int) else 0 for _, _, shape in have]
     layers = len(have) - 4
@@ -170,7 +178,7 @@ def _wrong(session: Any) -> str:
         ("features", "tensor(float)", ["batch", "time", widths[0]]),
         ("lengths", "tensor(int64)", ["batch"]),
         ("logits", "tensor(int16)", ["batch", "time", widths[2] if layers > 0 else 0]),
-        *((f"l{layer}.state", "tensor(int16)", ["batch", "time", 2 * int(hidden)]) for layer in range(layers)),
+        *((f"l{layer}.state", "tensor(int16)", ["batch", "time", width]) for layer in range(layers)),
         ("sent", "tensor(int64)", ["batch", len(matvecs)]),
     ]
     for expects, has in itertools.zip_longest(expected, have):

@@ -84,6 +84,14 @@ class Graph:
         zeros = self("ConstantOfShape", first, value=self.onnx.numpy_helper.from_array(np.zeros(1, np.float32)))
         return self("Concat", zeros, all_but_last, axis=0)
 
+    def split(self, tensor: Tensor, parts: int, axis: int) -> tuple[Tensor, ...]:
+        """Equal parts along an axis; of one part the tensor itself."""
+        return self.several("Split", parts, tensor, axis=axis, num_outputs=parts) if parts > 1 else (tensor,)
+
+    def concat(self, tensors: Sequence[Tensor], axis: int) -> Tensor:
+        """Tensors one after another along an axis; a single one itself."""
+        return self("Concat", *tensors, axis=axis) if len(tensors) > 1 else tensors[0]
+
     def part(self, tensor: Tensor, start: int, end: int) -> Tensor:
         """Part of the first axis."""
         return self("Slice", tensor, np.array([start]), np.array([end]), np.array([0]))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.engines.gated_integers import by_vector
 from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, Layer, SruLayer
 from models.networks.recurrent import Recurrent
 from models.networks.sru import Sru
@@ -90,6 +91,7 @@ def from_record(spec: Spec, record: Mapping[str, Any], arrays: Arrays) -> Intege
         network = IntegerNetwork(
             spec.name,
             hidden,
+            spec.directions,
             _array(arrays, "input_mean", np.float32, (spec.features,)),
             _array(arrays, "input_std", np.float32, (spec.features,)),
             _fraction_bits("input_fraction_bits", record["input_fraction_bits"]),
@@ -190,7 +192,7 @@ def _layer(
         raise InputError(f"{where}candidate_scale {scale} or reset_after {after} is not the network's")
     return GatedLayer(
         tuple(matvecs[name] for name in spec.input_names(number)),
-        (recurrent[:-1], recurrent[-1:]) if spec.candidate_reads_apart else (recurrent,),
+        by_vector(spec, recurrent),
         candidate_scale=scale,
         reset_after=after,
         **{name: _fraction_bits(where + name, record[name]) for name in _bit_fields(GatedLayer)},

@@ -39,7 +39,12 @@ class Difference:
 
 
 def family(workload: Workload) -> str:
-    """Family of a network, by its matrices: sru, lstm, gru or ligru. Raises ValueError for one not in the papers."""
+    """Family of a network, by its matrices: sru, lstm, gru or ligru. Raises ValueError for one not in the papers.
+
+    The papers' directions share their recurrent matrices.
+    """
+    if any(m.passes * m.rows != _output(workload).cols for m in workload if _is_recurrent(m) and m.layer == "l0"):
+        raise ValueError(f"workload {workload.model}: the papers treat directions that share their recurrent matrices")
     gates = gate_count(workload)
     if gates == 0:
         return "sru"

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, DELTA_PATHS, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE, free_paths
+from dse.design.gene_groups import free_paths
+from dse.design.genes import DEFAULT_BITS, DEFAULT_DELTA, DELTA_PATHS, SKIP_FIRST, SKIP_LAYERS, SKIP_NONE
 from dse.design.limits import NO_LIMIT
 from dse.exploration.settings import SearchSettings
 from dse.reports.labels import describe, joined

@@ -19,6 +19,7 @@ from dse.retraining.operands import Read, read, straight, weight
 from dse.retraining.recurrence import STEPS, Product, recur
 from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork, SruLayer
 from models.engines.network_quantizer import NetworkQuantizer
+from models.networks.directions import count
 from models.networks.recurrent_network import StepRows
 from models.networks.sru_network import Scan
 from models.quantization.calibration import Calibration
@@ -105,7 +106,8 @@ class _Run:
         bounds = offsets.numpy()
         self.frames_before = np.arange(-1, bounds[-1] - 1)
         self.frames_before[bounds[:-1][np.diff(bounds) > 0]] = -1
-        self.rows = None if isinstance(integers.layers[0], SruLayer) else StepRows(offsets)
+        gated = not isinstance(integers.layers[0], SruLayer)
+        self.rows = [StepRows(offsets, way) for way in integers.ways] if gated else []
 
     def read(self, matvec: IntegerMatVec, x: Tensor, before: NDArray[np.int64]) -> Read:
         key = self.model.step_of.get(matvec.name)
@@ -136,16 +138,33 @@ class _Run:
             q = straight(q, (q.detach() / unit).round() * unit)
         u = self.products((layer.input,), q, [network.weights[name]])
         highway = u[:, 3 * width :] if layer.has_highway else network.alpha * x
-        states, _ = Scan.apply(u[:, : 3 * width], highway, network.v[name], network.b[name], self.offsets)
+        vectors, directions = (network.v[name], network.b[name]), count(self.integers.directions)
+        states, _ = Scan.apply(u[:, : 3 * width], highway, *vectors, self.offsets, directions)
         return straight(states, h)
 
     def gated(self, number: int, layer: GatedLayer, x: Tensor, h: Tensor) -> Tensor:
-        assert self.rows is not None
-        name, network, rows = f"l{number}", self.network, self.rows
-        inward = self.products(layer.inputs, x, network.input[name].split(h.shape[1] // 2)) + network.bias[name]
-        back = network.recurrent[name].split(h.shape[1] // 2)
-        hidden = h.shape[1] // 2
-        before = _rows_before(rows.sizes)
+        name, network, sets = f"l{number}", self.network, len(self.rows)
+        weights = network.input[name].split(self.integers.hidden)
+        inward = (self.products(layer.inputs, x, weights) + network.bias[name]).chunk(sets, dim=1)
+        back = network.recurrent[name].chunk(sets)
+        biases = network.recurrent_bias[name].chunk(sets) if layer.reset_after else [None] * sets
+        states = h.split([len(way) * self.integers.hidden for way in self.integers.ways], dim=1)
+        parts = zip(self.rows, layer.recurrent, inward, states, back, biases, strict=True)
+        return torch.cat([self.recurrence(layer, *part) for part in parts], dim=1)
+
+    def recurrence(
+        self,
+        layer: GatedLayer,
+        rows: StepRows,
+        reads: Sequence[Sequence[IntegerMatVec]],
+        inward: Tensor,
+        h: Tensor,
+        weights: Tensor,
+        bias: Tensor | None,
+    ) -> Tensor:
+        """States h [N, D H] of the D directions of a set of matrices, of preactivations `inward` [N, gates H]."""
+        hidden = self.integers.hidden
+        back, before = weights.split(hidden), _rows_before(rows.sizes)
 
         def reader(matvecs: Sequence[IntegerMatVec], vector: Tensor, first: int) -> list[Product]:
             found = []
@@ -158,9 +177,8 @@ class _Run:
             return found
 
         packed = torch.empty(len(rows.frames), hidden)
-        packed[rows.back] = h.view(-1, hidden)
-        bias = network.recurrent_bias[name] if layer.reset_after else None
-        steps = STEPS[self.integers.model](layer, inward[rows.frames], rows.sizes, packed, reader, bias)
+        packed[rows.back] = h.reshape(-1, hidden)
+        steps = STEPS[self.integers.model](layer, reads, inward[rows.frames], rows.sizes, packed, reader, bias)
         return recur(steps, packed)[rows.back].reshape(h.shape)
 
 
@@ -181,7 +199,7 @@ def _alike(matvecs: Sequence[IntegerMatVec]) -> list[list[int]]:
 
 
 def _rows_before(sizes: Sequence[int]) -> NDArray[np.int64]:
-    """Row of the step before for each row [2 N] of `StepRows`, -1 at the first step."""
+    """Row of the step before for each row of `StepRows`, -1 at the first step."""
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
     parts = [np.arange(n) + start for n, start in zip(sizes[1:], starts, strict=False)]
     return np.concatenate([np.full(sizes[0], -1), *parts]).astype(np.int64)

@@ -1,9 +1,9 @@
 """Recurrent layers backwards: gradients of LSTM, GRU and LiGRU at the states that the integer network went through.
 
 All states are known beforehand, so that gates and their slopes are computed for all steps at once; only what goes back
-from step to step runs in a loop. Rows are (utterance, direction) in the order of `StepRows`: all first steps, then all
-second ones; the rows of a step are the first rows of the step before. Gates are the real sigmoid and tanh, which the
-deployed ones follow within 3.4e-4.
+from step to step runs in a loop. Rows, D for each of N frames, are (utterance, direction) in the order of `StepRows`:
+all first steps, then all second ones; the rows of a step are the first rows of the step before. Gates are the real
+sigmoid and tanh, which the deployed ones follow within 3.4e-4.
 
 To retrain a new gated model: a class of its steps in STEPS.
 """
@@ -26,7 +26,7 @@ from models.engines.integer_network import GatedLayer, IntegerMatVec
 class Product:
     """Recurrent matvecs that read one vector alike: the columns of a layer's preactivations that they add to.
 
-    `gradients` are those of what is read, [2 N, H], and of the results, of which it takes its columns.
+    `gradients` are those of what is read, [D N, H], and of the results, of which it takes its columns.
     """
 
     columns: slice | Tensor
@@ -44,25 +44,33 @@ class Product:
         return mine * self.read.passes[rows]
 
 
-# Gives the products of matvecs, whose gates are counted from the first one on, for the vector [2 N, H] that they read.
+# Gives the products of matvecs, whose gates are counted from the first one on, for the vector [D N, H] that they read.
 Reader = Callable[[Sequence[IntegerMatVec], Tensor, int], list[Product]]
 
 
 class Steps:
-    """Steps of one layer: slopes of all gates, and the way back from a step to the one before."""
+    """Steps of one set of a layer's matrices: slopes of all gates, and the way back from a step to the one before."""
 
     def __init__(
-        self, layer: GatedLayer, pre: Tensor, sizes: Sequence[int], h: Tensor, reader: Reader, bias: Tensor | None
+        self,
+        layer: GatedLayer,
+        reads: Sequence[Sequence[IntegerMatVec]],
+        pre: Tensor,
+        sizes: Sequence[int],
+        h: Tensor,
+        reader: Reader,
+        bias: Tensor | None,
     ) -> None:
-        """pre [2 N, gates H] are W x + b, h [2 N, H] the states after every step, `sizes` the rows of every step.
+        """pre [D N, gates H] are W x + b, h [D N, H] the states after every step, `sizes` the rows of every step.
 
-        `bias` [H] is that of a candidate's recurrent product, where a model has one.
+        `reads` are the set's recurrent matvecs, see `GatedLayer`; `bias` [H] is that of a candidate's recurrent
+        product, where a model has one.
         """
-        self.layer, self.sizes, self.bias = layer, sizes, bias
+        self.layer, self.reads, self.sizes, self.bias = layer, reads, sizes, bias
         self.hidden, self.scale = h.shape[1], float(layer.candidate_scale)
         self.rows = [slice(a, b) for a, b in pairwise(accumulate(sizes, initial=0))]
         self.before = self.shifted(h)
-        self.products = reader(layer.recurrent[0], self.before, 0)
+        self.products = reader(reads[0], self.before, 0)
         self.pre = pre
         total = pre.detach().clone()
         for product in self.products:
@@ -70,7 +78,7 @@ class Steps:
         self.prepare(total, reader)
 
     def shifted(self, states: Tensor) -> Tensor:
-        """States [2 N, H] before every step, zero before the first."""
+        """States [D N, H] before every step, zero before the first."""
         parts = [states[rows][:n] for rows, n in zip(self.rows, self.sizes[1:], strict=False)]
         return torch.cat([states.new_zeros(self.sizes[0], states.shape[1]), *parts])
 
@@ -78,7 +86,7 @@ class Steps:
         return values.split(self.hidden, dim=1)
 
     def prepare(self, total: Tensor, reader: Reader) -> None:
-        """Compute the slopes from preactivations [2 N, gates H], in which `layer.recurrent[0]` is added."""
+        """Compute the slopes from preactivations [D N, gates H], in which those of `reads[0]` are added."""
         raise NotImplementedError
 
     def back(self, rows: slice, dh: Tensor, out: Tensor) -> Tensor:
@@ -86,7 +94,7 @@ class Steps:
         raise NotImplementedError
 
     def run_back(self, dh: Tensor) -> Tensor:
-        """Gradients [2 N, gates H] of preactivations, from those of the states [2 N, H]."""
+        """Gradients [D N, gates H] of preactivations, from those of the states [D N, H]."""
         out, carry = torch.empty_like(self.pre), torch.zeros_like(dh[: self.sizes[0]])
         for product in self.products:
             product.gradients = torch.empty_like(product.read.values), out
@@ -132,7 +140,7 @@ class GruSteps(Steps):
         z, r = self.gates(total[:, : 2 * hidden].sigmoid())
         unit = 2.0**-self.layer.state_bits
         vector = h if self.layer.reset_after else (r * h / unit).round_() * unit
-        self.candidate = reader(self.layer.recurrent[1], vector, 2)
+        self.candidate = reader(self.reads[1], vector, 2)
         back = torch.zeros_like(h) if self.bias is None else self.bias.detach().expand(h.shape).clone()
         for product in self.candidate:
             back += product.results()
@@ -203,7 +211,7 @@ def products_of(steps: Steps) -> list[Product]:
 
 
 def recur(steps: Steps, h: Tensor) -> Tensor:
-    """States h [2 N, H], with the gradients of the layer's steps."""
+    """States h [D N, H], with the gradients of the layer's steps."""
     operands = (each for product in products_of(steps) for each in (product.read.values, product.weights))
     out: Tensor = _Recurrence.apply(steps, h, steps.pre, steps.bias, *operands)
     return out

@@ -58,7 +58,7 @@ class Engine:
         """
         prefix = Prefix(kept={layer: layer for layer in range(len(network.layers))})
         logits, counter, outputs = self._run_integers(network, network.input_codes(features), offsets, prefix)
-        states = {f"l{layer}.state": outputs[layer][:, : 2 * network.hidden] for layer in sorted(outputs)}
+        states = {f"l{layer}.state": outputs[layer][:, : network.width] for layer in sorted(outputs)}
         return states | {"logits": logits}, counter
 
     def _run_integers(

@@ -22,11 +22,12 @@ def float_matvecs(spec: Recurrent, weights: Mapping[str, Floats], calibration: C
         candidate_bits = PREACTIVATION_FRACTION_BITS
         if spec.rectified:  # its preactivations are unbounded: the gates' grid, or a coarser one if they reach further
             candidate_bits = min(candidate_bits, calibration.fraction_bits(f"l{layer}.rectified"))
-        grids = [PREACTIVATION_FRACTION_BITS] * (len(spec.gates) - 1) + [candidate_bits]
+        grids = ([PREACTIVATION_FRACTION_BITS] * (len(spec.gates) - 1) + [candidate_bits]) * spec.sets
         matrix, bias = fold_batch_norm(spec, weights, layer)
         back_bias = np.zeros_like(bias)
         if reset_after:
-            back_bias[-spec.hidden :] = weights[f"recurrent_bias.l{layer}"]
+            by_gate = back_bias.reshape(spec.sets, len(spec.gates), spec.hidden)
+            by_gate[:, -1] = weights[f"recurrent_bias.l{layer}"].reshape(spec.sets, spec.hidden)
         for names, stacked, reads, added in (
             (spec.input_names(layer), matrix, bits, bias),
             (spec.recurrent_names(layer), weights[f"recurrent.l{layer}"], state, back_bias),
@@ -45,10 +46,10 @@ def layer(
     matvec: Callable[[str], IntegerMatVec],
 ) -> GatedLayer:
     """Layer `number` in integers; `matvec(name)` quantizes its matvecs."""
-    recurrent = tuple(matvec(name) for name in spec.recurrent_names(number))
+    every = tuple(matvec(name) for name in spec.recurrent_names(number))
     return GatedLayer(
         inputs=tuple(matvec(name) for name in spec.input_names(number)),
-        recurrent=(recurrent[:-1], recurrent[-1:]) if spec.candidate_reads_apart else (recurrent,),
+        recurrent=by_vector(spec, every),
         state_bits=calibration.fraction_bits(f"l{number}.state"),
         cell_bits=calibration.fraction_bits(f"l{number}.cell") if f"l{number}.cell" in calibration.peaks else 0,
         candidate_scale=np.float32(spec.candidate_scale),
@@ -56,8 +57,17 @@ def layer(
     )
 
 
+def by_vector(
+    spec: Recurrent, recurrent: tuple[IntegerMatVec, ...]
+) -> tuple[tuple[tuple[IntegerMatVec, ...], ...], ...]:
+    """A layer's recurrent matvecs, set by set, by the vector that they read."""
+    gates = len(spec.gates)
+    sets = (recurrent[k : k + gates] for k in range(0, len(recurrent), gates))
+    return tuple((own[:-1], own[-1:]) if spec.candidate_reads_apart else (own,) for own in sets)
+
+
 def fold_batch_norm(spec: Recurrent, weights: Mapping[str, Floats], layer: int) -> tuple[Floats, Floats]:
-    """Fold batch normalisation into the input matrix [gates H, inputs] and the bias [gates H]."""
+    """Fold batch normalisation into the input matrix [rows, inputs] and the bias [rows]."""
     matrix, bias = weights[f"input.l{layer}"], weights[f"bias.l{layer}"]
     if not spec.batch_norm:
         return matrix, bias

@@ -5,7 +5,7 @@ defines these computations (sums are exact; every other step is one float32 oper
 16-bit grid and saturated, which is `grid` below):
     features   x = grid((features - mean) / std) on 2^-input_bits, 0 where that is no number
     matvec     see `IntegerMatVec`
-    layers     see `SruLayer` and `GatedLayer`; a layer reads the state codes of the one before, both directions
+    layers     see `SruLayer` and `GatedLayer`; a layer reads the state codes of the one before, all directions
     logits     the output matvec's result on 2^-logit_bits
 """
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from models.networks.directions import WAYS, Directions, count
 from models.quantization.fixed_point import sigmoid_knots, to_grid
 from models.quantization.quantizer import QuantizedMatrix, code_range
 
@@ -70,7 +71,7 @@ class IntegerMatVec:
 class SruLayer:
     """Layer of an SRU in integers.
 
-        u = input(projection(x)) in blocks candidate, forget, reset (, highway), each both directions side by side
+        u = input(projection(x)) in blocks candidate, forget, reset (, highway), each all directions side by side
         f, r = sigmoid(grid(u_gate + grid(v_gate c 2^(10 - v_bits - state_bits))))
         c = u0 blended with c by f, h = highway blended with c by r, see `models.kernels.elementwise.blend`
     The highway is u3, or where there is none grid(x alpha 2^(state_bits - input_bits - alpha_bits)).
@@ -97,19 +98,25 @@ class SruLayer:
 
 @dataclass(frozen=True, eq=False)
 class GatedLayer:
-    """Layer of an LSTM, GRU or LiGRU in integers; directions share all matrices.
+    """Layer of an LSTM, GRU or LiGRU in integers, with a set of matrices for each of the network's `ways`.
 
-    `recurrent` are the recurrent matvecs by the vector they read, in the order they run. All read h, except for a GRU:
-    its gates read h and then its candidate reads r h, or h again with `reset_after`. See
+    `recurrent` are each set's recurrent matvecs by the vector they read, in the order they run. All read h, except for
+    a GRU: its gates read h and then its candidate reads r h, or h again with `reset_after`. See
     `models.kernels.recurrent_layers`.
     """
 
-    inputs: tuple[IntegerMatVec, ...]  # gate by gate, the candidate last; results with bias are the preactivations
-    recurrent: tuple[tuple[IntegerMatVec, ...], ...]
+    # set by set, in each gate by gate, the candidate last; results with bias are the preactivations
+    inputs: tuple[IntegerMatVec, ...]
+    recurrent: tuple[tuple[tuple[IntegerMatVec, ...], ...], ...]
     state_bits: int  # of h
     cell_bits: int  # of an LSTM's c; else unused
     candidate_scale: np.float32
     reset_after: bool
+
+    @property
+    def gates(self) -> int:
+        """Number of gates, the candidate included: input matvecs of a set."""
+        return len(self.inputs) // len(self.recurrent)
 
     @property
     def candidate_bits(self) -> int:
@@ -118,7 +125,7 @@ class GatedLayer:
 
     @property
     def matvecs(self) -> tuple[IntegerMatVec, ...]:
-        return (*self.inputs, *(matvec for reads in self.recurrent for matvec in reads))
+        return (*self.inputs, *(matvec for own in self.recurrent for reads in own for matvec in reads))
 
 
 Layer = SruLayer | GatedLayer
@@ -130,12 +137,23 @@ class IntegerNetwork:
 
     model: str
     hidden: int  # of one direction
+    directions: Directions
     input_mean: Floats  # [features]
     input_std: Floats  # [features]
     input_bits: int
     layers: tuple[Layer, ...]  # all of one kind
     output: IntegerMatVec
     sigmoid_knots: Codes = field(default_factory=sigmoid_knots)  # see `fixed_point.sigmoid`, for tanh too
+
+    @property
+    def ways(self) -> tuple[tuple[int, ...], ...]:
+        """For each set of matrices the directions that run through it: 0 is forward in time, 1 backward."""
+        return WAYS[self.directions]
+
+    @property
+    def width(self) -> int:
+        """Codes of a frame of a layer's output: all directions side by side."""
+        return count(self.directions) * self.hidden
 
     @property
     def logit_bits(self) -> int:

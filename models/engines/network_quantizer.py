@@ -125,6 +125,7 @@ class NetworkQuantizer:
         return IntegerNetwork(
             spec.name,
             spec.hidden,
+            spec.directions,
             weights["input_mean"],
             weights["input_std"],
             calibration.fraction_bits("features"),

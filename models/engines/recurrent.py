@@ -15,8 +15,8 @@ from models.engines.recurrent_cells import CELLS, Cell
 from models.kernels.matmul import padded
 from models.kernels.recurrent_layers import Sequences
 
-# Enough rows, with both directions, for a step's products to be fast; few enough for the processor's caches.
-UTTERANCES_AT_ONCE = 12
+# Rows of a step, (utterance, direction): enough for its products to be fast; few enough for the processor's caches.
+ROWS_AT_ONCE = 24
 
 
 class RecurrentEngine(Engine):
@@ -39,7 +39,7 @@ class RecurrentEngine(Engine):
         width = padded(spec.width)
         kept = {layer: self.prefixes.reserve((len(inputs), width)) for layer in prefix.kept}
         first = padded_rows(inputs) if prefix.codes is None else prefix.codes
-        for group in groups(offsets):
+        for group in groups(offsets, ROWS_AT_ONCE // len(network.ways[0])):
             x, at, lengths = first, offsets[group], offsets[group + 1] - offsets[group]
             local = lengths.cumsum() - lengths
             frames = int(lengths.sum())
@@ -48,19 +48,22 @@ class RecurrentEngine(Engine):
                 x, at = self._scratch(f"output {number % 2}", frames, width), local
                 if number in kept:
                     x, at = kept[number], offsets[group]
-                cell.run(Sequences(pre, local, lengths, x, at), recurrent)
+                for number_of_set, (way, readers) in enumerate(zip(network.ways, recurrent, strict=True)):
+                    column = number_of_set * inward.width // len(recurrent)
+                    cell.run(Sequences(pre, column, local, lengths, x, at, len(way), way[0]), readers)
             last.run(x, at, lengths, codes, offsets[group])
         counter, vectors = prefix.counter, len(inputs)
         for inward, _, recurrent in layers:
             inward.add_counts(counter, vectors)
-            for back in recurrent:
-                back.add_counts(counter, 2 * vectors)
+            for way, readers in zip(network.ways, recurrent, strict=True):
+                for back in readers:
+                    back.add_counts(counter, len(way) * vectors)
         last.add_counts(counter, vectors)
         return codes[:, : spec.outputs], counter, kept
 
-    def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[Readers]]:
-        """Pack the layer's input matvecs, make its cell and pack its recurrent matvecs."""
-        recurrent = [self._packer.open(reads) for reads in layer.recurrent]
+    def _open(self, layer: GatedLayer, network: IntegerNetwork) -> tuple[Readers, Cell, list[list[Readers]]]:
+        """Pack the layer's input matvecs, make its cell and pack its recurrent matvecs, set by set."""
+        recurrent = [[self._packer.open(reads) for reads in own] for own in layer.recurrent]
         return self._packer.open(layer.inputs), CELLS[network.model](layer, network.sigmoid_knots), recurrent
 
     def _scratch(self, name: str, rows: int, width: int) -> NDArray[np.int16]:
@@ -74,11 +77,11 @@ class RecurrentEngine(Engine):
         return run_gated(self.spec, self.weights, features, offsets)
 
 
-def groups(offsets: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Indices of the utterances of each group that runs together, longest first, UTTERANCES_AT_ONCE in a group.
+def groups(offsets: NDArray[np.int64], utterances: int) -> list[NDArray[np.int64]]:
+    """Indices of the utterances of each group that runs together, longest first, so many `utterances` in a group.
 
     Empty utterances are left out.
     """
     lengths = np.diff(offsets)
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
-    return [order[k : k + UTTERANCES_AT_ONCE] for k in range(0, len(order), UTTERANCES_AT_ONCE)]
+    return [order[k : k + utterances] for k in range(0, len(order), utterances)]

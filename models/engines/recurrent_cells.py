@@ -24,7 +24,7 @@ class Cell:
         self.candidate_to_state = np.float32(2.0 ** (state - layer.candidate_bits))
 
     def run(self, sequences: Sequences, recurrent: list[Readers]) -> None:
-        """Run the layer over all frames of `sequences`; `recurrent` are its packed recurrent matvecs."""
+        """Run a set of a layer's matrices over all frames of `sequences`; `recurrent` are its packed matvecs."""
         raise NotImplementedError
 
 

@@ -16,6 +16,7 @@ from models.engines.prefix_cache import Prefix
 from models.kernels.lanes import LANES
 from models.kernels.matmul import padded
 from models.kernels.sru_scan import scan_fixed
+from models.networks.directions import count
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, sigmoid_table
 
 GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the processor's caches
@@ -37,7 +38,7 @@ class SruEngine(Engine):
         layers = [self._open(layer) for layer in network.layers[prefix.layers :] if isinstance(layer, SruLayer)]
         last = self._packer.open((network.output,))
         codes = np.empty((len(inputs), last.width), np.int16)
-        width = padded(spec.width)
+        width, directions = padded(spec.width), count(spec.directions)
         kept = {layer: self.prefixes.reserve((len(inputs), width)) for layer in prefix.kept}
         first = padded_rows(inputs) if prefix.codes is None else prefix.codes
         for a, b in groups(offsets):
@@ -50,7 +51,7 @@ class SruEngine(Engine):
                 u = inward.run(q, at, lengths, rows_of(frames + 1, inward.width))
                 out = kept[number][part] if number in kept else rows_of(frames, width)
                 constants = scan.x_scale, scan.v, scan.v_scale, table
-                scan_fixed(u, x, *constants, bounds, out, spec.hidden, scan.has_highway)
+                scan_fixed(u, x, *constants, bounds, out, spec.hidden, directions, scan.has_highway)
                 x = out
             last.run(x, at, lengths, codes[part])
         for projection, inward, _ in layers:
@@ -73,7 +74,7 @@ class ScanConstants:
     """Constants that `scan_fixed` reads besides codes; see there."""
 
     x_scale: np.float32
-    v: Floats  # [2, 2 H + LANES]
+    v: Floats  # [2, D + LANES]
     v_scale: np.float32
     has_highway: bool
 

@@ -46,7 +46,7 @@ class GpuEngine(Engine):
         return self.products((network.output,)).sequence(x, batch)
 
     def _layer(self, layer: Any, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
-        """Output codes float32 [n, 2 H] of the layer for packed input codes x [n, inputs]."""
+        """Output codes float32 [n, width] of the layer for packed input codes x [n, inputs]."""
         raise NotImplementedError
 
     def products(self, matvecs: Sequence[IntegerMatVec]) -> Products:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.engines.float_run import run_gated
-from models.engines.integer_network import GatedLayer, IntegerNetwork
+from models.engines.integer_network import GatedLayer, IntegerMatVec, IntegerNetwork
 from models.gpu.batch import Batch
 from models.gpu.engine import GpuEngine
 from models.gpu.grid import clip_, grid_, look_up, tanh_table
@@ -19,34 +21,50 @@ class GpuRecurrentEngine(GpuEngine):
     """Engine of an LSTM, GRU or LiGRU on any device of torch; see `Engine.run`."""
 
     def _layer(self, layer: GatedLayer, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
-        pre = self.products(layer.inputs).sequence(x, batch)
-        return recur(CELLS[network.model](self, layer, network.sigmoid_knots, 2 * batch.sizes[0]), pre, batch)
+        pre, cell = self.products(layer.inputs).sequence(x, batch).short(), CELLS[network.model]
+        parts = zip(pre.chunk(len(network.ways), dim=1), network.ways, layer.recurrent, strict=True)
+        outputs = [
+            recur(cell(self, layer, reads, network.sigmoid_knots, len(way) * batch.sizes[0]), part, batch, way)
+            for part, way, reads in parts
+        ]
+        return torch.cat(outputs, dim=1)
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:
         return run_gated(self.spec, self.weights, features, offsets)
 
 
-def recur(cell: Steps, pre: Tensor, batch: Batch) -> Tensor:
-    """Run a layer's recurrence: output codes float32 [n, 2 H] of packed preactivations [n, gates H].
+def recur(cell: Steps, pre: Tensor, batch: Batch, way: tuple[int, ...]) -> Tensor:
+    """Run the directions of a set of matrices: output codes float32 [n, D H] of packed preactivations [n, gates H].
 
-    Both directions are rows of one step.
+    The D directions are rows of one step.
     """
-    pre = pre.short()
-    rows = torch.stack((pre, pre[batch.reverse]), dim=1).flatten(0, 1)
-    states = torch.cat([cell.step(step) for step in rows.split([2 * size for size in batch.sizes])])
+    rows = torch.stack([in_time(pre, batch, direction) for direction in way], dim=1).flatten(0, 1)
+    states = torch.cat([cell.step(step) for step in rows.split([len(way) * size for size in batch.sizes])])
     cell.finish()
-    forward, backward = states.unflatten(0, (-1, 2)).unbind(1)
-    return torch.cat((forward, backward[batch.reverse]), dim=1)
+    each = zip(states.unflatten(0, (-1, len(way))).unbind(1), way, strict=True)
+    return torch.cat([in_time(state, batch, direction) for state, direction in each], dim=1)
+
+
+def in_time(x: Tensor, batch: Batch, direction: int) -> Tensor:
+    """Packed frames in the order of a direction, 0 forward in time and 1 backward; its own inverse."""
+    return x[batch.reverse] if direction else x
 
 
 class Steps:
-    """Recurrence of one layer's rows, step by step. See `models.kernels.recurrent_layers`."""
+    """Recurrence of one set of a layer's matrices, step by step. See `models.kernels.recurrent_layers`."""
 
-    def __init__(self, engine: GpuRecurrentEngine, layer: GatedLayer, knots: NDArray[np.int16], rows: int) -> None:
+    def __init__(
+        self,
+        engine: GpuRecurrentEngine,
+        layer: GatedLayer,
+        reads: Sequence[Sequence[IntegerMatVec]],
+        knots: NDArray[np.int16],
+        rows: int,
+    ) -> None:
         self.engine, self.layer, self.knots, self.table = engine, layer, knots, engine.table
         self.hidden, self.scale = engine.spec.hidden, float(layer.candidate_scale)
         self.h = torch.zeros(rows, self.hidden, device=engine.on_device.device)
-        self.recur = [engine.products(reads).start(rows) for reads in layer.recurrent]
+        self.recur = [engine.products(matvecs).start(rows) for matvecs in reads]
         self.prepare()
 
     def prepare(self) -> None:

@@ -21,21 +21,21 @@ class GpuSruEngine(GpuEngine):
     def _layer(self, layer: SruLayer, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:
         spec, n = self.spec, len(x)
         q = x if layer.projection is None else self.products((layer.projection,)).sequence(x, batch)
-        u = self.products((layer.input,)).sequence(q, batch).view(n, 3 + layer.has_highway, 2, spec.hidden)
+        u = self.products((layer.input,)).sequence(q, batch).view(n, 3 + layer.has_highway, -1, spec.hidden)
         if layer.has_highway:
             through = u[:, 3]
         else:
             scale = layer.alpha * 2.0 ** (layer.state_bits - layer.input_bits - layer.alpha_bits)
             through = grid_(x * self.on_device.tensor(np.array(scale))).view_as(u[:, 0])
-        u, through = both_ways(u, batch), both_ways(through, batch)
+        u, through = in_time(u, batch), in_time(through, batch)
         states, reset = self._scan(u, layer, batch)
         h = clip_(through + (reset * clip_(states - through)).round_())
-        return both_ways(h, batch).reshape(n, spec.width)
+        return in_time(h, batch).reshape(n, spec.width)
 
     def _scan(self, u: Tensor, layer: SruLayer, batch: Batch) -> tuple[Tensor, Tensor]:
-        """States and reset gates [n, 2, H] of u [n, parts, 2, H], each direction's frames in its own order."""
+        """States and reset gates [n, D, H] of u [n, parts, D, H], each direction's frames in its own order."""
         v_scale = np.float32(2.0 ** (PREACTIVATION_FRACTION_BITS - layer.v_bits - layer.state_bits))
-        v = self.on_device.tensor(layer.v.astype(np.float32) * v_scale).view(2, 2, -1)
+        v = self.on_device.tensor(layer.v.astype(np.float32) * v_scale).view(2, *u.shape[2:])
         state = torch.zeros_like(u[: batch.sizes[0], 0])
         states, resets = [], []
         for candidate, gates in zip(u[:, 0].split(batch.sizes), u[:, 1:3].split(batch.sizes), strict=True):
@@ -50,6 +50,8 @@ class GpuSruEngine(GpuEngine):
         return run_sru(self.spec, self.weights, features, offsets)
 
 
-def both_ways(x: Tensor, batch: Batch) -> Tensor:
-    """Reverse the backward direction's frames of x [n, ..., 2, H] within each utterance; its own inverse."""
+def in_time(x: Tensor, batch: Batch) -> Tensor:
+    """Reverse a backward direction's frames of x [n, ..., D, H] within each utterance; its own inverse."""
+    if x.shape[-2] == 1:
+        return x
     return torch.stack((x[..., 0, :], x[..., 1, :][batch.reverse]), dim=-2)

@@ -1,9 +1,9 @@
 """Fixed-point layers of LSTM, GRU and LiGRU: all steps of some utterances as one compiled loop.
 
 Every operation is one float32 operation, rounded to a grid. Preactivations are int16 codes on the preactivation grid (a
-ReLU candidate's on its own): `pre` [frames, gates * padded H] = W x + b. Rows are (utterance, direction), longest
-utterance first, so that active rows come first; their states are codes on their own grid. Table look-ups have loops of
-their own, between loops over `Lanes`.
+ReLU candidate's on its own): `pre` [frames, sets * gates * padded H] = W x + b. A loop runs the directions that share a
+set of matrices. Rows are (utterance, direction), longest utterance first, so that active rows come first; their states
+are codes on their own grid. Table look-ups have loops of their own, between loops over `Lanes`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ ZERO = np.float32(0)
 class Sequences(NamedTuple):
     """Utterances of a layer, longest first: their preactivations and the destination of the layer's output."""
 
-    pre: NDArray[np.int16]  # [frames, gates * padded H]
+    pre: NDArray[np.int16]  # [frames, sets * gates * padded H]
+    column: int  # first one there of the set that runs
     at: NDArray[np.int64]  # [U] each utterance's first frame there
     lengths: NDArray[np.int64]  # [U] at least 1
-    out: NDArray[np.int16]  # [frames, 2 H, padded]
+    out: NDArray[np.int16]  # [frames, directions * H, padded]
     to: NDArray[np.int64]  # [U] each utterance's first frame there
+    each: int  # directions that run, rows of an utterance
+    first: int  # the first of them: 0 is forward in time, 1 backward
 
 
 @compiled
 def start(sequences, matvecs):  # type: ignore[no-untyped-def]
     """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [2, rows] for `find_frames`."""
-    rows = 2 * len(sequences.lengths)
+    rows = sequences.each * len(sequences.lengths)
     scratch = make_scratch(matvecs, rows)
     size = scratch.rows * matvecs.width
     held = np.zeros(len(matvecs.gates) * size, np.int16)
@@ -50,21 +53,23 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
 
     `active` is that number at the step before.
     """
+    each, first = sequences.each, sequences.first
     while active and sequences.lengths[active - 1] <= t:
         active -= 1
     for u in range(active):
         at, to, last = sequences.at[u], sequences.to[u], sequences.lengths[u] - 1 - t
-        frames[0, 2 * u], frames[0, 2 * u + 1] = at + t, at + last
-        frames[1, 2 * u], frames[1, 2 * u + 1] = to + t, to + last
+        for k in range(each):
+            step = last if first + k else t
+            frames[0, each * u + k], frames[1, each * u + k] = at + step, to + step
     return active
 
 
 @compiled
-def write_out(h, width, hidden, rows, frames, out):  # type: ignore[no-untyped-def]
-    """Copy h [rows, width], flat, to each row's frame and direction of out [frames, 2 H, padded]."""
+def write_out(h, width, hidden, rows, frames, sequences):  # type: ignore[no-untyped-def]
+    """Copy h [rows, width], flat, to each row's frame and direction of the output."""
     for row in range(rows):
-        values, to = h[row * width : row * width + hidden], out[frames[1, row]]
-        shift = (row % 2) * hidden
+        values, to = h[row * width : row * width + hidden], sequences.out[frames[1, row]]
+        shift = (sequences.first + row % sequences.each) * hidden
         for i in range(hidden):
             to[shift + i] = values[i]
 
@@ -76,12 +81,13 @@ def tanh(value, scale):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def find_sigmoid(matvecs, scratch, gate, row, pre, frame, times, index):  # type: ignore[no-untyped-def]
+def find_sigmoid(matvecs, scratch, gate, row, sequences, frame, times, index):  # type: ignore[no-untyped-def]
     """Set a gate's part of index uint16 to the sigmoid table's indices of `times` (pre + recurrent result) of a row."""
-    width = matvecs.width
+    width, pre = matvecs.width, sequences.pre
     place, column = gate * scratch.plane + row * width, gate * width
+    begin = frame * pre.shape[1] + sequences.column + column
     for i in range(0, width, LANES):
-        x = clip(load(pre, frame * pre.shape[1] + column + i) + result(matvecs, scratch, place + i, column + i))
+        x = clip(load(pre, begin + i) + result(matvecs, scratch, place + i, column + i))
         store(index, column + i, place_in_table(x * times))
 
 
@@ -99,11 +105,12 @@ def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step,
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
-        run_step(matvecs, scratch, h, held, 2 * active, sent)
-        for row in range(2 * active):
+        rows = sequences.each * active
+        run_step(matvecs, scratch, h, held, rows, sent)
+        for row in range(rows):
             for gate in range(4):
                 times = twice if gate == 3 else once
-                find_sigmoid(matvecs, scratch, gate, row, sequences.pre, frames[0, row], times, index)
+                find_sigmoid(matvecs, scratch, gate, row, sequences, frames[0, row], times, index)
             look_up(table, index, gates)
             for i in range(0, width, LANES):
                 kept = grid(load(gates, i) * load(cell, row * width + i) * GATE_STEP)
@@ -116,7 +123,7 @@ def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step,
                 squashed = load(gates, i)
                 squashed = squashed + squashed - ONE
                 store(h, row * width + i, grid(load(gates, 2 * width + i) * squashed * h_step))
-        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
+        write_out(h, width, matvecs.cols, rows, frames, sequences)
 
 
 @compiled
@@ -135,31 +142,33 @@ def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
-        run_step(matvecs, scratch, h, held, 2 * active, sent)
-        for row in range(2 * active):
+        rows = sequences.each * active
+        run_step(matvecs, scratch, h, held, rows, sent)
+        for row in range(rows):
             for gate in range(2):
-                find_sigmoid(matvecs, scratch, gate, row, pre, frames[0, row], once, index)
+                find_sigmoid(matvecs, scratch, gate, row, sequences, frames[0, row], once, index)
             look_up(table, index, gates)
             for i in range(0, width, LANES):
                 place, reset = row * width + i, load(gates, width + i)
                 store(z, place, load(gates, i))
                 store(r, place, reset)
                 store(gated, place, grid(reset * load(h, place) * GATE_STEP))
-        run_step(candidate, second, h if after else gated, candidate_held, 2 * active, candidate_sent)
-        for row in range(2 * active):
+        run_step(candidate, second, h if after else gated, candidate_held, rows, candidate_sent)
+        for row in range(rows):
+            begin = frames[0, row] * pre.shape[1] + sequences.column + 2 * width
             for i in range(0, width, LANES):
                 place = row * width + i
                 back = result(candidate, second, place, i)
                 if after:
                     back = grid(load(r, place) * clip(back + load(candidate.bias, i)) * GATE_STEP)
-                x = clip(load(pre, frames[0, row] * pre.shape[1] + 2 * width + i) + back)
+                x = clip(load(pre, begin + i) + back)
                 store(index, i, place_in_table(x * twice))
             look_up(table, index[:width], gates)
             for i in range(0, width, LANES):
                 place = row * width + i
                 g = grid(tanh(load(gates, i), scale) * to_state)
                 store(h, place, blend(load(z, place), g, load(h, place)))
-        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
+        write_out(h, width, matvecs.cols, rows, frames, sequences)
 
 
 @compiled
@@ -176,14 +185,16 @@ def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: igno
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
-        run_step(matvecs, scratch, h, held, 2 * active, sent)
-        for row in range(2 * active):
-            find_sigmoid(matvecs, scratch, 0, row, pre, frames[0, row], once, index)
+        rows = sequences.each * active
+        run_step(matvecs, scratch, h, held, rows, sent)
+        for row in range(rows):
+            find_sigmoid(matvecs, scratch, 0, row, sequences, frames[0, row], once, index)
             look_up(table, index, z)
+            begin = frames[0, row] * pre.shape[1] + sequences.column + width
             for i in range(0, width, LANES):
                 place = row * width + i
                 back = result(matvecs, scratch, scratch.plane + place, width + i)
-                x = max(clip(load(pre, frames[0, row] * pre.shape[1] + width + i) + back), ZERO)
+                x = max(clip(load(pre, begin + i) + back), ZERO)
                 g = grid(grid(x * scale) * to_state)
                 store(h, place, blend(load(z, i), g, load(h, place)))
-        write_out(h, width, matvecs.cols, 2 * active, frames, sequences.out)
+        write_out(h, width, matvecs.cols, rows, frames, sequences)

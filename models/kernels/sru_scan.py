@@ -1,7 +1,7 @@
 """Elementwise recurrence of the SRU as compiled scans: float with gradients, and 16-bit fixed point.
 
 Frames of all utterances are concatenated, [N, ...]; `offsets` int64 [U + 1] bounds the utterances. u is
-[N, k D] in blocks u0, u1, u2 (, u3), each D = 2 H wide: forward direction's units, then backward's.
+[N, k D] in blocks u0, u1, u2 (, u3), each D = `directions` H wide: forward direction's units, then backward's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from models.quantization.compiling import compiled
 
 
 @compiled
-def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
+def scan_float(u, highway, v, b, offsets, directions):  # type: ignore[no-untyped-def]
     """Run the float recurrence; returns h, c, f, r float32 [N, D].
 
     u float32 [N, 3 D or more]; `highway` [N, D] is x'; v and b are [2, D] (forget, reset).
     """
     frames, width = highway.shape
-    half = width // 2
+    half = width // directions
     h = np.empty((frames, width), np.float32)
     c = np.empty_like(h)
     f = np.empty_like(h)
@@ -31,7 +31,7 @@ def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
     state = np.empty(half, np.float32)
     for utterance in range(len(offsets) - 1):
         start, end = offsets[utterance], offsets[utterance + 1]
-        for direction in range(2):
+        for direction in range(directions):
             state[:] = 0
             shift = direction * half
             for step in range(end - start):
@@ -51,10 +51,10 @@ def scan_float(u, highway, v, b, offsets):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no-untyped-def]
+def scan_float_gradient(dh, u, highway, c, f, r, v, offsets, directions):  # type: ignore[no-untyped-def]
     """Gradients du [N, 3 D], dhighway [N, D], dv [2, D], db [2, D] of `scan_float`'s h."""
     frames, width = highway.shape
-    half = width // 2
+    half = width // directions
     du = np.empty((frames, 3 * width), np.float32)
     dhighway = np.empty((frames, width), np.float32)
     dv = np.zeros((2, width), np.float32)
@@ -63,7 +63,7 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
     carry = np.empty(half, np.float32)
     for utterance in range(len(offsets) - 1):
         start, end = offsets[utterance], offsets[utterance + 1]
-        for direction in range(2):
+        for direction in range(directions):
             carry[:] = 0
             shift = direction * half
             back = -1 if direction == 0 else 1
@@ -90,22 +90,22 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets):  # type: ignore[no
 
 
 @compiled
-def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, highway):  # type: ignore[no-untyped-def]
-    """Run the fixed-point recurrence: h goes to `out` int16 [N, 2 H, padded], on the layer's state grid; H = half.
+def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, directions, highway):  # type: ignore[no-untyped-def]
+    """Run the fixed-point recurrence: h goes to `out` int16 [N, D, padded], on the layer's state grid; H = half.
 
-    u: codes int16 [N + 1, k 2 H, padded], u0 and u3 on the state grid, u1 and u2 with their bias on the preactivation
-    grid. x: codes int16 [N, 2 H, padded] of the layer's input; times x_scale, which is alpha in steps of the state
-    grid, they are the highway. x is unused where u3 is the highway (`highway`). v: codes float32 [2, 2 H + LANES];
+    u: codes int16 [N + 1, k D, padded], u0 and u3 on the state grid, u1 and u2 with their bias on the preactivation
+    grid. x: codes int16 [N, D, padded] of the layer's input; times x_scale, which is alpha in steps of the state
+    grid, they are the highway. x is unused where u3 is the highway (`highway`). v: codes float32 [2, D + LANES];
     v_scale: a code of v times a state code, in preactivation steps. table: the shared sigmoid.
 
     Every operation is one float32 operation, rounded to a grid. Lanes past H hold the numbers that follow, and their
     results are not kept: backward's overwrite forward's, and out is zeroed past both.
     """
-    width, stride = 2 * half, u.shape[1]
+    width, stride = directions * half, u.shape[1]
     lanes = -(-half // LANES) * LANES
     state = np.empty(lanes, np.float32)
     index, gates = np.empty(2 * lanes, np.uint16), np.empty(2 * lanes, np.float32)
-    for direction in range(2):
+    for direction in range(directions):
         shift = direction * half
         for utterance in range(len(offsets) - 1):
             start, end = offsets[utterance], offsets[utterance + 1]

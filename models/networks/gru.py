@@ -2,8 +2,9 @@
 
     z, r = sigmoid(W x + b + U h)
     g = tanh(W_h x + b_h + U_h (r h))         reset before, the papers' variant
-    g = tanh(W_h x + b_h + r (U_h h + b'_h))  reset after, `recurrent_bias.l{l}` [hidden] is b'_h
+    g = tanh(W_h x + b_h + r (U_h h + b'_h))  reset after, `recurrent_bias.l{l}` is b'_h
     h_t = z h_{t-1} + (1 - z) g
+b'_h is [hidden], with separate directions [2 hidden], forward and then backward.
 Source: Rezk et al., Information 13(4):176 (2022), as in pytorch-kaldi; torch.nn.GRU for the other variant.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gru(Recurrent):
-    """Sizes of a bidirectional GRU; with `reset_after` its reset gate acts after the recurrent product."""
+    """Sizes of a GRU; with `reset_after` its reset gate acts after the recurrent product."""
 
     layers: int = 5
     reset_after: bool = False
@@ -36,7 +37,7 @@ class Gru(Recurrent):
     gate_ops: ClassVar[int] = 13
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        added = {f"recurrent_bias.l{layer}": (self.hidden,) for layer in range(self.layers)}
+        added = {f"recurrent_bias.l{layer}": (self.sets * self.hidden,) for layer in range(self.layers)}
         return super().shapes() | (added if self.reset_after else {})
 
     def workload(self) -> Workload:
@@ -46,7 +47,7 @@ class Gru(Recurrent):
             return workload
         return replace(
             workload,
-            vector_weights=workload.vector_weights + self.layers * self.hidden,
+            vector_weights=workload.vector_weights + self.layers * self.sets * self.hidden,
             elementwise_ops_per_frame=workload.elementwise_ops_per_frame + self.layers * self.width,
         )
 
@@ -71,4 +72,7 @@ class Gru(Recurrent):
         return (z * h + (1 - z) * g,)
 
 
-PRESETS = {"edge": Gru(), "paper": Gru(features=23, layers=5, hidden=550, outputs=1936)}
+PRESETS = {
+    "edge": Gru(),
+    "paper": Gru(features=23, layers=5, hidden=550, outputs=1936),
+}

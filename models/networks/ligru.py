@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ligru(Recurrent):
-    """Sizes of a bidirectional LiGRU."""
+    """Sizes of a LiGRU."""
 
     layers: int = 5
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lstm(Recurrent):
-    """Sizes of a bidirectional LSTM without peepholes."""
+    """Sizes of an LSTM without peepholes."""
 
     name: ClassVar[str] = "lstm"
     gates: ClassVar[tuple[str, ...]] = ("f", "i", "o", "g")
@@ -51,4 +51,7 @@ class Lstm(Recurrent):
         return o * c.tanh(), c
 
 
-PRESETS = {"edge": Lstm(), "paper": Lstm(features=23, layers=4, hidden=550, outputs=1936)}
+PRESETS = {
+    "edge": Lstm(),
+    "paper": Lstm(features=23, layers=4, hidden=550, outputs=1936),
+}

@@ -1,21 +1,22 @@
-"""Bidirectional SRU with low-rank (projected) inputs: sizes and workload. Loads no torch.
+"""SRU with low-rank (projected) inputs: sizes and workload. Loads no torch.
 
 Per direction and layer, with x the layer's input, q = P x (or x itself where the projection would not shrink it):
     u = W q, split into u0 (candidate), u1 (forget), u2 (reset) and, where input and output sizes differ, u3 (highway)
     f_t = sigmoid(u1_t + v_f c_{t-1} + b_f)        r_t = sigmoid(u2_t + v_r c_{t-1} + b_r)
     c_t = u0_t + f_t (c_{t-1} - u0_t)              h_t = x'_t + r_t (c_t - x'_t)
-with x' = u3, or alpha x where the sizes agree. One matrix W holds both directions and all parts of u, so every matvec
-runs once a frame.
+with x' = u3, or alpha x where the sizes agree. One matrix W holds all parts of u, each with both directions' units side
+by side (`separate`) or those of the only one (`forward`), so every matvec runs once a frame.
 Source: Lei et al., "Simple Recurrent Units for Highly Parallelizable Recurrence" (EMNLP 2018); library sru 2.5.1.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from models.networks.directions import FORWARD, SEPARATE, as_before, count, require_directions
 from models.workload import InputError, MatVec, Workload
 
 HIGHWAY_BIAS = -1.0  # initial b_r; Source: library sru 2.5.1 as used by Rezk et al.
@@ -26,25 +27,27 @@ STATE_OPS = 6  # c: subtract, multiply, add; h: the same
 
 @dataclass(frozen=True)
 class Sru:
-    """Sizes of a bidirectional SRU phone recogniser; `hidden` counts one direction."""
+    """Sizes of an SRU phone recogniser; `hidden` counts one direction. Directions share no matrices."""
 
     features: int = 23
     layers: int = 4
     hidden: int = 128
     projection: int = 96
     outputs: int = 144
+    directions: Literal["separate", "forward"] = SEPARATE
 
     name = "sru"
 
     def __post_init__(self) -> None:
-        for field, value in asdict(self).items():
-            if value < 1:
-                raise InputError(f"sru: {field} must be at least 1, not {value}")
+        for field in ("features", "layers", "hidden", "projection", "outputs"):
+            if getattr(self, field) < 1:
+                raise InputError(f"sru: {field} must be at least 1, not {getattr(self, field)}")
+        require_directions("sru", self.directions, (SEPARATE, FORWARD))
 
     @property
     def width(self) -> int:
-        """Size of a layer's output: both directions together."""
-        return 2 * self.hidden
+        """Size of a layer's output: all directions together."""
+        return count(self.directions) * self.hidden
 
     def inputs(self, layer: int) -> int:
         return self.features if layer == 0 else self.width
@@ -83,7 +86,7 @@ class Sru:
         return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return as_before(asdict(self), SEPARATE)
 
 
 PRESETS = {

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.kernels.sru_scan import scan_float, scan_float_gradient
+from models.networks.directions import count
 from models.quantization.calibration import Trace
 
 if TYPE_CHECKING:
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class Scan(torch.autograd.Function):
-    """Elementwise recurrence of a layer, see `scan_float`: h and c of u, the highway, v, b and the offsets."""
+    """Elementwise recurrence of a layer, see `scan_float`: h and c of u, highway, v, b, offsets and directions."""
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, highway: Tensor, v: Tensor, b: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
-        h, c, f, r = (torch.from_numpy(x).to(u.device) for x in scan_float(*_arrays(u, highway, v, b, offsets)))
+    def forward(
+        ctx: Any, u: Tensor, highway: Tensor, v: Tensor, b: Tensor, offsets: Tensor, directions: int
+    ) -> tuple[Tensor, Tensor]:
+        found = scan_float(*_arrays(u, highway, v, b, offsets), directions)
+        h, c, f, r = (torch.from_numpy(x).to(u.device) for x in found)
+        ctx.directions = directions
         ctx.save_for_backward(u, highway, c, f, r, v, offsets)
         ctx.mark_non_differentiable(c)
         return h, c
@@ -28,9 +33,9 @@ class Scan(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         u, highway, c, f, r, v, offsets = ctx.saved_tensors
-        results = scan_float_gradient(*_arrays(gradients[0], u, highway, c, f, r, v, offsets))
+        results = scan_float_gradient(*_arrays(gradients[0], u, highway, c, f, r, v, offsets), ctx.directions)
         du, dhighway, dv, db = (torch.from_numpy(x).to(u.device) for x in results)
-        return du.to(u.dtype), dhighway.to(highway.dtype), dv, db, None
+        return du.to(u.dtype), dhighway.to(highway.dtype), dv, db, None, None
 
 
 def _arrays(*tensors: Tensor) -> list[np.ndarray]:
@@ -88,7 +93,8 @@ class SruNetwork(nn.Module):
             u = q @ self.weights[name].t()
             width = spec.width
             highway = u[:, 3 * width :] if spec.parts(layer) == 4 else self.alpha * x
-            x, c = Scan.apply(u[:, : 3 * width], highway, self.v[name], self.b[name], offsets)
+            v, b, directions = self.v[name], self.b[name], count(spec.directions)
+            x, c = Scan.apply(u[:, : 3 * width], highway, v, b, offsets, directions)
             for value in (u[:, :width], highway, c, x):
                 show(f"{name}.state", value)
         x = self._drop(x, offsets)

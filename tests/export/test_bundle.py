@@ -114,6 +114,15 @@ def test_the_evaluator_gives_a_bundles_golden_outputs(name, tmp_path):
     assert 0 < check.eliminated_percent < 100
 
 
+@pytest.mark.parametrize(("name", "directions"), [("gru", "shared"), ("sru", "separate"), ("gru-forward", "forward")])
+def test_bundles_tell_directions_only_where_they_are_unusual(name, directions, tmp_path):
+    """So that those of before are read as they were."""
+    write_small(tmp_path / "out", name)
+    read = open_bundle(tmp_path / "out")
+    assert ("directions" in read.record["sizes"]) == (directions == "forward")
+    assert read.spec.directions == read.network.directions == directions
+
+
 def test_context_dependent_targets_keep_their_phones(tmp_path):
     write_small(tmp_path / "out", outputs=11)
     read = open_bundle(tmp_path / "out")

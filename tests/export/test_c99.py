@@ -27,6 +27,9 @@ SAID_BY_COMPILERS = {"memset", "memcpy", "_GLOBAL_OFFSET_TABLE_"}  # what they m
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 # Of each family a network and configuration that takes every path: widths, wide sums, quarters of zero points, skips.
 CASES = {"sru": 1, "sru-highway": 2, "lstm-scaled": 3, "gru": 4, "gru-after": 5, "ligru": 6}
+CASES |= {"lstm-separate": 8, "gru-after-separate": 9}
+FORWARD = {"sru-forward": 10, "lstm-forward": 11, "gru-forward": 12, "gru-after-forward": 13, "ligru-forward": 14}
+CASES |= FORWARD
 
 
 @cache
@@ -130,9 +133,10 @@ def test_memory_is_as_stated_and_decoding_is_clean_under_sanitizers(tmp_path) ->
 
 
 @needs_compiler
-def test_stated_bytes_are_those_that_the_library_takes(tmp_path) -> None:
+@pytest.mark.parametrize("name", ["gru", "gru-after-separate", "gru-forward", "sru-forward"])
+def test_stated_bytes_are_those_that_the_library_takes(name, tmp_path) -> None:
     measurer = measurer_of("gru")
-    network = measurer.engine.quantizer.network(mixed(measurer.workload, 5))
+    network = measurer.engine.quantizer.network(mixed(measurer.workload, 5)) if name == "gru" else case_of(name)[1]
     c99.write(network, measurer.decoder, tmp_path)
     (tmp_path / "main.c").write_text(
         '#include <stdio.h>\n#include "model.h"\nint main(void) {\n'
@@ -219,7 +223,7 @@ def test_cut_outputs_are_refused() -> None:
 
 
 @pytest.mark.skipif(emulated_board.missing() is not None, reason="no cross-compiler or emulator")
-@pytest.mark.parametrize("name", ["sru", "gru"])
+@pytest.mark.parametrize("name", ["sru", "gru", "gru-forward"])
 def test_a_cortex_m4_gives_the_same(name, tmp_path) -> None:
     engine, network = case_of(name)
     features, offsets = hostile(engine.spec), offsets_of([20, 0, 4])

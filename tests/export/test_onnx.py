@@ -127,7 +127,7 @@ def test_every_matrix_is_stored_at_its_width():
     found = {tensor.name: len(tensor.raw_data) for tensor in model.graph.initializer if ".weights" in tensor.name}
     expected = {}
     for layer in network.layers:
-        for reads in (layer.inputs, *layer.recurrent):
+        for reads in (layer.inputs, *(reads for own in layer.recurrent for reads in own)):
             expected |= {f"{stack.name}.weights": stack for stack in stacks(reads)}
     expected |= {"output.weights": stacks([network.output])[0]}
     assert found.keys() == expected.keys()
@@ -179,6 +179,8 @@ def test_files_that_are_damaged_or_of_others_are_refused(tmp_path):
         (lambda m: setattr(m.metadata_props[3], "value", "8"), "in place of"),
         (lambda m: m.graph.output.pop(0), "in place of"),
         (lambda m: setattr(m.metadata_props[4], "value", "l0.z"), "in place of"),
+        (lambda m: setattr(m.metadata_props[5], "value", "sideways"), "directions are 'sideways'"),
+        (lambda m: setattr(m.metadata_props[5], "value", "forward"), "in place of"),
     ):
         other = onnx.ModelProto()
         other.CopyFrom(model)

@@ -1,6 +1,7 @@
 """LSTM, GRU and LiGRU: float networks against torch's own and plain loops, engines against a plain simulation."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ SPECS = {
     "gru": Gru(**SIZES),
     "gru-after": Gru(**SIZES, reset_after=True),
     "ligru": Ligru(**SIZES, candidate_scale=0.8),
+}
+SPECS |= {
+    f"{name}-{directions}": replace(spec, directions=directions)
+    for name, spec in SPECS.items()
+    for directions in ("separate", "forward")
 }
 OFFSETS = np.array([0, 7, 8, 20, 33], np.int64)
 
@@ -51,34 +57,39 @@ def case(request):
     return network, features, logits, engine_of(network.spec, network.arrays(), calibration)
 
 
+@pytest.mark.parametrize("directions", ["forward", "separate", "shared"])
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_without_batch_norm_the_network_is_torchs_own(kind):
-    """One direction of one torch layer at a time; torch orders gates i, f, g, o (LSTM) and r, z, n (GRU)."""
-    spec = (Lstm if kind == "lstm" else Gru)(
-        **SIZES | {"layers": 1}, batch_norm=False, **({} if kind == "lstm" else {"reset_after": True})
-    )
+def test_without_batch_norm_the_network_is_torchs_own(kind, directions):
+    """All layers in torch's own network; torch orders gates i, f, g, o (LSTM) and r, z, n (GRU)."""
+    sizes = SIZES | {"layers": 3, "batch_norm": False, "directions": directions}
+    spec = Lstm(**sizes) if kind == "lstm" else Gru(**sizes, reset_after=True)
     network = randomised(spec)
     weights = {name: torch.from_numpy(value) for name, value in network.arrays().items()}
     order = (1, 0, 3, 2) if kind == "lstm" else (1, 0, 2)
+    both_ways = directions != "forward"
 
-    def reorder(stacked):
-        blocks = stacked.split(spec.hidden)
+    def reordered(name, number):
+        """A set's stacked rows in torch's order."""
+        blocks = weights[name].chunk(spec.sets)[min(number, spec.sets - 1)].split(spec.hidden)
         return torch.cat([blocks[k] for k in order])
 
-    layer = (torch.nn.LSTM if kind == "lstm" else torch.nn.GRU)(spec.features, spec.hidden)
-    layer.weight_ih_l0.data = reorder(weights["input.l0"])
-    layer.weight_hh_l0.data = reorder(weights["recurrent.l0"])
-    layer.bias_ih_l0.data = reorder(weights["bias.l0"])
-    layer.bias_hh_l0.data.zero_()
-    if kind == "gru":
-        layer.bias_hh_l0.data[2 * spec.hidden :] = weights["recurrent_bias.l0"]
+    theirs = (torch.nn.LSTM if kind == "lstm" else torch.nn.GRU)(
+        spec.features, spec.hidden, spec.layers, bidirectional=both_ways
+    )
+    for layer in range(spec.layers):
+        for number, suffix in enumerate(("", "_reverse")[: 1 + both_ways]):
+            state = {"weight_ih": reordered(f"input.l{layer}", number), "bias_ih": reordered(f"bias.l{layer}", number)}
+            state |= {"weight_hh": reordered(f"recurrent.l{layer}", number), "bias_hh": torch.zeros(len(order) * 7)}
+            if kind == "gru":
+                own = weights[f"recurrent_bias.l{layer}"].chunk(spec.sets)[min(number, spec.sets - 1)]
+                state["bias_hh"][2 * spec.hidden :] = own
+            for name, value in state.items():
+                getattr(theirs, f"{name}_l{layer}{suffix}").data = value
     features = np.random.default_rng(1).normal(size=(OFFSETS[-1], 5)).astype(f32)
     logits = run(network, features, OFFSETS)
     for a, b in itertools.pairwise(OFFSETS):
-        x = torch.from_numpy(features[a:b])
         with torch.no_grad():
-            both = torch.cat([layer(x)[0], layer(x.flip(0))[0].flip(0)], dim=1)
-            expected = both @ weights["output"].t() + weights["output_bias"]
+            expected = theirs(torch.from_numpy(features[a:b]))[0] @ weights["output"].t() + weights["output_bias"]
         assert np.abs(expected.numpy() - logits[a:b]).max() < 1e-5
 
 
@@ -131,7 +142,7 @@ def test_errors_grow_as_bits_shrink(case):
 @pytest.mark.parametrize(("weight_bits", "act_bits", "delta"), [(16, 16, 0), (8, 8, 5), (2, 4, 1), (16, 4, 0)])
 def test_engine_equals_the_plain_simulation_bit_for_bit(case, weight_bits, act_bits, delta, request):
     network, features, _, engine = case
-    kind = request.node.callspec.params["case"]
+    kind = request.node.callspec.params["case"].removesuffix("-separate").removesuffix("-forward")
     spec = network.spec
     workload = spec.workload()
     configuration = Configuration.uniform(workload, weight_bits, act_bits, delta)
@@ -153,7 +164,7 @@ def test_grouping_of_utterances_changes_nothing(case, monkeypatch, utterances):
     network, features, _, engine = case
     configuration = Configuration.uniform(network.spec.workload(), 8, delta=3)
     expected, expected_computed = engine.run(features, OFFSETS, configuration)
-    monkeypatch.setattr("models.engines.recurrent.UTTERANCES_AT_ONCE", utterances)
+    monkeypatch.setattr("models.engines.recurrent.ROWS_AT_ONCE", 2 * utterances)
     logits, computed = engine.run(features, OFFSETS, configuration)
     assert (logits == expected).all() and computed == expected_computed
 

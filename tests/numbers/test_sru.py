@@ -16,20 +16,21 @@ from models.registry import build_network
 from models.workload import Configuration, computed_fraction, size_bits
 
 SMALL = Sru(features=5, layers=3, hidden=6, projection=8, outputs=9)
+FORWARD = Sru(features=5, layers=3, hidden=9, projection=8, outputs=9, directions="forward")
 OFFSETS = np.array([0, 7, 8, 20, 33], np.int64)
 
 
-@pytest.fixture(scope="module")
-def small():
+@pytest.fixture(scope="module", params=[SMALL, FORWARD], ids=["separate", "forward"])
+def small(request):
     torch.manual_seed(3)
-    network = build_network(SMALL).eval()
+    network = build_network(request.param).eval()
     for value in network.parameters():
         value.data *= 1.2
-    features = np.random.default_rng(0).normal(size=(OFFSETS[-1], SMALL.features)).astype(np.float32)
+    features = np.random.default_rng(0).normal(size=(OFFSETS[-1], network.spec.features)).astype(np.float32)
     with torch.no_grad():
         logits = network(torch.from_numpy(features), torch.from_numpy(OFFSETS)).numpy()
-    calibration = calibrate(SMALL, network.arrays(), features, OFFSETS)
-    return network, features, logits, engine_of(SMALL, network.arrays(), calibration)
+    calibration = calibrate(network.spec, network.arrays(), features, OFFSETS)
+    return network, features, logits, engine_of(network.spec, network.arrays(), calibration)
 
 
 def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
@@ -38,11 +39,12 @@ def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
     x = (features.astype(np.float64) - weights["input_mean"]) / weights["input_std"]
     for layer in range(spec.layers):
         q = x @ weights[f"projections.l{layer}"].T if spec.projected(layer) else x
-        u = (q @ weights[f"weights.l{layer}"].T).reshape(len(x), spec.parts(layer), 2, spec.hidden)
-        v, b = weights[f"v.l{layer}"].reshape(2, 2, -1), weights[f"b.l{layer}"].reshape(2, 2, -1)
-        through = u[:, 3] if spec.parts(layer) == 4 else ALPHA * x.reshape(len(x), 2, spec.hidden)
-        h = np.zeros((len(x), 2, spec.hidden))
-        for direction in range(2):
+        directions = 1 if spec.directions == "forward" else 2
+        u = (q @ weights[f"weights.l{layer}"].T).reshape(len(x), spec.parts(layer), directions, spec.hidden)
+        v, b = (weights[f"{name}.l{layer}"].reshape(2, directions, -1) for name in "vb")
+        through = u[:, 3] if spec.parts(layer) == 4 else ALPHA * x.reshape(len(x), directions, spec.hidden)
+        h = np.zeros((len(x), directions, spec.hidden))
+        for direction in range(directions):
             c = np.zeros(spec.hidden)
             for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
                 f = sigmoid(u[t, 1, direction] + v[0, direction] * c + b[0, direction])
@@ -56,25 +58,27 @@ def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
 def test_float_network_equals_a_plain_loop(small):
     network, features, logits, _ = small
     for a, b in itertools.pairwise(OFFSETS):
-        plain = plain_network(network.arrays(), SMALL, features[a:b])
+        plain = plain_network(network.arrays(), network.spec, features[a:b])
         assert np.abs(plain - logits[a:b]).max() < 1e-5
 
 
-def test_gradients_equal_finite_differences():
+@pytest.mark.parametrize("forward", [False, True])
+def test_gradients_equal_finite_differences(forward):
     rng = np.random.default_rng(1)
     width, frames = 4, 9
     offsets = torch.tensor([0, 4, 9])
     from models.networks.sru_network import Scan
 
+    directions = 2 - forward
     inputs = [
         torch.tensor(rng.normal(size=shape), dtype=torch.float32, requires_grad=True)
         for shape in ((frames, 3 * width), (frames, width), (2, width), (2, width))
     ]
     weight = torch.tensor(rng.normal(size=(frames, width)), dtype=torch.float32)
-    (Scan.apply(*inputs, offsets)[0] * weight).sum().backward()
+    (Scan.apply(*inputs, offsets, directions)[0] * weight).sum().backward()
 
     def loss(arrays):
-        return float((scan_float(*arrays, offsets.numpy())[0].astype(np.float64) * weight.numpy()).sum())
+        return float((scan_float(*arrays, offsets.numpy(), directions)[0].astype(np.float64) * weight.numpy()).sum())
 
     for index, tensor in enumerate(inputs):
         for place in np.ndindex(*tensor.shape):
@@ -87,17 +91,17 @@ def test_gradients_equal_finite_differences():
 
 def test_quantization_off_and_delta_zero_is_the_float_network(small):
     _, features, logits, engine = small
-    result, computed = engine.run(features, OFFSETS, Configuration.uniform(SMALL.workload(), 32))
+    result, computed = engine.run(features, OFFSETS, Configuration.uniform(engine.workload, 32))
     assert np.abs(result - logits).max() < 1e-5
     assert set(computed.values()) == {1.0}
     with pytest.raises(ValueError, match="all weights and activations at once"):
-        engine.run(features, OFFSETS, Configuration.uniform(SMALL.workload(), 32).with_setting("output", weight_bits=8))
+        engine.run(features, OFFSETS, Configuration.uniform(engine.workload, 32).with_setting("output", weight_bits=8))
 
 
 def test_baseline_is_close_to_float_and_errors_grow_as_bits_shrink(small):
     _, features, logits, engine = small
     errors = [
-        np.abs(engine.run(features, OFFSETS, Configuration.uniform(SMALL.workload(), bits))[0] - logits).mean()
+        np.abs(engine.run(features, OFFSETS, Configuration.uniform(engine.workload, bits))[0] - logits).mean()
         for bits in (16, 8, 4, 2)
     ]
     assert errors[0] < 5e-3
@@ -146,7 +150,7 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
         v, b = to_grid(v, v_bits).astype(f32), to_grid(weights[f"b.l{layer}"], 10).astype(f32)
         width = spec.width
         out = np.zeros((len(x), width), np.int16)
-        for direction in range(2):
+        for direction in range(width // spec.hidden):
             part = slice(direction * spec.hidden, (direction + 1) * spec.hidden)
             c = np.zeros(spec.hidden, f32)
             for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
@@ -175,7 +179,7 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
 )
 def test_engine_equals_the_plain_simulation_bit_for_bit(small, weight_bits, act_bits, delta):
     network, features, _, engine = small
-    configuration = Configuration.uniform(SMALL.workload(), weight_bits, act_bits, delta)
+    configuration = Configuration.uniform(engine.workload, weight_bits, act_bits, delta)
     configuration = configuration.with_setting("l1.input", weight_bits=4, act_bits=8)
     logits, _ = engine.run(features, OFFSETS, configuration)
     for a, b in itertools.pairwise(OFFSETS):
@@ -184,14 +188,14 @@ def test_engine_equals_the_plain_simulation_bit_for_bit(small, weight_bits, act_
 
 def test_skip_is_the_baseline_whatever_the_bits(small):
     _, features, _, engine = small
-    base = Configuration.uniform(SMALL.workload(), 16)
+    base = Configuration.uniform(engine.workload, 16)
     skipped = base.with_setting("l1.input", weight_bits=2, act_bits=2, skip=True)
     assert (engine.run(features, OFFSETS, base)[0] == engine.run(features, OFFSETS, skipped)[0]).all()
 
 
 def test_grouping_of_utterances_changes_nothing(small, monkeypatch):
     _, features, _, engine = small
-    configuration = Configuration.uniform(SMALL.workload(), 4, 4, 1)
+    configuration = Configuration.uniform(engine.workload, 4, 4, 1)
     whole = engine.run(features, OFFSETS, configuration)
     monkeypatch.setattr("models.engines.sru.GROUP_FRAMES", 5)
     split = engine.run(features, OFFSETS, configuration)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from dse.reports import paper_accounting as papers
+from models.networks.ligru import Ligru
+from models.networks.lstm import Lstm
 from models.networks.sru import Sru
 from models.registry import preset
 from models.workload import Configuration, MatVec, Setting, Workload
@@ -225,3 +227,7 @@ def test_unknown_network_is_refused() -> None:
     odd = Workload("odd", (MatVec("l0.recurrent", 4, 4, "recurrent"), MatVec("output", 4, 4, "output")), 0, 0)
     with pytest.raises(ValueError, match="odd: 1 recurrent matrices"):
         papers.family(odd)
+    for sizes in (Ligru(directions="separate"), Lstm(directions="separate")):
+        with pytest.raises(ValueError, match="the papers treat directions that share"):
+            papers.family(sizes.workload())
+    assert papers.family(Lstm(directions="forward").workload()) == "lstm"

@@ -168,6 +168,24 @@ def test_skip_genes_keep_leading_candidate_paths_at_16_bit():
     ]
 
 
+def test_directions_with_matrices_of_their_own_have_no_genes_of_their_own():
+    kinds = {"skip": ("layers",)}, {"skip": ("first",)}, {"delta_genes": "paths"}
+    for options in kinds:
+        shared, separate = (
+            search_space(Lstm(layers=3, hidden=4, directions=directions).workload(), **options)
+            for directions in ("shared", "separate")
+        )
+        assert [(gene.name, gene.choices) for gene in separate.genes] == [(g.name, g.choices) for g in shared.genes]
+        for genome in ((1,) * len(separate.genes), tuple(len(gene.choices) - 1 for gene in separate.genes)):
+            ours, theirs = separate.decode(genome), shared.decode(genome)
+            assert all(ours[name] == setting for name, setting in theirs)
+            assert all(ours[f"{name}_backward"] == setting for name, setting in theirs if name != "output")
+            assert separate.decode(separate.encode(ours)) == ours
+        workload = Lstm(layers=3, hidden=4, directions="separate").workload()
+        genes = {gene.name: gene.choices for gene in separate.genes}
+        assert recorded_space(workload, json.loads(json.dumps(genes))) == separate
+
+
 def test_matvecs_skipped_by_name_stay_skipped_and_have_no_gene():
     workload = Lstm(layers=2, hidden=4).workload()
     space = search_space(workload, skip=("layers", "l0.candidate", "output"))

@@ -21,11 +21,20 @@ SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
 SPECS = {
     "sru": Sru(features=5, layers=3, hidden=6, projection=8, outputs=9),
     "sru-highway": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3),
+    "sru-forward": Sru(features=5, layers=3, hidden=9, projection=7, outputs=9, directions="forward"),
     "lstm": Lstm(**SIZES),
     "lstm-scaled": Lstm(**SIZES, candidate_scale=0.8),
+    "lstm-separate": Lstm(**SIZES, directions="separate"),
+    "lstm-forward": Lstm(**SIZES, directions="forward"),
     "gru": Gru(**SIZES, candidate_scale=0.7),
+    "gru-separate": Gru(**SIZES, candidate_scale=0.7, directions="separate"),
+    "gru-forward": Gru(**SIZES, directions="forward"),
     "gru-after": Gru(**SIZES, reset_after=True),
+    "gru-after-separate": Gru(**SIZES, reset_after=True, batch_norm=False, directions="separate"),
+    "gru-after-forward": Gru(**SIZES, reset_after=True, batch_norm=False, directions="forward"),
     "ligru": Ligru(**SIZES, candidate_scale=0.8),
+    "ligru-separate": Ligru(**SIZES, directions="separate"),
+    "ligru-forward": Ligru(**SIZES, candidate_scale=0.8, directions="forward"),
 }
 # A model without variants worth a line above is tested at its edge preset, shrunk.
 SPECS |= {

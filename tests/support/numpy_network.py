@@ -62,12 +62,12 @@ def run_sru(network, layer: SruLayer, x, sent, stream_of):
     for stream in (project, inward):
         if stream is not None:
             sent[stream.matvec.name] += stream.sent
-    width = layer.v.shape[1]
-    half = width // 2
+    width, half = layer.v.shape[1], network.hidden
     alpha = f32(layer.alpha * 2.0 ** (layer.state_bits - layer.input_bits - layer.alpha_bits))
     v_scale = f32(2.0 ** (PRE - layer.v_bits - layer.state_bits))
     out = np.zeros((len(x), width), f32)
-    for direction, own in enumerate((slice(0, half), slice(half, width))):
+    for direction in range(width // half):
+        own = slice(direction * half, (direction + 1) * half)
         c = np.zeros(half, f32)
         for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
             candidate, forget, reset, *highway = (part[own] for part in np.split(u[t], len(u[t]) // width))
@@ -115,12 +115,17 @@ STEPS = {"lstm": lstm_step, "gru": gru_step, "ligru": ligru_step}
 def run_gated(network, layer: GatedLayer, x, sent, stream_of):
     inward = [stream_of(matvec) for matvec in layer.inputs]
     pre = [[stream(row) for stream in inward] for row in x]
-    out = np.zeros((len(x), 2 * network.hidden), f32)
-    recurrent = [[[stream_of(m) for m in reads] for reads in layer.recurrent] for _ in range(2)]
-    for direction, streams in enumerate(recurrent):
+    directions = {"shared": 2, "separate": 2, "forward": 1}[network.directions]
+    out = np.zeros((len(x), directions * network.hidden), f32)
+    gates, recurrent = len(inward) // len(layer.recurrent), []
+    for direction in range(directions):
+        own = direction if network.directions == "separate" else 0
+        streams = [[stream_of(m) for m in reads] for reads in layer.recurrent[own]]
+        recurrent.append(streams)
         h, c = np.zeros(network.hidden, f32), np.zeros(network.hidden, f32)
         for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
-            h, c = STEPS[network.model](network, layer, pre[t], streams, h, c)
+            mine = pre[t][own * gates : (own + 1) * gates]
+            h, c = STEPS[network.model](network, layer, mine, streams, h, c)
             out[t, direction * network.hidden :][: network.hidden] = h
     for stream in (*inward, *(s for streams in recurrent for reads in streams for s in reads)):
         sent[stream.matvec.name] += stream.sent

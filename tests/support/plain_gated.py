@@ -13,7 +13,7 @@ class PlainGate:
     """Quantizer and delta gate of one vector, one matvec, one row."""
 
     def __init__(self, engine, name, bits, configuration):
-        self.setting, self.bits = configuration[name], bits
+        self.name, self.setting, self.bits = name, configuration[name], bits
         self.weight_bits, self.act_bits = self.setting.operand_bits
         self.matrix = engine.quantizer.width(self.weight_bits).matrices[name]
         self.step, self.zero = f32(2.0**-bits), 0.0
@@ -72,7 +72,8 @@ def plain_step(engine, kind, layer, pre, gates, state, h_bits):
     else:
         r = gate(grid(pre[1] + gates[1](h, 10)))
         if kind == "gru-after":
-            bias = to_grid(engine.weights[f"recurrent_bias.l{layer}"], 10).astype(f32)
+            bias = engine.weights[f"recurrent_bias.l{layer}"].reshape(-1, spec.hidden)
+            bias = to_grid(bias[1 if gates[2].name.endswith("_backward") else 0], 10).astype(f32)
             back = grid(r * grid(gates[2](h, 10) + bias) * q14)
         else:
             back = gates[2](grid(r * h * q14), 10)
@@ -88,20 +89,24 @@ def simulate(engine, kind, features, configuration):
     x = to_grid((features - weights["input_mean"]) / weights["input_std"], bits)
     for layer in range(spec.layers):
         inward = [PlainGate(engine, name, bits, configuration) for name in spec.input_names(layer)]
-        grids = [10] * len(inward)
+        grids = [10] * len(spec.gates)
         if spec.rectified:
             grids[-1] = min(10, cal.fraction_bits(f"l{layer}.rectified"))
+        count, gates_of_all = len(spec.gates), spec.recurrent_names(layer)
+        grids *= len(inward) // count
         bias = fold_batch_norm(spec, weights, layer)[1].reshape(-1, spec.hidden)
         biases = [to_grid(b, k).astype(f32) for b, k in zip(bias, grids, strict=True)]
         pre = [[grid(g(row, k) + b) for g, b, k in zip(inward, biases, grids, strict=True)] for row in x]
         h_bits = cal.fraction_bits(f"l{layer}.state")
-        out = np.zeros((len(x), 2, spec.hidden), np.int16)
-        for direction in range(2):
-            names = spec.recurrent_names(layer)
+        out = np.zeros((len(x), spec.width // spec.hidden, spec.hidden), np.int16)
+        for direction in range(out.shape[1]):
+            first = direction * count if spec.directions == "separate" else 0
+            own = slice(first, first + count)
+            names = gates_of_all[own]
             gates = [PlainGate(engine, name, h_bits, configuration) for name in names]
             state = {"h": np.zeros(spec.hidden, f32), "c": np.zeros(spec.hidden, f32)}
             for t in range(len(x)) if direction == 0 else reversed(range(len(x))):
-                plain_step(engine, kind, layer, pre[t], gates, state, h_bits)
+                plain_step(engine, kind, layer, pre[t][own], gates, state, h_bits)
                 out[t, direction] = state["h"]
             for name, g in zip(names, gates, strict=True):
                 counts[name] = counts.get(name, 0) + g.sent

@@ -78,20 +78,23 @@ def ways(frames):
 
 
 def run_gated(model, name, layer, x, exact):
-    network, hidden = model.network, exact.shape[1] // 2
+    network, hidden, directions = model.network, model.spec.hidden, model.spec.directions
+    gates = len(layer.inputs) // len(layer.recurrent)
     inward, back = (part[name].double().split(hidden) for part in (network.input, network.recurrent))
     bias = network.recurrent_bias[name].double() if layer.reset_after else None
     streams = [Stream(model, m, w) for m, w in zip(layer.inputs, inward, strict=True)]
     gate_bias = network.bias[name].double().split(hidden)
     pre = [[stream(row) + b for stream, b in zip(streams, gate_bias, strict=True)] for row in x]
     out = []
-    for direction, order in enumerate(ways(len(x))):
-        rest = iter(back)
-        recurrent = [[Stream(model, m, next(rest)) for m in reads] for reads in layer.recurrent]
+    for direction, order in enumerate(ways(len(x))[: exact.shape[1] // hidden]):
+        own = direction if directions == "separate" else 0
+        rest = iter(back[own * gates :])
+        recurrent = [[Stream(model, m, next(rest)) for m in reads] for reads in layer.recurrent[own]]
+        added = None if bias is None else bias[own * hidden :][:hidden]
         h = c = torch.zeros(hidden).double()
         states = {}
         for t in order:
-            h, c = STEPS[model.spec.name](layer, pre[t], recurrent, h, c, bias)
+            h, c = STEPS[model.spec.name](layer, pre[t][own * gates :][:gates], recurrent, h, c, added)
             h = states[t] = passed(h, exact[t, direction * hidden :][:hidden])
         out.append(torch.stack([states[t] for t in range(len(x))]))
     return torch.cat(out, dim=1)
@@ -109,9 +112,10 @@ def run_sru(model, name, layer, x, exact):
     through = u[:, 3 * width :] if layer.has_highway else network.alpha * x
     v, b = network.v[name].double(), network.b[name].double()
     out = []
-    for direction, order in enumerate(ways(len(x))):
-        own = slice(direction * width // 2, (direction + 1) * width // 2)
-        c = torch.zeros(width // 2).double()
+    half = model.spec.hidden
+    for direction, order in enumerate(ways(len(x))[: width // half]):
+        own = slice(direction * half, (direction + 1) * half)
+        c = torch.zeros(half).double()
         states = {}
         for t in order:
             candidate, forget, reset = (u[t, k * width : (k + 1) * width][own] for k in range(3))

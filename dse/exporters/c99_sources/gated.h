@@ -3,7 +3,7 @@
 
 #include "tables.h"
 
-extern const struct model_gated model_layers[];
+extern const struct model_gated model_layers[]; /* MODEL_SETS for each layer */
 
 /* One direction of a layer of an LSTM, GRU or LiGRU. */
 struct model_cell {

@@ -122,8 +122,8 @@ static void start(const struct model_matvec *m, void *sums, struct model_sent *l
     }
 }
 
-void model_stream_open(struct model_stream *stream, struct model_readers readers, unsigned char **memory,
-                       struct model_sent *list)
+void model_stream_place(struct model_stream *stream, struct model_readers readers, unsigned char **memory,
+                        struct model_sent *list)
 {
     unsigned k, i;
     stream->count = readers.count;
@@ -136,11 +136,23 @@ void model_stream_open(struct model_stream *stream, struct model_readers readers
         reading->sent = 0;
         reading->list = list;
         reading->held = (int16_t *)(void *)model_take(memory, sizeof(int16_t) * matvecs->cols);
-        for (i = 0; i < matvecs->cols; i++)
-            reading->held[i] = 0;
         reading->sums = *memory;
         for (i = 0; i < reader->count; i++)
-            start(&matvecs[i], model_take(memory, (size_t)matvecs[i].rows * matvecs[i].sum_bytes), list);
+            model_take(memory, (size_t)matvecs[i].rows * matvecs[i].sum_bytes);
+    }
+}
+
+void model_stream_start(struct model_stream *stream)
+{
+    unsigned k, i;
+    for (k = 0; k < stream->count; k++) {
+        struct model_reading *const reading = &stream->readings[k];
+        const struct model_matvec *const matvecs = model_matvecs + reading->first;
+        unsigned char *sums = reading->sums;
+        for (i = 0; i < matvecs->cols; i++)
+            reading->held[i] = 0;
+        for (i = 0; i < reading->count; i++)
+            start(&matvecs[i], model_take(&sums, (size_t)matvecs[i].rows * matvecs[i].sum_bytes), reading->list);
     }
 }
 

@@ -1,4 +1,5 @@
-/* Runs the utterances of a file and writes all that can be compared, in the machine's own byte order.
+/* Runs the utterances of a file and writes all that can be compared, in the machine's own byte order. With a number of
+ * frames as third argument a network that runs forward in time is given so many at once.
  *
  * In:  uint32 MODEL_FEATURES, utterances; each: uint32 frames, float32 [frames][MODEL_FEATURES].
  * Out: uint32 layers, MODEL_WIDTH, MODEL_OUTPUTS, MODEL_DECODES, matvecs and letters of their names; the names, a line
@@ -6,6 +7,7 @@
  *      it decodes uint32 count, int16 [count] phones; at last uint64 [MODEL_MATVECS] sent elements of all utterances. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "model.h"
 
 static void write_all(FILE *to, const void *data, size_t size, size_t count)
@@ -20,12 +22,20 @@ static void read_all(FILE *from, void *data, size_t size, size_t count)
         exit(2);
 }
 
-static void write_layer(void *to, unsigned layer, const int16_t *codes, size_t frames, size_t stride)
+/* Outputs of all layers, one layer after the other, and where the next frame of each is kept. */
+struct outputs {
+    int16_t *codes;
+    size_t next[MODEL_LAYERS];
+};
+
+static void keep_layer(void *to, unsigned layer, const int16_t *codes, size_t frames, size_t stride)
 {
+    struct outputs *const outputs = (struct outputs *)to;
     size_t t;
-    (void)layer;
-    for (t = 0; t < frames; t++)
-        write_all((FILE *)to, codes + t * stride, sizeof(int16_t), MODEL_WIDTH);
+    for (t = 0; t < frames; t++) {
+        memcpy(outputs->codes + outputs->next[layer] * MODEL_WIDTH, codes + t * stride, MODEL_WIDTH * sizeof(int16_t));
+        outputs->next[layer]++;
+    }
 }
 
 /* A block of its very size, so that a sanitizer sees a step beyond it. */
@@ -37,20 +47,50 @@ static void *room(size_t bytes)
     return taken;
 }
 
-static void run(FILE *from, FILE *to, uint64_t *sent)
+/* The utterance in pieces of up to `chunk` frames, or at once where it is 0; the logits are in `memory`. */
+static void run_network(const float *features, size_t frames, size_t chunk, void *memory,
+                        const struct model_observer *observer)
+{
+#if MODEL_FORWARD
+    if (chunk != 0) {
+        int16_t *const logits = (int16_t *)memory;
+        void *const state = room(MODEL_STATE_BYTES);
+        size_t t, piece;
+        model_start(state);
+        for (t = 0; t < frames; t += piece) {
+            piece = frames - t < chunk ? frames - t : chunk;
+            model_next(state, features + t * MODEL_FEATURES, piece, logits + t * MODEL_OUTPUTS, observer);
+        }
+        free(state);
+        return;
+    }
+#else
+    (void)chunk;
+#endif
+    model_run(features, frames, memory, observer);
+}
+
+static void run(FILE *from, FILE *to, size_t chunk, uint64_t *sent)
 {
     struct model_observer observer;
+    struct outputs outputs;
     uint32_t frames;
     float *features;
     void *memory;
-    observer.layer = write_layer;
-    observer.to = to;
-    observer.sent = sent;
+    unsigned layer;
     read_all(from, &frames, sizeof frames, 1);
     features = (float *)room((size_t)frames * MODEL_FEATURES * sizeof(float));
     memory = room(model_bytes(frames));
+    outputs.codes = (int16_t *)room((size_t)MODEL_LAYERS * frames * MODEL_WIDTH * sizeof(int16_t));
+    for (layer = 0; layer < MODEL_LAYERS; layer++)
+        outputs.next[layer] = (size_t)layer * frames;
+    observer.layer = keep_layer;
+    observer.to = &outputs;
+    observer.sent = sent;
     read_all(from, features, MODEL_FEATURES * sizeof(float), frames);
-    write_all(to, model_run(features, frames, memory, &observer), MODEL_OUTPUTS * sizeof(int16_t), frames);
+    run_network(features, frames, chunk, memory, &observer);
+    write_all(to, outputs.codes, MODEL_WIDTH * sizeof(int16_t), (size_t)MODEL_LAYERS * frames);
+    write_all(to, memory, MODEL_OUTPUTS * sizeof(int16_t), frames);
 #if MODEL_DECODES
     {
         int16_t *const phones = (int16_t *)room(frames / 3 * sizeof(int16_t));
@@ -60,6 +100,7 @@ static void run(FILE *from, FILE *to, uint64_t *sent)
         free(phones);
     }
 #endif
+    free(outputs.codes);
     free(memory);
     free(features);
 }
@@ -69,7 +110,9 @@ int main(int argc, char **argv)
     static const char names[] = MODEL_MATVEC_NAMES;
     static uint64_t sent[MODEL_MATVECS];
     const uint32_t sizes[] = {MODEL_LAYERS, MODEL_WIDTH, MODEL_OUTPUTS, MODEL_DECODES, MODEL_MATVECS, sizeof names - 1};
-    FILE *const from = argc == 3 ? fopen(argv[1], "rb") : 0, *const to = argc == 3 ? fopen(argv[2], "wb") : 0;
+    const int files = argc == 3 || argc == 4;
+    const size_t chunk = argc == 4 ? (size_t)strtoul(argv[3], 0, 10) : 0;
+    FILE *const from = files ? fopen(argv[1], "rb") : 0, *const to = files ? fopen(argv[2], "wb") : 0;
     uint32_t start[2], i;
     if (from == 0 || to == 0)
         return 1;
@@ -79,7 +122,7 @@ int main(int argc, char **argv)
     write_all(to, sizes, sizeof sizes[0], sizeof sizes / sizeof sizes[0]);
     write_all(to, names, 1, sizeof names - 1);
     for (i = 0; i < start[1]; i++)
-        run(from, to, sent);
+        run(from, to, chunk, sent);
     write_all(to, sent, sizeof sent[0], MODEL_MATVECS);
     fclose(from);
     return fclose(to) != 0;

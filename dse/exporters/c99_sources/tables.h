@@ -32,19 +32,19 @@ struct model_reader {
     uint16_t first, count;
 };
 
-/* A layer of an SRU. */
+/* A layer of an SRU; all directions side by side. */
 struct model_sru {
     struct model_readers projection;  /* none: count is 0 */
-    struct model_readers input;       /* candidate, forget, reset (, highway), each both directions side by side */
+    struct model_readers input;       /* candidate, forget, reset (, highway) */
     uint32_t v;                       /* first in model_vectors: forget, then reset */
     float v_scale;                    /* a code of v times a state code, in preactivation steps */
     float x_scale;                    /* alpha: an input code in state steps, where the highway is not computed */
     uint32_t has_highway;
 };
 
-/* A layer of an LSTM, GRU or LiGRU. */
+/* A set of matrices of a layer of an LSTM, GRU or LiGRU: MODEL_SETS a layer, two where each direction has its own. */
 struct model_gated {
-    struct model_readers inputs;      /* gate by gate, the candidate last */
+    struct model_readers inputs;      /* gate by gate, the candidate last; those of all sets are the first one's */
     struct model_readers gates;       /* recurrent, of h */
     struct model_readers candidate;   /* recurrent, of r h or h: GRU only */
     float candidate_scale;

@@ -107,7 +107,7 @@ static size_t trace_back(const float *scores, size_t frames, int16_t *phones)
 size_t model_decode(size_t frames, void *memory, int16_t *phones)
 {
     const int16_t *const logits = (const int16_t *)memory;
-    const size_t units = (frames * MODEL_UNITS * sizeof(int16_t) + 7u) / 8u * 8u;
+    const size_t units = (frames * MODEL_FRAME_U * sizeof(int16_t) + 7u) / 8u * 8u;
     float *const scores = (float *)(void *)((unsigned char *)memory + units);
     size_t t;
     if (frames < STATES)

@@ -98,6 +98,23 @@ class ModelConformance:
             with pytest.raises(InputError, match=f"{spec.name}: .*{next(iter(wrong))}"):
                 spec_from_json(spec.name, sizes | wrong)
 
+    def test_directions_are_told_from_others_and_old_files_are_both_ways(self) -> None:
+        spec: Any = self.spec()
+        sizes = spec.to_json()
+        for wrong in ("sideways", "", 2, None, ["forward"], {}):
+            with pytest.raises(InputError, match=f"{spec.name}: directions .* is none of .*separate, forward"):
+                spec_from_json(spec.name, sizes | {"directions": wrong})
+        sizes.pop("directions", None)
+        old: Any = spec_from_json(spec.name, sizes)  # of a file of before
+        assert old.width == 2 * spec.hidden and replace(old, directions=spec.directions) == spec
+
+    def test_forward_outputs_do_not_depend_on_later_frames(self) -> None:
+        on, spec = deployed(self.spec()), self.spec()
+        configuration = configurations(spec.workload())["mixed"]
+        part = slice(on.offsets[3], on.offsets[4] - 4)
+        logits, _ = on.compiled.run(on.features[part], np.array([0, part.stop - part.start]), configuration)
+        assert np.array_equal(self.run(configuration)[0][part], logits) == (spec.directions == "forward")
+
     def test_presets_are_there(self) -> None:
         spec = self.spec()
         found = presets(spec.name)
