@@ -17,7 +17,7 @@ from models.registry import MODELS
 def parser() -> Parser:
     result = Parser(prog="python -m dse.train", description=__doc__, example="python -m dse.train --model sru")
     result.add_argument("--model", required=True, help=f"one of {', '.join(MODELS)}")
-    result.add_argument("--preset", default="edge", help="sizes: edge (default) or paper")
+    result.add_argument("--preset", default="edge", help="sizes: edge (default), stream (forward in time) or paper")
     result.add_argument("--corpus", default="synthetic", help=f"one of {', '.join(CORPORA)}")
     result.add_argument("--corpus-path", help="folder of a corpus that is not generated")
     result.add_argument("--skip-bad", action="store_true", help="leave damaged utterances out, and count them")

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from models.networks.directions import FORWARD
 from models.networks.recurrent import Recurrent
 from models.workload import Workload
 
@@ -74,5 +75,6 @@ class Gru(Recurrent):
 
 PRESETS = {
     "edge": Gru(),
+    "stream": Gru(layers=4, hidden=112, directions=FORWARD),
     "paper": Gru(features=23, layers=5, hidden=550, outputs=1936),
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from models.networks.directions import FORWARD
 from models.networks.recurrent import Recurrent
 
 if TYPE_CHECKING:
@@ -53,5 +54,6 @@ class Lstm(Recurrent):
 
 PRESETS = {
     "edge": Lstm(),
+    "stream": Lstm(directions=FORWARD),
     "paper": Lstm(features=23, layers=4, hidden=550, outputs=1936),
 }

@@ -91,6 +91,7 @@ class Sru:
 
 PRESETS = {
     "edge": Sru(),
+    "stream": Sru(hidden=256, directions=FORWARD),
     # The network of Rezk et al.: 4 x 550 units a direction, projections of 256, 1936 context-dependent targets.
     "paper": Sru(features=23, layers=4, hidden=550, projection=256, outputs=1936),
 }
