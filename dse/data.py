@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import textwrap
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +13,7 @@ import numpy as np
 
 from dse.console import Parser, one_line_errors, require_folder
 from dse.corpora import CORPORA, introduction, open_corpus
-from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus
+from dse.corpora.base import SAMPLE_RATE_HZ, SPLITS, Corpus, FileCorpus, LabelCorpus, splits_of
 from dse.corpora.features import FRAME_SECONDS, SHIFT_SAMPLES, WINDOW_SAMPLES, unvarying
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EXIT_DAMAGED = 1
+SHOWN_LABELS, SHOWN_CHARACTERS = 20, 120
+MOST_INCHES = 60.0
 
 
 @one_line_errors
@@ -38,10 +42,15 @@ def main(argv: list[str] | None = None) -> int:
         )
     else:
         print("no errors")
-    splits = {name: load_split(corpus, name) for name in SPLITS}
-    print_counts(splits)
+    splits = {name: load_split(corpus, name) for name in splits_of(corpus)}
+    labels = corpus.labels if isinstance(corpus, LabelCorpus) else None
+    if labels is None:
+        print_counts(splits)
+    else:
+        print_label_counts(splits, labels)
+    print_unvarying(splits)
     picture = options.out / f"check-{corpus.name}.png"
-    draw_utterance(splits["validation"], 0, picture)
+    draw_utterance(splits["validation"], 0, picture, labels)
     print(f"picture: {picture}")
     return EXIT_DAMAGED if damaged and not options.skip_bad else 0
 
@@ -95,47 +104,85 @@ def print_counts(splits: dict[str, Split]) -> None:
         folded = FOLD_61_TO_39[split.segment_phones]
         absent = [phone for index, phone in enumerate(PHONES_39) if index not in folded]
         print(f"phones of 39 absent in {name}: {' '.join(absent) or 'none'}")
-    for name, split in splits.items():
-        if flat := unvarying(split.features):
-            last = split.features.shape[1] - 1
-            print(f"features that never vary in {name}: {' '.join(map(str, flat))} (of 0 to {last})")
     modelled = FOLD_61_TO_48[splits["train"].phones]
     absent = [phone for index, phone in enumerate(PHONES_48) if index not in modelled]
     print(f"phones of 48 without a frame in train: {' '.join(absent) or 'none'}")
 
 
-def draw_utterance(split: Split, index: int, path: Path) -> None:
-    """Draw a PNG of the utterance's features, [bins, frames], under the phones of its frames."""
+def print_label_counts(splits: dict[str, Split], labels: Sequence[str]) -> None:
+    """Speakers, utterances, frames and labels of each split of a corpus with its own, and labels that are absent."""
+    print(
+        f"{'':<12}{'speakers':>9}{'utterances':>12}{'frames':>10}{'features':>10}{'labels':>9}{f'of {len(labels)}':>9}"
+        f"{'targets':>9}"
+    )
+    for name, split in splits.items():
+        print(
+            f"{name:<12}{len(set(split.speakers)):>9}{len(split):>12}{len(split.features):>10}"
+            f"{split.features.shape[1]:>10}{len(split.segment_phones) if split.has_sequences else '–':>9}"
+            f"{len(np.unique(split.segment_phones)):>9}{'–' if split.targets is None else 'yes':>9}"
+        )
+    for name, split in splits.items():
+        seen = {*np.unique(split.segment_phones).tolist()}
+        absent = [label for index, label in enumerate(labels) if index not in seen]
+        more = f" and {len(absent) - SHOWN_LABELS} more" if len(absent) > SHOWN_LABELS else ""
+        print(f"labels absent in {name}: {' '.join(absent[:SHOWN_LABELS]) or 'none'}{more}")
+
+
+def print_unvarying(splits: dict[str, Split]) -> None:
+    """Features of each split that never vary, where there are such."""
+    for name, split in splits.items():
+        if flat := unvarying(split.features):
+            last = split.features.shape[1] - 1
+            print(f"features that never vary in {name}: {' '.join(map(str, flat))} (of 0 to {last})")
+
+
+def draw_utterance(split: Split, index: int, path: Path, labels: Sequence[str] | None = None) -> None:
+    """Draw a PNG of the utterance's features, [bins, frames], under the phones or labels of its frames."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
     frames = slice(split.offsets[index], split.offsets[index + 1])
-    features, phones = split.features[frames], split.phones[frames]
+    features = split.features[frames]
     # A frame is drawn over the shift around its window's centre, so that phones and features line up.
-    start = (WINDOW_SAMPLES - SHIFT_SAMPLES) / 2 / SAMPLE_RATE_HZ
-    end = start + len(features) * FRAME_SECONDS
-    figure = Figure(figsize=(max(8.0, 4.0 * (end - start)), 3.6), layout="constrained")
-    labels, image = figure.subplots(2, 1, sharex=True, height_ratios=(1, 6))
+    start, step = (WINDOW_SAMPLES - SHIFT_SAMPLES) / 2 / SAMPLE_RATE_HZ, FRAME_SECONDS
+    if labels is not None:
+        start, step = 0.0, 1.0  # nobody told how long a frame is
+    end = start + len(features) * step
+    figure = Figure(figsize=(min(max(8.0, 0.04 * len(features)), MOST_INCHES), 3.6), layout="constrained")
+    above, image = figure.subplots(2, 1, sharex=True, height_ratios=(1, 6))
     image.imshow(
         features.T, origin="lower", aspect="auto", extent=(start, end, 0, features.shape[1]), interpolation="nearest"
     )
-    image.set_xlabel("time (s)")
-    image.set_ylabel("log-mel bin" if split.targets is None else "feature")
-    _draw_phones(labels, image, phones, start)
-    labels.set_title(f"{split.names[index]}, speaker {split.speakers[index]} ({split.name})", fontsize=10)
+    image.set_xlabel("time (s)" if labels is None else "frame")
+    image.set_ylabel("log-mel bin" if labels is None and split.targets is None else "feature")
+    of_frames = split.phones if labels is None else split.targets
+    if of_frames is not None:
+        _draw_labels(above, image, of_frames[frames], PHONES_61 if labels is None else labels, start, step)
+    else:
+        assert labels is not None
+        above.set_axis_off()
+        text = " ".join(labels[label] for label in split.references[index])
+        above.text(
+            0.5, 0.2, textwrap.shorten(text, SHOWN_CHARACTERS), ha="center", transform=above.transAxes, parse_math=False
+        )
+    above.set_title(
+        f"{split.names[index]}, speaker {split.speakers[index]} ({split.name})", fontsize=10, parse_math=False
+    )
     with whole_file(path) as beside:
         figure.savefig(beside, dpi=120)
 
 
-def _draw_phones(labels: Axes, image: Axes, phones: np.ndarray, start: float) -> None:
-    labels.set_axis_off()
-    edges = [0, *(np.flatnonzero(np.diff(phones)) + 1), len(phones)]
+def _draw_labels(
+    above: Axes, image: Axes, of_frames: np.ndarray, names: Sequence[str], start: float, step: float
+) -> None:
+    above.set_axis_off()
+    edges = [0, *(np.flatnonzero(np.diff(of_frames)) + 1), len(of_frames)]
     for row, (first, last) in enumerate(pairwise(edges)):
-        centre = start + (first + last) / 2 * FRAME_SECONDS
-        labels.text(centre, 0.6 - 0.5 * (row % 2), PHONES_61[phones[first]], ha="center", fontsize=8)
-        image.axvline(start + first * FRAME_SECONDS, color="white", linewidth=0.6)
+        centre = start + (first + last) / 2 * step
+        above.text(centre, 0.6 - 0.5 * (row % 2), names[of_frames[first]], ha="center", fontsize=8, parse_math=False)
+        image.axvline(start + first * step, color="white", linewidth=0.6)
 
 
 if __name__ == "__main__":

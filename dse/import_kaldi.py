@@ -171,16 +171,18 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     """
     from dse.corpora.features import standardisation
     from dse.corpora.load import load_split
-    from dse.evaluator.measure import require_fit
-    from dse.phones.decode import tune
+    from dse.evaluator.fit import fitted
+    from dse.phones.decode import Decoder, tune
     from dse.training.float_network import first_decoder, references, run_float
 
     train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    require_fit("the network", checkpoint.spec, corpus, train)
+    fitted("the network", checkpoint.spec, corpus, train)
     mean, deviation = standardisation(train.features)
     completed = replace(checkpoint, weights=checkpoint.weights | {"input_mean": mean, "input_std": deviation})
     scores = run_float(completed.network(), corpus, validation)
-    decoder = tune(first_decoder(train), scores, *references(validation))
+    first = first_decoder(train)
+    assert isinstance(first, Decoder)
+    decoder = tune(first, scores, *references(validation))
     percent = decoder.error(scores, *references(validation)).percent
     card = checkpoint.card | {
         "corpus": training_record(corpus),

@@ -13,6 +13,7 @@ from typing import Any
 from dse.console import FIRST_STUDY, Parser, moved, one_line_errors, require_file
 from dse.design.evaluation import Evaluation
 from dse.evaluator.task import NetworkTask
+from dse.phones.kinds import SHORT_NAMES, kind_of
 from dse.pick import add_rules, picked
 from dse.reports.provenance import search_command
 from dse.retraining.settings import RetrainSettings
@@ -53,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         force=options.force,
     )
     before, after = (card["retrained"][when] for when in ("before", "after"))
+    error_name = SHORT_NAMES[kind_of(card.get("decoder"))]
     percent, eliminated = ((before[name], after[name]) for name in (ERROR, ELIMINATED))
     print(
-        f"{options.out}: validation PER {percent[1]:.2f} %, {percent[1] - percent[0]:+.2f} points; "
+        f"{options.out}: validation {error_name} {percent[1]:.2f} %, {percent[1] - percent[0]:+.2f} points; "
         f"{eliminated[1]:.1f} % eliminated, before {eliminated[0]:.1f} %\n"
     )
     print(_search(load_study(options.study, options.storage), point, task, options.out))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dse.console import Parser, one_line_errors, require_file
 from dse.corpora import CORPORA
+from dse.phones.kinds import SHORT_NAMES, VITERBI, kind_of
 from dse.training.loop import train
 from dse.training.settings import AUTO, TrainSettings
 from models.devices import DEVICES
@@ -42,12 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.pop("out") or Path("studies") / f"{options['model']}-{options['preset']}.safetensors"
     require_file(out)
     card = train(TrainSettings(**options), out)
-    validation, test = card["float_error_percent"]["validation"], card["float_error_percent"]["test"]
+    kind = kind_of(card.get("decoder"))
+    errors = ", ".join(f"{split} {percent:.2f} %" for split, percent in card["float_error_percent"].items())
     before = min(epoch["validation_error_percent"] for epoch in card["history"])
-    print(
-        f"{out}: float PER validation {validation:.2f} %, test {test:.2f} % with the decoder tuned on validation "
-        f"(best epoch before: {before:.2f} %); {card['minutes']} minutes"
-    )
+    tuned = f" with the decoder tuned on validation (best epoch before: {before:.2f} %)" if kind == VITERBI else ""
+    print(f"{out}: float {SHORT_NAMES[kind]} {errors}{tuned}; {card['minutes']} minutes")
     return 0
 
 

@@ -3,7 +3,8 @@
 To add a corpus:
 1. `dse/corpora/x.py`, or a package of its own as `timit/`: a class with the members of `dse.corpora.base.Corpus`. One
    read from files also has those of `FileCorpus` and takes `(path, skip_bad, reread)`; one that holds features instead
-   of audio has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`.
+   of audio has `split_arrays` as well, see `dse.corpora.split.FeatureCorpus`, one with other labels than phones those
+   of `LabelCorpus`.
 2. A line in CORPORA; in GENERATED too if it is made and not read: it then takes `(path)` and refuses any.
 3. A class in `tests/speech/test_corpus_conformance.py` that writes a small one. It holds the corpus to what every
    corpus must keep; the suite fails without it.
@@ -14,13 +15,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from dse.corpora.base import SPLITS, Corpus, FileCorpus
+from dse.corpora.base import SPLITS, Corpus, FileCorpus, splits_of
 from models.workload import InputError
 
 CORPORA: dict[str, str] = {
     "synthetic": "dse.corpora.synthetic.corpus:SyntheticCorpus",
     "timit": "dse.corpora.timit.corpus:TimitCorpus",
     "kaldi": "dse.corpora.kaldi:KaldiCorpus",
+    "arrays": "dse.corpora.arrays.corpus:ArraysCorpus",
 }
 GENERATED = ("synthetic",)
 
@@ -54,7 +56,7 @@ def corpus_record(corpus: Corpus) -> dict[str, Any]:
 
 def training_record(corpus: Corpus) -> dict[str, Any]:
     """Record of a corpus for the card of what is trained on it: `corpus_record`, fingerprints, training speakers."""
-    fingerprints = {split: corpus.fingerprint(split) for split in SPLITS}
+    fingerprints = {split: corpus.fingerprint(split) for split in splits_of(corpus)}
     return corpus_record(corpus) | fingerprints | {"speakers": {"train": list(corpus.speakers("train"))}}
 
 

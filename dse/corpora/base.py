@@ -67,6 +67,25 @@ class FileCorpus(Protocol):
         """Names of the utterances that could only be used after a repair."""
 
 
+@runtime_checkable
+class LabelCorpus(Protocol):
+    """Member of a corpus with labels of its own, in place of phones: their names, in the order of indices."""
+
+    labels: tuple[str, ...]
+
+
+@runtime_checkable
+class PartialCorpus(Protocol):
+    """Member of a corpus that may lack a split: those that it has."""
+
+    splits: tuple[str, ...]
+
+
+def splits_of(corpus: object) -> tuple[str, ...]:
+    """Splits that a corpus has, in the order of `SPLITS`; all, but for one that may lack some."""
+    return corpus.splits if isinstance(corpus, PartialCorpus) else SPLITS
+
+
 def content_fingerprint(utterances: Iterable[Utterance]) -> str:
     """SHA-256 of the utterances' names, samples and segments, in order."""
     digest = hashlib.sha256()

@@ -19,7 +19,8 @@ from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.split import FeatureCorpus, Split
 from models.workload import InputError
 
-ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts")
+ARRAYS = ("features", "lengths", "phones", "states", "segment_phones", "segment_counts", "targets")
+MAY_LACK = ("phones", "states", "targets")
 INDEX = "index.json"
 SETTINGS = {
     "format": 1,  # raise it when the arrays' content changes
@@ -71,7 +72,7 @@ def _compute(corpus: Corpus, name: str, per_speaker: int | None) -> Split:
 
 
 def _write(folder: Path, split: Split) -> None:
-    arrays = (*ARRAYS, *(() if split.targets is None else ("targets",)))
+    arrays = [name for name in ARRAYS if getattr(split, name) is not None]
     for name in arrays:
         write_atomically(folder / f"{name}.npy", partial(_save, getattr(split, name)))
     index: dict[str, Any] = {
@@ -91,7 +92,8 @@ def _read(folder: Path) -> Split | None:
         for name, crc32 in index["crc32"].items():
             if _crc32(folder / f"{name}.npy") != crc32:
                 raise InputError(name)
-        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in index["crc32"]}
+        arrays: dict[str, Any] = dict.fromkeys(MAY_LACK)
+        arrays |= {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in index["crc32"]}
         names, speakers = tuple(index["names"]), tuple(index["speakers"])
         return Split(name=index["split"], names=names, speakers=speakers, fingerprint=index["fingerprint"], **arrays)
     except (OSError, ValueError, KeyError, TypeError):

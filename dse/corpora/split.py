@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -17,19 +17,28 @@ from models.workload import InputError
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Split of U utterances, concatenated: N frames and P reference phones in total. Arrays may be read-only."""
+    """Split of U utterances, concatenated: N frames and P reference phones in total. Arrays may be read-only.
+
+    Of a corpus with labels of its own, reference phones are indices of its labels, targets too, and there are neither
+    phones nor states of frames.
+    """
 
     name: str
     features: NDArray[np.float32]  # [N, 23] log-mel, speaker mean subtracted; [N, D] of a corpus that holds features
     lengths: NDArray[np.int64]  # [U] frames
-    phones: NDArray[np.int16]  # [N] index in PHONES_61 of the phone under the frame
-    states: NDArray[np.int8]  # [N] third of the phone's segment: 0, 1, 2
+    phones: NDArray[np.int16] | None  # [N] index in PHONES_61 of the phone under the frame
+    states: NDArray[np.int8] | None  # [N] third of the phone's segment: 0, 1, 2
     segment_phones: NDArray[np.int16]  # [P] reference phones, index in PHONES_61
     segment_counts: NDArray[np.int64]  # [U] reference phones
     names: tuple[str, ...]  # [U]
     speakers: tuple[str, ...]  # [U]
     fingerprint: str  # SHA-256 of the utterances it was computed from
-    targets: NDArray[np.int32] | None = None  # [N] senones, of a corpus with alignments to them
+    targets: NDArray[np.int32] | None = None  # [N] senones, or labels of frames, of a corpus with alignments to them
+
+    @cached_property
+    def has_sequences(self) -> bool:
+        """Whether references are of utterances as a whole; else they are the targets, one for each frame."""
+        return self.targets is None or not np.array_equal(self.segment_phones, self.targets)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -48,6 +57,12 @@ class Split:
         """Reference phones of each utterance, indices in PHONES_61."""
         return np.split(self.segment_phones, _offsets(self.segment_counts)[1:-1])
 
+    def by_frame(self) -> Split:
+        """The same with a reference for every frame, its target. Raises InputError without targets."""
+        if self.targets is None:
+            raise InputError(f"split {self.name} has no targets, a label for each frame")
+        return replace(self, segment_phones=self.targets.astype(np.int16), segment_counts=self.lengths)
+
     def take(self, indices: Iterable[int]) -> Split:
         """Split of the utterances of these indices, in this order. Raises InputError for an index out of range."""
         chosen = [int(index) for index in indices]
@@ -60,8 +75,8 @@ class Split:
             self.name,
             self.features[frames],
             self.lengths[chosen],
-            self.phones[frames],
-            self.states[frames],
+            None if self.phones is None else self.phones[frames],
+            None if self.states is None else self.states[frames],
             self.segment_phones[segments],
             self.segment_counts[chosen],
             tuple(self.names[index] for index in chosen),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dse.corpora.base import Corpus
 from dse.corpora.cache import cache_dir, write_atomically
 from dse.corpora.load import SETTINGS, load_split
+from dse.corpora.split import Split
 from models import sources_digest
 from models.checkpoint import Checkpoint
 from models.engines.network_quantizer import NetworkQuantizer
@@ -25,6 +26,7 @@ from models.quantization.scheme import Scheme
 
 # The first utterances of every training speaker: all speakers, about 2 minutes of speech of the embedded corpus.
 CALIBRATION_PER_SPEAKER = 2
+MOST_CALIBRATION_FRAMES = 360_000  # an hour at 10 ms a frame; whole TIMIT has less, a corpus without speakers may not
 Arrays = Mapping[str, NDArray[Any]]
 Made = TypeVar("Made")
 
@@ -41,7 +43,7 @@ def quantizer_of(checkpoint: Checkpoint, corpus: Corpus, scheme: Scheme) -> Netw
     def calibrated() -> Calibration:
         from models.calibrate import calibrate
 
-        split = load_split(corpus, "train", CALIBRATION_PER_SPEAKER)
+        split = _within(load_split(corpus, "train", CALIBRATION_PER_SPEAKER), MOST_CALIBRATION_FRAMES)
         return calibrate(spec, weights, split.features, split.offsets, learned.peaks)
 
     def keep(bits: int, make: Callable[[], Width]) -> Width:
@@ -59,8 +61,18 @@ def _identity(checkpoint: Checkpoint, corpus: Corpus) -> list[Any]:
         weights.update(name.encode() + np.ascontiguousarray(array).tobytes())
     for name, array in sorted(checkpoint.learned.to_arrays().items()):
         weights.update(name.encode() + array.tobytes())
-    speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, SETTINGS]
+    speech = [corpus.fingerprint("train"), CALIBRATION_PER_SPEAKER, MOST_CALIBRATION_FRAMES, SETTINGS]
     return [checkpoint.spec.name, checkpoint.spec.to_json(), weights.hexdigest(), speech, sources_digest()]
+
+
+def _within(split: Split, frames: int) -> Split:
+    """The split, or every n-th of its utterances where it has more frames; those that fit, at least one."""
+    total = int(split.lengths.sum())
+    if total <= frames:
+        return split
+    every = np.arange(0, len(split), -(-total // frames))
+    fit = int(np.searchsorted(np.cumsum(split.lengths[every]), frames, side="right"))
+    return split.take(every[: max(fit, 1)])
 
 
 def _digest(identity: object) -> str:

@@ -1,4 +1,4 @@
-"""Inference of one candidate: checkpoint, split and configuration in, phone errors and computed fractions out."""
+"""Inference of one candidate: checkpoint, split and configuration in, label errors and computed fractions out."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from dse.corpora.split import Split
 from dse.design.utterance_errors import UtteranceErrors
 from dse.evaluator.batches import batches, frames_at_once, mean
 from dse.evaluator.calibrate import quantizer_of
+from dse.evaluator.fit import decoder_in, fitted
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.proof import require_same
-from dse.phones.decode import Decoder, errors_of
-from dse.phones.senones import outputs_for, phone_state_scores
+from dse.phones.senones import phone_state_scores
 from models.checkpoint import Checkpoint, load
 from models.devices import CPU, require_gpu
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.scheme import Scheme
-from models.registry import Spec, build_engine
-from models.workload import Configuration, InputError
+from models.registry import build_engine
+from models.workload import Configuration
 
 
 class NetworkMeasurer:
@@ -38,10 +38,13 @@ class NetworkMeasurer:
         device: str = CPU,
         cache_mib: int = 0,
     ) -> None:
-        """Build the engine and decoder. Raises InputError where `device` does not give the CPU's integers."""
+        """Build the engine and decoder, on a split that is `fitted` to them.
+
+        Raises InputError where `device` does not give the CPU's integers.
+        """
         self.workload = replace(checkpoint.spec.workload(), stored=quantizer.scheme.stored)
         self.batch_frames = frames_at_once(self.workload)
-        self.decoder = Decoder.from_arrays(dict(checkpoint.decoder))
+        self.decoder = decoder_in(checkpoint)
         self.engine = build_engine(quantizer, device)
         if device != CPU:
             from models.gpu.batch import FRAMES_PER_BATCH
@@ -69,8 +72,8 @@ class NetworkMeasurer:
             scores = phone_state_scores(self.corpus, logits)
             decoded.append(self.decoder.decode(scores, split.lengths[batch]))
             computed.append((len(features), fractions))
-        phones, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
-        found = errors_of(phones, counts, split.segment_phones, split.segment_counts)
+        labels, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
+        found = self.decoder.errors(labels, counts, split.segment_phones, split.segment_counts)
         errors = UtteranceErrors(
             *(
                 tuple(kind.tolist())
@@ -78,16 +81,6 @@ class NetworkMeasurer:
             )
         )
         return Measurement(errors, mean(computed, self.workload), time.perf_counter() - start)
-
-
-def require_fit(network: str, spec: Spec, corpus: Corpus, split: Split) -> None:
-    """Check that a network's inputs and outputs are those of the corpus. Raises InputError where they are not."""
-    for what, wanted, has in (
-        ("features", spec.features, split.features.shape[1]),
-        ("targets", spec.outputs, outputs_for(corpus)),
-    ):
-        if wanted != has:
-            raise InputError(f"{network} has {wanted} {what}, corpus {corpus.name} has {has}")
 
 
 def open_measurer(
@@ -99,9 +92,7 @@ def open_measurer(
     """
     require_gpu(device)
     checkpoint = load(path)
-    if not checkpoint.decoder:
-        raise InputError(f"checkpoint {path} holds no decoder; import it again with --corpus")
-    data = load_split(corpus, split)
-    require_fit(f"checkpoint {path}", checkpoint.spec, corpus, data)
+    decoder = decoder_in(checkpoint, path)
+    data = fitted(f"checkpoint {path}", checkpoint.spec, corpus, load_split(corpus, split), decoder)
     quantizer = quantizer_of(checkpoint, corpus, scheme)
     return NetworkMeasurer(checkpoint, quantizer, corpus, data, device, cache_mib)

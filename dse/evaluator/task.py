@@ -105,12 +105,15 @@ class NetworkTask:
     def fingerprint(self) -> dict[str, str]:
         from dse.corpora import corpus_record
         from dse.evaluator.calibrate import CALIBRATION_PER_SPEAKER
+        from dse.phones.kinds import ERROR_NAMES, VITERBI, kind_of
         from models.checkpoint import content_hash, load
 
-        load(self.checkpoint_path)  # a damaged one is refused here, before anything is planned on it
+        card = load(self.checkpoint_path).card  # a damaged one is refused here, before anything is planned on it
         corpus = self.open_corpus()
         # notes, skipped and repaired utterances
         told = {key: str(value) for key, value in corpus_record(corpus).items() if key != "name"}
+        if (kind := kind_of(card.get("decoder"))) != VITERBI:
+            told["error"] = ERROR_NAMES[kind]
         return told | {
             "checkpoint": content_hash(self.checkpoint_path),
             "validation": corpus.fingerprint("validation"),

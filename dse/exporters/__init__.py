@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
     from models.engines.integer_network import IntegerNetwork
 
 EXPORTERS = {
@@ -53,10 +53,10 @@ class Replayed:
 class Exporter(Protocol):
     """A module of an exporter."""
 
-    def write(self, network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> None:
+    def write(self, network: IntegerNetwork, decoder: LabelDecoder | None, folder: Path) -> None:
         """Write the part into `folder`, which exists and is empty.
 
-        `decoder` is None where the network's outputs are not the 144 phone states. Raises InputError for a network that
+        `decoder` is None where it does not take the network's outputs as they are. Raises InputError for a network that
         the part cannot hold, and where its library is not installed.
         """
         ...

@@ -3,7 +3,8 @@
 manifest.json        schema, version, SHA-256 of every file and of itself
 configuration.json   what was chosen and of what network; all of the integer network but its arrays
 weights.safetensors  the integer network's arrays, weights packed at their width, see `weights`
-decoder.safetensors  phone bigram and priors; of context-dependent targets also their phones
+decoder.safetensors  phone bigram and priors; of context-dependent targets also their phones; empty where the decoder,
+                     which configuration.json names, needs none
 golden.safetensors   held-out utterances, and what the evaluator gave for them, see `golden`
 card.md              the same for people
 onnx/, c/, ...       the parts that run, see `dse.exporters`
@@ -62,11 +63,12 @@ def open_bundle(folder: Path) -> Bundle:
         if (matvec.matrix.bits, matvec.act_bits, matvec.delta) != configuration[matvec.name].effect:
             raise InputError(f"bundle {folder}: {CONFIGURATION}: {matvec.name} is not quantized as configured")
     try:
-        decoding = Decoding.from_arrays(read_arrays(folder / DECODER), spec.outputs)
+        decoding = Decoding.from_arrays(record.get("decoder"), read_arrays(folder / DECODER), spec.outputs)
     except (InputError, ValueError) as error:
         raise InputError(f"bundle {folder}: {DECODER}: {error}") from error
     try:
-        golden = Golden.from_arrays(read_arrays(folder / GOLDEN), spec)
+        most = {"phones": len(decoding.decoder.labels), "reference_phones": decoding.references}
+        golden = Golden.from_arrays(read_arrays(folder / GOLDEN), spec, most)
     except (InputError, KeyError) as error:
         raise InputError(f"bundle {folder}: {GOLDEN}: {error}") from error
     return Bundle(folder, record, spec, configuration, network, decoding, golden)

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters import Replayed
-from dse.exporters.c99_arrays import arrays_of
+from dse.exporters.c99_arrays import arrays_of, viterbi_tables
 from dse.exporters.c99_memory import Memory
 from dse.exporters.c99_tables import Tables
 from dse.exporters.c99_text import data_source, header
@@ -29,7 +29,7 @@ from models.engines.integer_network import IntegerNetwork, SruLayer
 from models.workload import InputError
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
 
 LIBRARY = ("contract.h", "tables.h", "network.c", "matvec.c", "columns.c", "sigmoid.c")
 PROGRAMS = ("main.c", "replay.c")
@@ -38,7 +38,7 @@ COMPILE_SECONDS, RUN_SECONDS = 300, 3600
 SIZES = 6  # numbers that replay.c writes first
 
 
-def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> None:
+def write(network: IntegerNetwork, decoder: LabelDecoder | None, folder: Path) -> None:
     """Write the sources into `folder`. Raises InputError for a network that the tables cannot hold."""
     sru = isinstance(network.layers[0], SruLayer)
     family = ("sru.h", "sru.c") if sru else ("gated.h", "gated.c", f"{network.model}.c")
@@ -47,8 +47,10 @@ def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> Non
         raise InputError(f"there are no C sources of a {network.model}")
     tables = Tables(network)
     arrays = arrays_of(tables, decoder)
-    memory = Memory(tables, 0 if decoder is None else decoder.search_tables[1].nbytes)
-    for name in (*LIBRARY, *PROGRAMS, "Makefile", *family, *(() if decoder is None else ("viterbi.c",))):
+    searched = viterbi_tables(decoder)
+    memory = Memory(tables, 0 if searched is None else searched[1].nbytes)
+    decodes = () if decoder is None else ("greedy.c" if searched is None else "viterbi.c",)
+    for name in (*LIBRARY, *PROGRAMS, "Makefile", *family, *decodes):
         (folder / name).write_bytes((sources / name).read_bytes())
     template = (sources / "model.h").read_text(encoding="utf-8")
     (folder / "model.h").write_text(header(template, arrays, memory, decoder), encoding="utf-8")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dse.exporters.c99_tables import Tables, vectors_of_layer
+from dse.phones.decode import Decoder
 from models.engines.integer_network import GatedLayer, SruLayer
 from models.quantization.fixed_point import GATE_FRACTION_BITS, PREACTIVATION_FRACTION_BITS
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
 
 NUMBERS_A_LINE, BYTES_A_LINE = 12, 28
 OCTAL = np.frombuffer("".join(f"\\{byte:03o}" for byte in range(256)).encode(), np.uint8).reshape(256, 4)
@@ -46,7 +47,7 @@ class Array:
         return f"const {self.kind} {name}[] = {self.text};\n{checked}\n"
 
 
-def arrays_of(tables: Tables, decoder: Decoder | None) -> list[Array]:
+def arrays_of(tables: Tables, decoder: LabelDecoder | None) -> list[Array]:
     """All constant arrays."""
     network, sru = tables.network, bool(tables.v_at)
     readers = [(reader.first, len(reader.matvecs)) for readers in tables.readers for reader in readers]
@@ -64,11 +65,16 @@ def arrays_of(tables: Tables, decoder: Decoder | None) -> list[Array]:
         _numbers("means", "float", network.input_mean, "of the features"),
         _numbers("stds", "float", network.input_std, "of the features"),
     ]
-    if decoder is not None:
-        _, bias, enter = decoder.search_tables
+    if (searched := viterbi_tables(decoder)) is not None:
+        _, bias, enter = searched
         arrays.append(_numbers("priors", "float", bias, "decoder: of the phone states"))
         arrays.append(_numbers("enter", "float", enter.ravel(), "decoder: phone bigram"))
     return arrays
+
+
+def viterbi_tables(decoder: LabelDecoder | None) -> tuple[Any, NDArray[np.float32], NDArray[np.float32]] | None:
+    """Scale, bias [144] and enter [49, 48] of a Viterbi decoder; None of another."""
+    return decoder.search_tables if isinstance(decoder, Decoder) else None
 
 
 def packed_bytes(arrays: Iterable[Array]) -> int:

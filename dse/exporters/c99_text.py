@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dse.exporters.c99_arrays import Array, header_bytes, packed_bytes, told_float
+from dse.exporters.c99_arrays import Array, header_bytes, packed_bytes, told_float, viterbi_tables
 from dse.exporters.c99_memory import CODE_BYTES, Memory
-from dse.phones.sets import PHONES_48
+from dse.phones.greedy import CtcDecoder
 from models.engines.integer_network import GatedLayer, IntegerNetwork
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
 
 EXAMPLE_FRAMES = 300
 BOTH_WAYS = """ * This network reads utterances both ways: no output is known before the utterance has ended.
@@ -24,7 +24,8 @@ FORWARD_ONLY = """ * This network reads forward in time, so that it can also run
  *     model_next(state, features, frames, logits, 0);  for each frame, or some at once, as model_run does it
 """
 DECODE = (
-    " *     count = model_decode(frames, memory, phones);         int16_t phones [frames / 3], names in MODEL_PHONES\n"
+    " *     count = model_decode(frames, memory, labels);         int16_t labels [frames / MODEL_FRAMES_A_LABEL],\n"
+    " *                                                           whose names are in MODEL_LABELS\n"
 )
 
 
@@ -34,7 +35,7 @@ def data_source(arrays: Sequence[Array], family: str) -> str:
     return start + "\n".join(array.source for array in arrays)
 
 
-def header(template: str, arrays: Sequence[Array], memory: Memory, decoder: Decoder | None) -> str:
+def header(template: str, arrays: Sequence[Array], memory: Memory, decoder: LabelDecoder | None) -> str:
     """The text of model.h."""
     network = memory.tables.network
     sizes = "\n".join(f"#define MODEL_{name} {value}" for name, value in _sizes(network, memory, decoder))
@@ -52,7 +53,7 @@ def header(template: str, arrays: Sequence[Array], memory: Memory, decoder: Deco
     return template
 
 
-def _sizes(network: IntegerNetwork, memory: Memory, decoder: Decoder | None) -> Iterator[tuple[str, object]]:
+def _sizes(network: IntegerNetwork, memory: Memory, decoder: LabelDecoder | None) -> Iterator[tuple[str, object]]:
     yield "FEATURES", len(network.input_mean)
     yield "LAYERS", len(network.layers)
     yield "HIDDEN", network.hidden
@@ -83,8 +84,20 @@ def _sizes(network: IntegerNetwork, memory: Memory, decoder: Decoder | None) -> 
         yield "PROJECTION", memory.projection
     yield "DECODES", int(decoder is not None)
     if decoder is not None:
-        yield "ACOUSTIC_SCALE", told_float(decoder.search_tables[0])
-        yield "PHONES", "{" + ", ".join(f'"{phone}"' for phone in PHONES_48) + "}"
+        yield "FRAMES_A_LABEL", decoder.frames_a_label
+        yield "LABELS", "{" + ", ".join(f'"{_c_text(label)}"' for label in decoder.labels) + "}"
+    if (tables := viterbi_tables(decoder)) is not None:
+        yield "ACOUSTIC_SCALE", told_float(tables[0])
+    elif decoder is not None:
+        yield "HAS_BLANK", int(isinstance(decoder, CtcDecoder))
+        yield "BLANK", decoder.blank_output if isinstance(decoder, CtcDecoder) else 0
+
+
+def _c_text(text: str) -> str:
+    """Text between the quotes of a C string, in ASCII: all but letters and digits of UTF-8 as octal numbers."""
+    return "".join(
+        chr(byte) if chr(byte).isascii() and chr(byte).isalnum() else f"\\{byte:03o}" for byte in text.encode()
+    )
 
 
 def _flash(arrays: Sequence[Array]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from tabulate import tabulate
 from dse.exporters.chosen import Chosen
 from dse.exporters.encodings import not_expressed
 from dse.exporters.golden import Golden
+from dse.phones.kinds import CTC, FRAMES, VITERBI, kind_of, short_name
 from models.engines.integer_network import IntegerMatVec, IntegerNetwork
 from models.workload import BASELINE_BITS, Workload, size_bits
 
@@ -22,7 +23,7 @@ a configuration of bitwidths, skipped paths and delta thresholds. What is here r
 
 {metrics}
 
-PER is the phone error rate on 39 phones. The validation split chose this point, so that its PER there is optimistic;
+{error} The validation split chose this point, so that its {short} there is optimistic;
 {test}.
 
 ## Matvecs
@@ -38,8 +39,8 @@ validation split, so that the rest of its operations are eliminated.
 |---|---|
 | `configuration.json` | everything above for programs, and every scale, grid, threshold and zero point |
 | `weights.safetensors` | integer weights packed at their width, biases, grids |
-| `decoder.safetensors` | phone bigram and priors |
-| `golden.safetensors` | {utterances} held-out utterances and what they give: codes of logits, phones, counts |
+| `decoder.safetensors` | {decoder} |
+| `golden.safetensors` | {utterances} held-out utterances and what they give: codes of logits, {labels}, counts |
 {parts}
 | `manifest.json` | SHA-256 of every file |
 
@@ -50,8 +51,8 @@ python -m dse.verify .
 ```
 
 runs the golden utterances through the evaluator and every part that runs, and compares the codes of every layer,
-the logits, the phones and the counts of sent elements. It compiles and runs the C sources: verify bundles whose origin
-you trust. `--split validation` takes a whole split, `--split test` where the PER there is told above.
+the logits, the {labels} and the counts of sent elements. It compiles and runs the C sources: verify bundles whose
+origin you trust. `--split validation` takes a whole split, `--split test` where the {short} there is told above.
 
 ## What the encodings leave out
 
@@ -65,14 +66,27 @@ you trust. `--split validation` takes a whole split, `--split test` where the PE
 """
 PARTS = {
     "onnx": "the network as an ONNX graph in integers",
-    "c": "the network in C99, with a Makefile and a program that prints phones",
+    "c": "the network in C99, with a Makefile and a program that prints {labels}",
     "encodings": "scales and offsets in AIMET's format",
+}
+
+WORDS = {
+    VITERBI: {"error": "PER is the phone error rate on 39 phones.", "decoder": "phone bigram and priors"},
+    CTC: {
+        "error": "Its label error rate is that of CTC's best path: edits per reference label.",
+        "decoder": "empty: CTC's best path needs nothing but the labels, which are in `configuration.json`",
+    },
+    FRAMES: {
+        "error": "Its frame error rate is the share of frames whose highest output is another label.",
+        "decoder": "empty: frames need nothing but the labels, which are in `configuration.json`",
+    },
 }
 
 
 def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, golden: Golden, workload: Workload) -> str:
     """Text of a bundle's card.md."""
-    study = chosen.study
+    study, kind = chosen.study, kind_of(record.get("decoder"))
+    labels = "phones" if kind == VITERBI else "labels"
     test = "it was not run on the test split"
     if chosen.test_error_percent is not None:
         test = f"on the test split, which chose nothing, it is {chosen.test_error_percent:.2f} %"
@@ -97,7 +111,10 @@ def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, gol
             [_matvec(matvec, chosen.point.computed[matvec.name]) for matvec in network.matvecs],
         ),
         utterances=len(golden.speech.lengths),
-        parts="\n".join(f"| `{name}/` | {PARTS[name]} |" for name in record["parts"]),
+        parts="\n".join(f"| `{name}/` | {PARTS[name].format(labels=labels)} |" for name in record["parts"]),
+        short=short_name(study.error_name),
+        labels=labels,
+        **WORDS[kind],
         left_out="\n".join(f"- {each}" for each in not_expressed(network)),
         origin=_table(("", ""), origin),
     )

@@ -22,12 +22,12 @@ from models.engines.integer_network import IntegerMatVec, IntegerNetwork, SruLay
 from models.workload import BASELINE_BITS
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
 
 FILE, VERSION = "encodings.json", "1.0.0"
 
 
-def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> None:
+def write(network: IntegerNetwork, decoder: LabelDecoder | None, folder: Path) -> None:
     """Write `encodings.json`."""
     content = {
         "version": VERSION,

@@ -10,17 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.corpora.split import Split
-from dse.phones.sets import PHONES_48, PHONES_61
 from models.registry import Spec
 from models.workload import InputError
 
 UTTERANCES = 20
-MOST_PHONES = {"phones": len(PHONES_48), "reference_phones": len(PHONES_61)}
 
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """U utterances, concatenated: N frames, and their reference phones of the 61 set."""
+    """U utterances, concatenated: N frames, and their reference phones of the 61 set, or labels by their index."""
 
     names: tuple[str, ...]
     features: NDArray[np.float32]  # [N, features]
@@ -48,7 +46,8 @@ class Speech:
 class Golden:
     """Speech, and what the evaluator gave for it.
 
-    logits: codes; sent: each matvec's sent elements over all utterances; phones: of the 48 set.
+    logits: codes; sent: each matvec's sent elements over all utterances; phones: of the 48 set, or
+    labels.
     """
 
     speech: Speech
@@ -68,8 +67,11 @@ class Golden:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], spec: Spec) -> Golden:
-        """What `to_arrays` gives, of a network of these sizes. Raises InputError, or KeyError where an array lacks."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], spec: Spec, most: Mapping[str, int]) -> Golden:
+        """What `to_arrays` gives, of a network of these sizes; `most` is how many phones, and of references, there are.
+
+        Raises InputError, or KeyError where an array lacks.
+        """
         lengths, features, logits = arrays["lengths"], arrays["features"], arrays["logits"]
         if lengths.dtype != np.int64 or lengths.ndim != 1 or not len(lengths) or (lengths < 1).any():
             raise InputError("lengths are not those of utterances")
@@ -84,7 +86,7 @@ class Golden:
         told = arrays["names"].astype(np.uint8).tobytes().decode("utf-8", errors="replace").split("\n")
         if len(told) != len(lengths):
             raise InputError(f"{len(told)} names are not those of {len(lengths)} utterances")
-        phones, references = (_rows(arrays, name, len(lengths)) for name in MOST_PHONES)
+        phones, references = (_rows(arrays, name, len(lengths), most[name]) for name in ("phones", "reference_phones"))
         sent = dict(zip(names, arrays["sent"].tolist(), strict=True))
         return cls(Speech(tuple(told), features, lengths, references), logits, sent, phones)
 
@@ -104,11 +106,11 @@ def _ragged(name: str, rows: Sequence[Sequence[int]]) -> dict[str, NDArray[Any]]
     return {name: flat, f"{name}_counts": np.array([len(row) for row in rows], np.int64)}
 
 
-def _rows(arrays: Mapping[str, NDArray[Any]], name: str, utterances: int) -> tuple[tuple[int, ...], ...]:
+def _rows(arrays: Mapping[str, NDArray[Any]], name: str, utterances: int, most: int) -> tuple[tuple[int, ...], ...]:
     flat, counts = arrays[name], arrays[f"{name}_counts"]
     sound = counts.dtype == np.int64 and counts.shape == (utterances,) and (counts >= 0).all()
     if not sound or flat.ndim != 1 or sum(counts.tolist()) != len(flat):
         raise InputError(f"{name} are not of {utterances} utterances")
-    if flat.dtype != np.int16 or ((flat < 0) | (flat >= MOST_PHONES[name])).any():
+    if flat.dtype != np.int16 or ((flat < 0) | (flat >= most)).any():
         raise InputError(f"{name} hold what is no phone")
     return tuple(tuple(part.tolist()) for part in np.split(flat, np.cumsum(counts)[:-1]))

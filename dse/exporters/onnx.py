@@ -38,14 +38,14 @@ from models.networks.directions import SHARED, WAYS, count
 from models.workload import InputError, MissingError
 
 if TYPE_CHECKING:
-    from dse.phones.decode import Decoder
+    from dse.phones.decoders import LabelDecoder
 
 FILE = "model.onnx"
 FORMAT, VERSION = "dse.integer_network", "1"
 MOST_HIDDEN_FRAMES = 2**20  # hidden units times padded frames of a batch, which bounds its memory
 
 
-def write(network: IntegerNetwork, decoder: Decoder | None, folder: Path) -> None:
+def write(network: IntegerNetwork, decoder: LabelDecoder | None, folder: Path) -> None:
     """Write `model.onnx`. The graph does not decode. Raises InputError where onnx is not installed."""
     (folder / FILE).write_bytes(build(network).SerializeToString())
 

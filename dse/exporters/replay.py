@@ -14,7 +14,7 @@ from dse.evaluator.batches import batches, frames_at_once
 from dse.exporters import REPLAYED, Replayed, replayer_named
 from dse.exporters.bundle import Bundle
 from dse.exporters.golden import Speech
-from dse.phones.decode import errors_of
+from dse.phones.decoders import LabelDecoder
 from dse.phones.errors import PhoneErrors
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.calibration import Calibration
@@ -170,18 +170,20 @@ def _check(
         part,
         len(speech.lengths),
         frames,
-        score_of(phones, speech.references).percent,
+        score_of(phones, speech.references, bundle.decoding.decoder).percent,
         eliminated_percent(bundle.spec.workload(), computed_of(bundle, sent, frames)),
         seconds,
         difference,
     )
 
 
-def score_of(phones: Sequence[Sequence[int]], references: Sequence[Sequence[int]]) -> PhoneErrors:
-    """Errors of decoded phones, of the 48 set, against references of the 61 set."""
+def score_of(
+    phones: Sequence[Sequence[int]], references: Sequence[Sequence[int]], decoder: LabelDecoder
+) -> PhoneErrors:
+    """Errors of decoded labels against references, as the decoder counts them."""
     flat = [np.array([phone for row in rows for phone in row], np.int16) for rows in (phones, references)]
     counts = [np.array([len(row) for row in rows], np.int64) for rows in (phones, references)]
-    return errors_of(flat[0], counts[0], flat[1], counts[1])
+    return decoder.errors(flat[0], counts[0], flat[1], counts[1])
 
 
 def computed_of(bundle: Bundle, sent: Mapping[str, int], frames: int) -> dict[str, float]:

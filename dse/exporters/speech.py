@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dse.corpora import open_corpus
 from dse.corpora.load import load_split
-from dse.evaluator.measure import require_fit
+from dse.evaluator.fit import fitted
 from dse.exporters.bundle import Bundle
 from dse.exporters.golden import Speech
 from models.workload import InputError
@@ -22,5 +22,4 @@ def speech_of(bundle: Bundle, split: str, corpus_path: str | None = None) -> Spe
         )
     corpus = open_corpus(str(bundle.record.get("corpus")), corpus_path)
     data = load_split(corpus, split)
-    require_fit(f"bundle {bundle.folder}", bundle.spec, corpus, data)
-    return Speech.of(data)
+    return Speech.of(fitted(f"bundle {bundle.folder}", bundle.spec, corpus, data, bundle.decoding.decoder))

@@ -22,6 +22,7 @@ from dse.exporters.chosen import Chosen
 from dse.exporters.decoding import Decoding
 from dse.exporters.golden import UTTERANCES, Golden, Speech, spread
 from dse.exporters.manifest import SCHEMA, VERSION, require_free, whole_folder, write_json
+from dse.phones.decoders import LabelDecoder
 from dse.phones.senones import SenoneCorpus
 from dse.study.beacon import checkpoint_of
 from dse.study.result import Study
@@ -81,7 +82,7 @@ def write_bundle(
     senones = measurer.corpus.senones if isinstance(measurer.corpus, SenoneCorpus) else None
     decoding = Decoding(measurer.decoder, senones)
     golden = golden_of(measurer, network, decoding, utterances)
-    record = _record(chosen, spec, network)
+    record = _record(chosen, spec, network, measurer.decoder)
     text = card(chosen, record, network, golden, measurer.workload)
     write_parts(folder, record, network, decoding, golden, text, force)
 
@@ -103,8 +104,7 @@ def write_parts(
         write_arrays(beside / GOLDEN, golden.to_arrays())
         for name in EXPORTERS:
             (beside / name).mkdir()
-            decoder = decoding.decoder if decoding.senones is None else None
-            exporter_named(name).write(network, decoder, beside / name)
+            exporter_named(name).write(network, decoding.exported, beside / name)
         (beside / CARD).write_text(text, encoding="utf-8")
 
 
@@ -128,7 +128,9 @@ def _require_reproduced(point: Evaluation, measurer: NetworkMeasurer) -> None:
         )
 
 
-def network_record(spec: Spec, configuration: Configuration, network: IntegerNetwork) -> dict[str, Any]:
+def network_record(
+    spec: Spec, configuration: Configuration, network: IntegerNetwork, decoder: LabelDecoder
+) -> dict[str, Any]:
     """What `open_bundle` needs of configuration.json."""
     return {
         "schema": SCHEMA,
@@ -137,10 +139,11 @@ def network_record(spec: Spec, configuration: Configuration, network: IntegerNet
         "sizes": spec.to_json(),
         "configuration": configuration.to_json(),
         "network": weights.to_record(network),
+        "decoder": decoder.to_json(),
     }
 
 
-def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, Any]:
+def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork, decoder: LabelDecoder) -> dict[str, Any]:
     """The content of configuration.json."""
     study, point = chosen.study, chosen.point
     metrics, baseline = (
@@ -148,7 +151,7 @@ def _record(chosen: Chosen, spec: Spec, network: IntegerNetwork) -> dict[str, An
         for each in (point, study.baseline)
     )
     return {
-        **network_record(spec, point.configuration, network),
+        **network_record(spec, point.configuration, network, decoder),
         "study": {
             "name": study.name,
             "number": chosen.number,

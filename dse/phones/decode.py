@@ -13,15 +13,18 @@ phone_penalty covers.
 
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.phones.errors import PhoneErrors, score
+from dse.phones.kinds import VITERBI
 from dse.phones.sets import (
     FOLD_48_TO_39,
     FOLD_61_TO_39,
     FOLD_61_TO_48,
+    PHONES_48,
     STATES_PER_PHONE,
     fold_utterances,
     scored_phones,
@@ -50,6 +53,12 @@ class Decoder:
     acoustic_scale: float = 0.3
     prior_scale: float = 1.0
     phone_penalty: float = 0.0
+
+    kind: ClassVar[str] = VITERBI
+    by_frame: ClassVar[bool] = False
+    frames_a_label: ClassVar[int] = STATES_PER_PHONE
+    labels: ClassVar[tuple[str, ...]] = PHONES_48
+    outputs: ClassVar[int] = TARGETS
 
     def __post_init__(self) -> None:
         for name, shape in (("log_bigram", (PHONES + 1, PHONES)), ("log_prior", (TARGETS,))):
@@ -101,6 +110,16 @@ class Decoder:
     ) -> PhoneErrors:
         """Decode and score, see `errors_of`. Raises InputError as `decode` does, ValueError as `errors_of` does."""
         return errors_of(*self.decode(logits, lengths), segment_phones, segment_counts)
+
+    def errors(
+        self, phones: ArrayLike, counts: ArrayLike, segment_phones: ArrayLike, segment_counts: ArrayLike
+    ) -> PhoneErrors:
+        """Score decoded phones, see `errors_of`."""
+        return errors_of(phones, counts, segment_phones, segment_counts)
+
+    def to_json(self) -> dict[str, Any]:
+        """What names it in a card: its kind; the rest is in arrays."""
+        return {"kind": self.kind}
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Convert to named arrays for a safetensors file; scalars are float64 []."""

@@ -26,6 +26,7 @@ DESCRIBED_IN = {
         "dse.corpora.timit.protocol",
     ),
     "kaldi": ("dse.corpora.kaldi",),
+    "arrays": ("dse.corpora.arrays.corpus",),
 }
 HEAD = """\
 # Corpora

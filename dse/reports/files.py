@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
+from dse.design.objective import PHONE_ERROR
 from dse.exploration.plan import Plan
 from dse.reports.page import write_report
 from dse.reports.sensitivity import Move
@@ -28,7 +29,7 @@ SCORING = (
     "phone error rate on 39 phones; silence kept and scored as a phone, adjacent silences merged; features are log-mel "
     "with the speaker's mean subtracted, standardised by the checkpoint's mean and deviation"
 )
-
+OWN_SCORING = "features as the corpus has them, standardised by the checkpoint's mean and deviation"
 
 FRAMES = (".csv", ".json", ".parquet")
 FILES = ("front.csv", "front.json", "convergence.csv", "report.html")
@@ -82,7 +83,7 @@ def write_json(study: Study, path: Path) -> None:
     record = {
         "study": study.name,
         "identity": study.identity,
-        "scoring": SCORING,
+        "scoring": SCORING if study.error_name == PHONE_ERROR else f"{study.error_name}; {OWN_SCORING}",
         "repriced": study.repriced,
         "objectives": [
             {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction, "reference": bound}

@@ -18,8 +18,9 @@ from dse.corpora.load import load_split
 from dse.corpora.split import Split
 from dse.design.objective import eliminated_percent
 from dse.evaluator.calibrate import quantizer_of
-from dse.evaluator.measure import NetworkMeasurer, require_fit
-from dse.phones.decode import Decoder
+from dse.evaluator.fit import decoder_in, fitted
+from dse.evaluator.measure import NetworkMeasurer
+from dse.phones.kinds import CTC, SHORT_NAMES
 from dse.retraining.settings import RetrainSettings
 from dse.retraining.start import folded, within_codes
 from dse.training.float_network import float_error, frame_targets_of
@@ -67,8 +68,11 @@ def retrain(
     if is_float(configuration):
         raise InputError("a float configuration has nothing to retrain: it is not quantized")
     base = load(checkpoint)
-    if not base.decoder:
-        raise InputError(f"checkpoint {checkpoint} holds no decoder; import it again with --corpus")
+    decoder = decoder_in(base, checkpoint)
+    if decoder.kind == CTC:
+        raise InputError(
+            f"checkpoint {checkpoint} was trained by CTC (decoder {CTC}): networks are retrained on targets of frames"
+        )
     came_from = {"checkpoint": content_hash(checkpoint), "quantization": str(scheme)}
     digest = hashlib.sha256(json.dumps(configuration.to_json()).encode()).hexdigest()[:16]
     speech = {split: corpus.fingerprint(split) for split in ("train", "validation")}
@@ -76,7 +80,8 @@ def retrain(
         out.with_suffix(f".state{SUFFIX}"), {**asdict(settings), **came_from, "configuration": digest, **speech}
     )
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    require_fit(f"checkpoint {checkpoint}", base.spec, corpus, data)
+    fitted(f"checkpoint {checkpoint}", base.spec, corpus, data, decoder)
+    validation = fitted(f"checkpoint {checkpoint}", base.spec, corpus, validation, decoder)
     start = quantizer_of(base, corpus, scheme)
     torch.set_num_threads(settings.threads)
     spec, weights = folded(base.spec, base.weights)
@@ -89,10 +94,9 @@ def retrain(
         return {ERROR: found.error_percent, ELIMINATED: eliminated_percent(measurer.workload, found.computed)}
 
     targets, _ = frame_targets_of(corpus, data)
-    history = _train(model, state, settings, data, targets, measured, tell)
+    history = _train(model, state, settings, data, targets, measured, tell, SHORT_NAMES[decoder.kind])
     model.load_state_dict(state.best())
     made = Checkpoint(spec, model.network.arrays(), base.decoder, {}, model.learned())
-    decoder = Decoder.from_arrays(dict(base.decoder))
     best = min(history, key=lambda done: done[ERROR])
     card = {
         "corpus": training_record(corpus),
@@ -105,6 +109,7 @@ def retrain(
             "before": {name: history[0][name] for name in (ERROR, ELIMINATED)},
             "after": {name: best[name] for name in (ERROR, ELIMINATED)},
         },
+        **({"decoder": base.card["decoder"]} if isinstance(base.card.get("decoder"), Mapping) else {}),
         **(told or {}),
     }
     save(out, replace(made, card=card))
@@ -128,6 +133,7 @@ def _train(
     targets: np.ndarray,
     measured: Callable[[], dict[str, float]],
     tell: Tell,
+    error_name: str,
 ) -> list[dict[str, float]]:
     """Train, or go on with it, until the last epoch or PATIENCE of them brought nothing; returns the history.
 
@@ -142,7 +148,7 @@ def _train(
         history.append({**entry, **measured()})
         *before, now = (each[ERROR] for each in history)
         state.save(model, optimizer, history, is_best=now < min(before, default=math.inf))
-        tell(f"{what}  validation PER {now:.2f} %, {history[-1][ELIMINATED]:.1f} % eliminated")
+        tell(f"{what}  validation {error_name} {now:.2f} %, {history[-1][ELIMINATED]:.1f} % eliminated")
 
     if not history:
         done("start")

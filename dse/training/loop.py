@@ -1,9 +1,9 @@
 """Training loop: epochs, learning rate, early stop, curves. Seeded and resumable.
 
-Frame targets come from the corpus' alignments, 3 states per phone, or are its senones. Adam, variational dropout; the
-rate is halved when validation PER improves by less than 1 %, training stops after 6 epochs without improvement, and the
-best epoch is kept. Products are of bfloat16 on a GPU, where there is one. A killed training goes on with the same
-command. Curves are drawn beside the checkpoint.
+Frame targets come from the corpus' alignments, 3 states per phone, or are its senones or labels. Adam, variational
+dropout; the rate is halved when validation PER improves by less than 1 %, training stops after 6 epochs without
+improvement, and the best epoch is kept. Products are of bfloat16 on a GPU, where there is one. A killed training goes
+on with the same command. Curves are drawn beside the checkpoint.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dse.corpora import introduction, open_corpus, training_record
+from dse.corpora.base import splits_of
 from dse.corpora.features import standardisation
 from dse.corpora.load import load_split
 from dse.corpora.split import Split
+from dse.phones.kinds import ERROR_NAMES, SHORT_NAMES, VITERBI
 from dse.training.float_network import first_decoder, float_error, frame_targets_of, references, run_float
 from dse.training.settings import Recipe, TrainSettings
 from dse.training.state import TrainState
@@ -47,7 +49,8 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     """
     import torch
 
-    from dse.phones.decode import tune
+    from dse.evaluator.fit import fitted
+    from dse.phones.decode import Decoder, tune
     from models.checkpoint import Checkpoint, save
 
     if out.suffix != SUFFIX:
@@ -66,7 +69,9 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
     targets, outputs = frame_targets_of(corpus, data)
     spec = spec_from_json(spec.name, spec.to_json() | {"features": data.features.shape[1], "outputs": outputs})
-    decoder = first_decoder(data)
+    decoder = first_decoder(data, corpus)
+    validation = fitted("the network", spec, corpus, validation, decoder)
+    error_name = SHORT_NAMES[decoder.kind]
     torch.manual_seed(settings.seed)
     network = build_network(spec).to(device_of(settings))
     network.dropout = settings.dropout
@@ -84,25 +89,30 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
         rate = optimizer.param_groups[0]["lr"]
         best = min((h["validation_error_percent"] for h in history), default=np.inf)
         history.append({"loss": loss, "validation_error_percent": percent, "learning_rate": rate})
-        print(f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}  validation PER {percent:.2f} %  rate {rate:.2g}")
+        done = f"epoch {epoch + 1}/{settings.epochs}  loss {loss:.3f}"
+        print(f"{done}  validation {error_name} {percent:.2f} %  rate {rate:.2g}")
         if percent > best * (1.0 - HALVE_BELOW):
             optimizer.param_groups[0]["lr"] = rate / 2
         state.save(network, optimizer, history, is_best=percent < best)
     network.load_state_dict(state.best())
-    decoder = tune(decoder, run_float(network, corpus, validation), *references(validation))
+    if isinstance(decoder, Decoder):
+        decoder = tune(decoder, run_float(network, corpus, validation), *references(validation))
+    scored = {split: load_split(corpus, split) for split in ("validation", "test") if split in splits_of(corpus)}
     card = {
         "command": "python -m dse.train " + _arguments(settings),
         "date": date.today().isoformat(),
         "corpus": trained_on,
         "float_error_percent": {
-            split: float_error(network, decoder, corpus, load_split(corpus, split)) for split in ("validation", "test")
+            name: float_error(network, decoder, corpus, fitted("the network", spec, corpus, split, decoder))
+            for name, split in scored.items()
         },
+        **({} if decoder.kind == VITERBI else {"decoder": decoder.to_json()}),
         "minutes": round(state.seconds / 60, 1),
         "settings": asdict(settings),
         "history": history,
     }
     save(out, Checkpoint(spec, network.arrays(), decoder.to_arrays(), card))
-    draw_curves(history, out.with_suffix(".png"))
+    draw_curves(history, out.with_suffix(".png"), decoder.kind)
     state.path.unlink()
     return card
 
@@ -180,8 +190,8 @@ def mixed_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
 
 
-def draw_curves(history: list[dict[str, float]], path: Path) -> None:
-    """Draw loss and validation PER over the epochs as a PNG."""
+def draw_curves(history: list[dict[str, float]], path: Path, kind: str = VITERBI) -> None:
+    """Draw loss and validation error, by a decoder of that kind, over the epochs as a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -189,8 +199,15 @@ def draw_curves(history: list[dict[str, float]], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     epochs = range(1, len(history) + 1)
-    axes.plot(epochs, [h["validation_error_percent"] for h in history], "o-", color="tab:red", label="validation PER")
-    axes.set(xlabel="epoch", ylabel="validation phone error rate, decoder not tuned (%)")
+    axes.plot(
+        epochs,
+        [h["validation_error_percent"] for h in history],
+        "o-",
+        color="tab:red",
+        label=f"validation {SHORT_NAMES[kind]}",
+    )
+    untuned = ", decoder not tuned" if kind == VITERBI else ""
+    axes.set(xlabel="epoch", ylabel=f"validation {ERROR_NAMES[kind]}{untuned} (%)")
     axes.grid(alpha=0.3)
     loss = axes.twinx()
     loss.plot(epochs, [h["loss"] for h in history], "o-", color="tab:blue", label="training loss")

@@ -1,19 +1,24 @@
-"""Sound, labels, and Kaldi's archives, tables and folders."""
+"""Sound, labels, Kaldi's archives, tables and folders, and arrays of one's own."""
 
 from __future__ import annotations
 
+import io
 import random
+import zipfile
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arrays_tree import write_npz, write_parquet
 from campaign import Reader
 from kaldi_tree import write_kaldi
 from mutations import mutated
 from text_readers import of_file
 from timit_tree import SAMPLES, labels, riff, sphere, tone
 
+from dse.corpora.arrays.corpus import ArraysCorpus
 from dse.corpora.kaldi import KaldiCorpus
 from dse.corpora.kaldi_files import Ark, read_ark, read_scp, read_table
 from dse.corpora.timit.audio import read_audio, read_segments
@@ -100,6 +105,47 @@ def wrong_split(found: Any, sound: Any) -> str | None:
     return None
 
 
+def arrays_folder(write: Callable[..., Any]) -> Callable[[Path], dict[str, bytes]]:
+    def make(folder: Path) -> dict[str, bytes]:
+        write(folder / "a", targets=True)
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted((folder / "a").iterdir())}
+
+    return make
+
+
+def damage_arrays(folder: Path, sound: dict[str, bytes], rng: random.Random) -> None:
+    """The training split or labels; half of the time past the checksums of zip, where the archive is not packed."""
+    for name, content in sound.items():
+        folder.joinpath(name).write_bytes(content)
+    name = rng.choice([name for name in sound if "train" in name] * 4 + ["a/labels.txt"])
+    content = mutated(sound[name], rng)
+    if name.endswith(".npz") and rng.random() < 0.5:
+        with zipfile.ZipFile(io.BytesIO(sound[name])) as archive:
+            members = {member: archive.read(member) for member in archive.namelist()}
+        chosen = rng.choice(sorted(members))
+        members[chosen] = mutated(members[chosen], rng)
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for member, data in members.items():
+                archive.writestr(member, data)
+        content = packed.getvalue()
+    folder.joinpath(name).write_bytes(content)
+    folder.joinpath("skip").write_text("yes" if rng.random() < 0.5 else "")
+
+
+def read_own(folder: Path) -> Any:
+    skip = folder / "skip"
+    return ArraysCorpus(str(folder / "a"), skip_bad=skip.exists() and bool(skip.read_text())).split_arrays("train")
+
+
+def wrong_own(found: Any, sound: Any) -> str | None:
+    if not np.isfinite(found.features).all() or len(found.features) != found.lengths.sum():
+        return "features that cannot be"
+    if found.lengths.min() < 1 or len(found.targets) != len(found.features):
+        return "other lengths"
+    return None if found.segment_phones.min() >= 0 and found.targets.min() >= 0 else "a label below 0"
+
+
 def checked_array(path: Path) -> Any:
     array = read_ark(Ark(path, 0), 2)
     if not np.isfinite(array).all():
@@ -114,5 +160,7 @@ SPEECH = {
     "Kaldi archive": of_file(ark, checked_array, wrong_array),
     "Kaldi scp": of_file(lambda: SCP, read_scp, wrong_places),
     "Kaldi table": of_file(lambda: TABLE, read_table, wrong_table),
+    "arrays of one's own": Reader(arrays_folder(write_npz), damage_arrays, read_own, wrong_own),
+    "arrays in Parquet": Reader(arrays_folder(write_parquet), damage_arrays, read_own, wrong_own),
     "Kaldi folder": Reader(kaldi_folder, damage_folder, read_folder, wrong_split),
 }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from arrays_tree import LABELS, contents, write_npz, write_parquet
 from conformance.corpora import CorpusConformance
 from kaldi_tree import write_kaldi
 from timit_tree import FOUR, riff, tone, write_ldc, write_nltk
@@ -66,6 +67,51 @@ class TestKaldiWithMeans(TestKaldi):
 
     def write(self, folder: Path) -> None:
         write_kaldi(folder, means=True)
+
+
+class TestArrays(CorpusConformance):
+    name = "arrays"
+    subtracts_means = False
+    suffix = ".npz"
+
+    def write(self, folder: Path) -> None:
+        write_npz(folder, targets=True)
+
+    def change(self, folder: Path) -> None:
+        splits = contents(targets=True)
+        splits["train"]["labels"][0] = "a b"
+        self.save(folder, splits)
+
+    def save(self, folder: Path, splits: dict) -> None:
+        write_npz(folder, splits)
+
+    def speech(self, folder: Path) -> Path:
+        return folder / f"train{self.suffix}"
+
+
+class TestArraysInParquet(TestArrays):
+    suffix = ".parquet"
+
+    def write(self, folder: Path) -> None:
+        write_parquet(folder, targets=True)
+
+    def save(self, folder: Path, splits: dict) -> None:
+        write_parquet(folder, splits)
+
+
+class TestArraysOfFrames(TestArrays):
+    """Without labels of utterances, and without speakers."""
+
+    tells_speakers = False
+
+    def write(self, folder: Path) -> None:
+        write_npz(folder, sequences=False, targets=True, speakers=False)
+
+    def change(self, folder: Path) -> None:
+        splits = contents(sequences=False, targets=True, speakers=False)
+        splits["train"]["targets"][0] += 1
+        splits["train"]["targets"] %= len(LABELS)
+        self.save(folder, splits)
 
 
 def test_every_corpus_has_a_small_one() -> None:

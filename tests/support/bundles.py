@@ -39,5 +39,5 @@ def write_small(folder: Path, name: str = "lstm", bits=(4, 8, 1), outputs: int =
     phones = tuple(decoding.phones(sites["logits"], network.logit_bits, lengths))
     sent = {matvec: counter.sent[matvec] for matvec in spec.workload().names}
     golden = Golden(speech, np.ascontiguousarray(sites["logits"]), sent, phones)
-    record = network_record(spec, configuration, network)
+    record = network_record(spec, configuration, network, decoding.decoder)
     write_parts(folder, record, network, decoding, golden, "a small bundle\n")

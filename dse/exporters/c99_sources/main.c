@@ -1,5 +1,5 @@
 /* Prints what the network hears in files of features: raw little-endian float32 [frames][MODEL_FEATURES], an utterance
- * a file. Phones by name where it decodes, else each frame's highest output. */
+ * a file. Labels by name where it decodes, else each frame's highest output. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "model.h"
@@ -7,16 +7,16 @@
 #if MODEL_DECODES
 static int print_heard(const float *features, size_t frames, void *memory)
 {
-    static const char *const names[] = MODEL_PHONES;
-    int16_t *const phones = (int16_t *)malloc((frames / 3 + 1) * sizeof(int16_t));
+    static const char *const names[] = MODEL_LABELS;
+    int16_t *const labels = (int16_t *)malloc((frames / MODEL_FRAMES_A_LABEL + 1) * sizeof(int16_t));
     size_t count, i;
-    if (phones == 0)
+    if (labels == 0)
         return 1;
     model_run(features, frames, memory, 0);
-    count = model_decode(frames, memory, phones);
+    count = model_decode(frames, memory, labels);
     for (i = 0; i < count; i++)
-        printf("%s%s", i > 0 ? " " : "", names[phones[i]]);
-    free(phones);
+        printf("%s%s", i > 0 ? " " : "", names[labels[i]]);
+    free(labels);
     return 0;
 }
 #else

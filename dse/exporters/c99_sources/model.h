@@ -49,9 +49,9 @@ void model_next(void *state, const float *features, size_t frames, int16_t *logi
 #endif
 
 #if MODEL_DECODES
-/* Phones [up to frames / 3] of the utterance that model_run has just run in `memory`, whose logits stay as they are.
- * Returns how many; none where there are less than three frames. */
-size_t model_decode(size_t frames, void *memory, int16_t *phones);
+/* Labels [up to frames / MODEL_FRAMES_A_LABEL] of the utterance that model_run has just run in `memory`, whose logits
+ * stay as they are. Returns how many; none where there are less frames than a label takes. */
+size_t model_decode(size_t frames, void *memory, int16_t *labels);
 #endif
 
 /* An element that a delta gate sent: what is added to it, and which it is. */

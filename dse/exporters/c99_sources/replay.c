@@ -4,7 +4,7 @@
  * In:  uint32 MODEL_FEATURES, utterances; each: uint32 frames, float32 [frames][MODEL_FEATURES].
  * Out: uint32 layers, MODEL_WIDTH, MODEL_OUTPUTS, MODEL_DECODES, matvecs and letters of their names; the names, a line
  *      each; each utterance: int16 [frames][MODEL_WIDTH] of every layer, int16 [frames][MODEL_OUTPUTS] logits, and where
- *      it decodes uint32 count, int16 [count] phones; at last uint64 [MODEL_MATVECS] sent elements of all utterances. */
+ *      it decodes uint32 count, int16 [count] labels; at last uint64 [MODEL_MATVECS] sent elements of all utterances. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +93,11 @@ static void run(FILE *from, FILE *to, size_t chunk, uint64_t *sent)
     write_all(to, memory, MODEL_OUTPUTS * sizeof(int16_t), frames);
 #if MODEL_DECODES
     {
-        int16_t *const phones = (int16_t *)room(frames / 3 * sizeof(int16_t));
-        const uint32_t count = (uint32_t)model_decode(frames, memory, phones);
+        int16_t *const labels = (int16_t *)room(frames / MODEL_FRAMES_A_LABEL * sizeof(int16_t));
+        const uint32_t count = (uint32_t)model_decode(frames, memory, labels);
         write_all(to, &count, sizeof count, 1);
-        write_all(to, phones, sizeof(int16_t), count);
-        free(phones);
+        write_all(to, labels, sizeof(int16_t), count);
+        free(labels);
     }
 #endif
     free(outputs.codes);

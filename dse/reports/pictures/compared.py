@@ -56,7 +56,7 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
         "Fronts compared",
         "best points for the visible axes, of each study",
         xaxis={"title": axis_title(axes[0])},
-        yaxis={"title": error.label},
+        yaxis={"title": studies[0].worded(error).label},
         updatemenus=menu(buttons),
     )
 

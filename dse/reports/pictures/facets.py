@@ -97,8 +97,8 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
     return styled(
         figure,
         title,
-        "phone error rate of the best points for the visible axes; stars: one width for everything, of the first "
-        "line, unless it has a point more than all that is drawn",
+        f"{found[0][1].error_name if found else 'error'} of the best points for the visible axes; stars: one width for "
+        "everything, of the first line, unless it has a point more than all that is drawn",
         height=PANEL_PX * rows + 160,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dse.design.objective import OBJECTIVES, TEST_ERROR
+from dse.phones.kinds import short_name
 from dse.reports.final import final_summary
 from dse.reports.pictures.style import INK, MUTED, SCALE, VERMILION, name_of, reach, styled, told, values
 from dse.study.result import Study
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def validation_against_test(study: Study) -> go.Figure | None:
-    """PER of each point on test over that on validation, beside the line on which the baseline lies; None if unspent.
+    """Error of each point on test over that on validation, beside the line on which the baseline lies; None if unspent.
 
     Points above the line lose on test what they seemed to have on validation.
     """
@@ -26,7 +27,7 @@ def validation_against_test(study: Study) -> go.Figure | None:
         or any(TEST_ERROR.metric not in point.metrics for point in (study.baseline, *study.front))
     ):
         return None
-    size = OBJECTIVES["size"]
+    size, error_name = OBJECTIVES["size"], short_name(study.error_name)
     error, test = values(study.front, OBJECTIVES["error"]), values(study.front, TEST_ERROR)
     start, end = study.baseline.metrics["error_percent"], study.baseline.metrics[TEST_ERROR.metric]
     low, high = reach([*error, start])
@@ -50,6 +51,6 @@ def validation_against_test(study: Study) -> go.Figure | None:
         figure,
         f"{name_of(study)}: validation against test",
         final_summary(study),
-        xaxis={"title": "PER on validation (%)"},
-        yaxis={"title": "PER on test (%)"},
+        xaxis={"title": f"{error_name} on validation (%)"},
+        yaxis={"title": f"{error_name} on test (%)"},
     )

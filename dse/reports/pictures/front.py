@@ -86,7 +86,7 @@ def views(study: Study) -> list[View]:
     rest = [objective for objective in shown if objective != first and objective not in others]
     pairs = [(other, first) for other in (*others, *rest)]
     pairs += [(x, y) for k, y in enumerate(others) for x in others[k + 1 :]]
-    candidates = (*study.objectives, *(OBJECTIVES[name] for name in ("ops", "size", "error")))
+    candidates = (*study.objectives, *(study.worded(OBJECTIVES[name]) for name in ("ops", "size", "error")))
     return [View(x, y, next(o for o in candidates if o not in (x, y))) for x, y in pairs]
 
 

@@ -1,0 +1,1 @@
+"""Users' own features and references."""
