@@ -18,6 +18,7 @@ from dse.evaluator.measurement import Task
 from dse.evaluator.pricing import common_bits, open_platforms, price, require
 from dse.evaluator.pricing import identity as platform_identity
 from dse.exploration.settings import DEFAULT_EVALUATIONS, SearchSettings
+from dse.phones.kinds import CTC, ERROR_NAMES
 from dse.searchers import EXHAUSTIVE, searcher_named
 from models.devices import require_gpu
 from models.workload import Configuration, InputError, Workload, size_bits
@@ -108,6 +109,8 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.start is not None:
         identity |= {"from": settings.start, "start": list(start[0])}
     if settings.beacons:
+        if identity["content"].get("error") == ERROR_NAMES[CTC]:
+            raise InputError("beacons are retrained on targets of frames, and this checkpoint was trained by CTC")
         identity["beacons"] = {"most": settings.beacons, "epochs": settings.beacon_epochs}
     if platforms:
         identity["platforms"] = platform_identity(settings.platforms)

@@ -1,48 +1,33 @@
 """Users' own arrays all the way: a network with their labels searched, exported and verified; trained; refused."""
 
-import contextlib
 import csv
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from arrays_tree import DIMENSIONS, LABELS, write_npz, write_parquet
+from arrays_tree import LABELS, checkpoint, write_npz, write_parquet
 
 import models.networks.sru
 from dse.corpora import open_corpus
 from dse.corpora.load import load_split
-from dse.evaluator.calibrate import quantizer_of
+from dse.evaluator.fit import decoder_in
 from dse.evaluator.task import NetworkTask
 from dse.exporters import c99
 from dse.phones.greedy import LAST, CtcDecoder, FrameDecoder
+from dse.phones.sets import PHONES_61
 from dse.search import main as search
-from dse.train import main as train
-from models.checkpoint import Checkpoint, load, save
-from models.networks.gru import Gru
-from models.quantization.scheme import Scheme
-from models.registry import build_network
+from dse.training.float_network import float_error
+from models.checkpoint import load, shipped_path
 from models.workload import Configuration, InputError
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=1, hidden=12, projection=8))
     write_npz(tmp_path / "data", targets=True)
     return str(tmp_path / "data")
-
-
-def checkpoint(decoder, outputs: int | None = None, path: str = "net.safetensors", named=None) -> Path:
-    """A random network of the decoder's labels."""
-    import torch
-
-    torch.manual_seed(1)
-    spec = Gru(features=DIMENSIONS, layers=1, hidden=8, outputs=decoder.outputs if outputs is None else outputs)
-    weights = build_network(spec).arrays()
-    save(Path(path), Checkpoint(spec, weights, {}, {"decoder": named or decoder.to_json()}))
-    return Path(path)
 
 
 def searched(data: str, path: Path, *more: str) -> int:
@@ -120,39 +105,6 @@ def test_errors_are_those_of_a_plain_greedy_decoder(data: str) -> None:
     assert task.fingerprint["error"] == "label error rate"
 
 
-def test_a_frame_classifier_is_trained_searched_and_its_error_is_of_frames(
-    data: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    corpus = ["--corpus", "arrays", "--corpus-path", data]
-    assert (
-        train(
-            [
-                "--model",
-                "sru",
-                "--preset",
-                "tiny",
-                "--epochs",
-                "30",
-                "--batch-utterances",
-                "2",
-                "--out",
-                "f.safetensors",
-                *corpus,
-            ]
-        )
-        == 0
-    )
-    assert "float frame error validation" in capsys.readouterr().out
-    made = load(Path("f.safetensors"))
-    assert made.card["decoder"] == FrameDecoder(LABELS).to_json()
-    measurer = NetworkTask("sru", "tiny", "f.safetensors", *corpus[1::2]).open()
-    found = measurer.measure(Configuration.uniform(measurer.workload, 32))
-    assert found.error_percent == pytest.approx(made.card["float_error_percent"]["validation"])
-    assert found.errors.reference_phones == tuple(measurer.split.lengths.tolist())
-    assert sum(found.errors.insertions) == sum(found.errors.deletions) == 0
-    assert found.error_percent < 40
-
-
 def test_the_test_split_may_come_after_the_search(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     later = Path(data, "test.npz").rename(Path(data).parent / "test.npz")
     path = checkpoint(CtcDecoder(LABELS))
@@ -165,26 +117,6 @@ def test_the_test_split_may_come_after_the_search(data: str, capsys: pytest.Capt
     assert report(["study", "s"]) == 0
     told = capsys.readouterr().out
     assert "label error %" in told and "PER" not in told
-
-
-def test_calibration_takes_a_bounded_part_of_speech_without_speakers(
-    tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_npz(tmp_path / "many", speakers=False, each=20)
-    seen = []
-    monkeypatch.setattr("dse.evaluator.calibrate.MOST_CALIBRATION_FRAMES", 100)
-    monkeypatch.setattr(
-        "models.calibrate.calibrate", lambda spec, weights, features, offsets, known: seen.append((features, offsets))
-    )
-    path = checkpoint(CtcDecoder(LABELS))
-    corpus = open_corpus("arrays", str(tmp_path / "many"))
-    whole = load_split(corpus, "train")
-    with contextlib.suppress(AttributeError):  # of what the faked calibration is not
-        quantizer_of(load(path), corpus, Scheme())
-    ((features, offsets),) = seen
-    assert len(whole.features) > 400 and 50 < len(features) <= 100
-    assert offsets[-1] == len(features) and len(offsets) > 3
-    assert all(row in whole.features for row in features)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +153,20 @@ def test_what_a_corpus_lacks_for_a_decoder_or_training_is_one_line(tmp_path: Pat
         fitted("n", load(ctc).spec, open_corpus("synthetic"), split, CtcDecoder(LABELS))
 
 
-def test_training_without_targets_is_one_line(data: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.rmtree(data)
-    write_npz(Path(data))
-    corpus = ["--corpus", "arrays", "--corpus-path", data]
-    assert train(["--model", "sru", "--preset", "tiny", "--out", "f.safetensors", *corpus]) == 2
-    assert "corpus arrays has no targets, a label for each frame of train" in capsys.readouterr().err
+def test_the_shipped_network_decodes_phones_of_ones_own_speech(tmp_path: Path) -> None:
+    """By Viterbi, as it does those of the embedded corpus, whose speech this is."""
+    speech = {name: load_split(open_corpus("synthetic"), name, 1).take(range(6)) for name in ("train", "validation")}
+    splits = {}
+    for name, split in speech.items():
+        phones = [" ".join(PHONES_61[phone] for phone in reference) for reference in split.references]
+        splits[name] = {
+            "utterances": split.names, "speakers": split.speakers, "lengths": split.lengths,
+            "features": split.features, "labels": phones,
+        }  # fmt: skip
+    write_npz(tmp_path / "data", splits)
+    (tmp_path / "data" / "labels.txt").write_text("".join(f"{phone}\n" for phone in PHONES_61))
+    measurer = NetworkTask("sru", "edge", None, "arrays", str(tmp_path / "data")).open()
+    found = measurer.measure(Configuration.uniform(measurer.workload, 32))
+    network, split = load(shipped_path("sru", "edge")), speech["validation"]
+    wanted = float_error(network.network(), decoder_in(network), open_corpus("synthetic"), split)
+    assert found.error_percent == pytest.approx(wanted) and 0 < wanted < 40

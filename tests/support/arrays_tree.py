@@ -5,6 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from models.checkpoint import Checkpoint, save
+from models.networks.gru import Gru
+from models.registry import build_network
+
 LABELS = ("a", "b", "c", "|", "é")
 DIMENSIONS = 6
 SPEAKERS = {"train": ("ta", "tb"), "validation": ("va", "vb"), "test": ("sa", "sb")}
@@ -67,3 +71,14 @@ def write_parquet(folder: Path, splits: dict[str, Any] | None = None, **asked: A
         (folder / f"{split}.npz").unlink()
         table_of(arrays).to_parquet(folder / f"{split}.parquet", index=False)
     return splits
+
+
+def checkpoint(decoder, outputs: int | None = None, path: str = "net.safetensors", named=None) -> Path:
+    """A random network of the decoder's labels."""
+    import torch
+
+    torch.manual_seed(1)
+    spec = Gru(features=DIMENSIONS, layers=1, hidden=8, outputs=decoder.outputs if outputs is None else outputs)
+    weights = build_network(spec).arrays()
+    save(Path(path), Checkpoint(spec, weights, {}, {"decoder": named or decoder.to_json()}))
+    return Path(path)
