@@ -93,11 +93,12 @@ def make_plan(settings: SearchSettings) -> Plan:
     _require_reachable(limits, workload, space)
     limited = [full_objective(limit.objective) for limit in limits]
     require([*objectives, *limited], price(platforms, workload, space.base))
+    content = task.fingerprint
     identity = {
         "model": task.model,
         "preset": task.preset,
         "corpus": task.corpus,
-        "content": task.fingerprint,
+        "content": content,
         "objectives": [objective.name for objective in objectives],
         "limits": [str(limit) for limit in limits],
         "searcher": settings.searcher,
@@ -109,7 +110,7 @@ def make_plan(settings: SearchSettings) -> Plan:
     if settings.start is not None:
         identity |= {"from": settings.start, "start": list(start[0])}
     if settings.beacons:
-        if identity["content"].get("error") == ERROR_NAMES[CTC]:
+        if content.get("error") == ERROR_NAMES[CTC]:
             raise InputError("beacons are retrained on targets of frames, and this checkpoint was trained by CTC")
         identity["beacons"] = {"most": settings.beacons, "epochs": settings.beacon_epochs}
     if platforms:

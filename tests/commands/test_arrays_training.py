@@ -65,19 +65,8 @@ def test_a_frame_classifier_is_trained_searched_and_its_error_is_of_frames(
 
 def test_a_ctc_network_is_not_retrained(data: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = checkpoint(CtcDecoder(LABELS))
-    command = [
-        "--model",
-        "gru",
-        "--checkpoint",
-        str(path),
-        "--corpus",
-        "arrays",
-        "--corpus-path",
-        data,
-        "--beacons",
-        "1",
-    ]
-    assert search(command) == 2
+    command = ["--model", "gru", "--checkpoint", str(path), "--corpus", "arrays", "--corpus-path", data]
+    assert search([*command, "--beacons", "1"]) == 2
     assert "beacons are retrained on targets of frames" in capsys.readouterr().err
     configuration = Configuration.uniform(load(path).spec.workload(), 4)
     with pytest.raises(InputError, match=r"was trained by CTC \(decoder ctc\)"):
