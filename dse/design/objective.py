@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from models.workload import BASELINE_BITS, Configuration, InputError, Workload, computed_fraction, size_mib
 
@@ -38,10 +38,6 @@ class Objective:
     relative_limits: bool = False
     gains_from_delta: bool = False
     most: float | None = None
-
-    def worded(self, error: str) -> Objective:
-        """The same objective where what is phone error elsewhere is called `error`, as in 'label error rate'."""
-        return replace(self, description=self.description.replace(PHONE_ERROR, error))
 
     @property
     def label(self) -> str:
@@ -133,6 +129,17 @@ def _of_platform(platform: str, objective: Objective) -> Objective:
         metric=f"{platform}.{objective.metric}",
         description=f"{objective.description} on {platform}",
     )
+
+
+def error_name(identity: Mapping[str, Any]) -> str:
+    """What errors are called in a study of this identity: 'phone error rate', or as the network's decoder has it."""
+    return str(identity.get("content", {}).get("error", PHONE_ERROR))
+
+
+def worded(objectives: Iterable[Objective], identity: Mapping[str, Any]) -> tuple[Objective, ...]:
+    """The same objectives with descriptions in the words of a study's errors, see `error_name`."""
+    name = error_name(identity)
+    return tuple(replace(each, description=each.description.replace(PHONE_ERROR, name)) for each in objectives)
 
 
 def values(objectives: Sequence[Objective], metrics: Mapping[str, float]) -> tuple[float, ...]:

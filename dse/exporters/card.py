@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from dse.design.objective import error_name
 from dse.exporters.chosen import Chosen
 from dse.exporters.encodings import not_expressed
 from dse.exporters.golden import Golden
@@ -112,7 +113,7 @@ def card(chosen: Chosen, record: Mapping[str, Any], network: IntegerNetwork, gol
         ),
         utterances=len(golden.speech.lengths),
         parts="\n".join(f"| `{name}/` | {PARTS[name].format(labels=labels)} |" for name in record["parts"]),
-        short=short_name(study.error_name),
+        short=short_name(error_name(study.identity)),
         labels=labels,
         **WORDS[kind],
         left_out="\n".join(f"- {each}" for each in not_expressed(network)),

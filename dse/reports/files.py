@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
-from dse.design.objective import PHONE_ERROR
+from dse.design.objective import PHONE_ERROR, error_name
 from dse.exploration.plan import Plan
 from dse.reports.page import write_report
 from dse.reports.sensitivity import Move
@@ -80,10 +80,11 @@ def write_json(study: Study, path: Path) -> None:
 
     The hypervolume is in the product of the objectives' units, up to each one's reference.
     """
+    error = error_name(study.identity)
     record = {
         "study": study.name,
         "identity": study.identity,
-        "scoring": SCORING if study.error_name == PHONE_ERROR else f"{study.error_name}; {OWN_SCORING}",
+        "scoring": SCORING if error == PHONE_ERROR else f"{error}; {OWN_SCORING}",
         "repriced": study.repriced,
         "objectives": [
             {"name": o.name, "metric": o.metric, "unit": o.unit, "direction": o.direction, "reference": bound}

@@ -8,7 +8,7 @@ import numpy as np
 from tabulate import tabulate
 
 from dse.design.evaluation import Evaluation
-from dse.design.objective import TEST_ERROR
+from dse.design.objective import TEST_ERROR, error_name
 from dse.design.pareto import front
 from dse.phones.kinds import short_name
 from dse.reports.table import spread
@@ -54,8 +54,8 @@ def final_table(study: Study) -> str:
         rows.append((number, *(f"{e:.2f}" for e in errors), f"{optimism_points(study, point):+.2f}", f"{moved:+d}"))
     errors = (study.baseline.metrics["error_percent"], study.baseline.metrics[TEST_ERROR.metric])
     rows.append(("16 bit", *(f"{error:.2f}" for error in errors), "", ""))
-    error_name = short_name(study.error_name)
-    headers = ("#", f"validation\n{error_name} %", f"test\n{error_name} %", "optimism\npoints", "change\nof rank")
+    called = short_name(error_name(study.identity))
+    headers = ("#", f"validation\n{called} %", f"test\n{called} %", "optimism\npoints", "change\nof rank")
     text = tabulate(rows, headers, tablefmt="simple", disable_numparse=True, colalign=("right",) * len(headers))
     return f"{text}\n{final_summary(study)}"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dse.design.evaluation import Evaluation
 from dse.design.limits import Limit, parse_limits, resolve
-from dse.design.objective import PHONE_ERROR, TEST_ERROR, Objective, full_objective, objectives_named
+from dse.design.objective import TEST_ERROR, Objective, full_objective, objectives_named, worded
 from dse.design.pareto import front, hypervolume
 from dse.evaluator.pricing import ChipFile, chip_files, name_of, open_platforms, require
 from dse.evaluator.pricing import identity as platform_identity
@@ -66,9 +66,6 @@ class Study:
     beacons: tuple[Beacon, ...] = ()  # numbered from 1 in evaluations
     finals: tuple[FinalRun, ...] = ()  # on the test split
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "objectives", tuple(map(self.worded, self.objectives)))
-
     @cached_property
     def front(self) -> Front:
         """The non-dominated feasible evaluations, sorted by the first objective, best first."""
@@ -90,16 +87,7 @@ class Study:
         """Metrics that tables and pictures show: the general ones, the study's own, each platform's main ones."""
         prices = (full_objective(f"{platform}.{name}") for platform in self.platforms for name in SHOWN_OF_PLATFORMS)
         chosen = dict.fromkeys((*map(full_objective, SHOWN), TEST_ERROR, *self.objectives, *prices))
-        return tuple(self.worded(objective) for objective in chosen if objective.metric in self.baseline.metrics)
-
-    @property
-    def error_name(self) -> str:
-        """What its errors are called: 'phone error rate', or as its checkpoint's decoder has it."""
-        return str(self.identity.get("content", {}).get("error", PHONE_ERROR))
-
-    def worded(self, objective: Objective) -> Objective:
-        """The objective in the words of this study's errors."""
-        return objective.worded(self.error_name)
+        return worded((each for each in chosen if each.metric in self.baseline.metrics), self.identity)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -136,7 +124,7 @@ class Study:
         """The same evaluations with the front under other objectives. Raises InputError on one they do not have."""
         chosen = objectives_named(_flat(objectives), self.platforms)
         require(chosen, self.baseline.metrics)
-        return replace(self, objectives=chosen)
+        return replace(self, objectives=worded(chosen, self.identity))
 
     def on(self, *platforms: str | Platform | Sequence[str | Platform]) -> Study:
         """The same inferences priced for other platforms; what these cannot run becomes infeasible.
@@ -249,7 +237,7 @@ def study_of(store: Store, baseline: Evaluation, storage: str) -> Study:
     return Study(
         store.name,
         store.identity,
-        store.objectives,
+        worded(store.objectives, store.identity),
         baseline,
         tuple(store.evaluations[genome] for genome in sorted(asked, key=asked.__getitem__)),
         workload=store.workload,

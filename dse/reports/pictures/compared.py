@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dse.design.objective import OBJECTIVES, Objective
+from dse.design.objective import OBJECTIVES, Objective, worded
 from dse.design.pareto import front as front_of
 from dse.reports.labels import joined
 from dse.reports.pictures.style import COLOURS, DASHES, axis_title, menu, name_of, styled, told, values
@@ -56,7 +56,7 @@ def compared(studies: Sequence[Study], names: Sequence[str] | None = None, over:
         "Fronts compared",
         "best points for the visible axes, of each study",
         xaxis={"title": axis_title(axes[0])},
-        yaxis={"title": studies[0].worded(error).label},
+        yaxis={"title": worded((error,), studies[0].identity)[0].label},
         updatemenus=menu(buttons),
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dse.design.evaluation import Evaluation
-from dse.design.objective import OBJECTIVES, Objective
+from dse.design.objective import OBJECTIVES, Objective, error_name
 from dse.design.pareto import front as front_of
 from dse.reports.pictures.compared import look
 from dse.reports.pictures.style import MUTED, axis_title, styled, told, value_of, values
@@ -94,11 +94,12 @@ def facets(title: str, found: Sequence[tuple[Sequence[str], Study]], over: Seque
             )
         figure.update_xaxes(title=axis_title(x), **at)
         figure.update_yaxes(title=f"error ({error.unit})" if at["col"] == 1 else None, **at)
+    called = error_name(found[0][1].identity) if found else "error"
     return styled(
         figure,
         title,
-        f"{found[0][1].error_name if found else 'error'} of the best points for the visible axes; stars: one width for "
-        "everything, of the first line, unless it has a point more than all that is drawn",
+        f"{called} of the best points for the visible axes; stars: one width for everything, of the first line, unless "
+        "it has a point more than all that is drawn",
         height=PANEL_PX * rows + 160,
     )
 

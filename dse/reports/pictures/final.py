@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dse.design.objective import OBJECTIVES, TEST_ERROR
+from dse.design.objective import OBJECTIVES, TEST_ERROR, error_name
 from dse.phones.kinds import short_name
 from dse.reports.final import final_summary
 from dse.reports.pictures.style import INK, MUTED, SCALE, VERMILION, name_of, reach, styled, told, values
@@ -27,7 +27,7 @@ def validation_against_test(study: Study) -> go.Figure | None:
         or any(TEST_ERROR.metric not in point.metrics for point in (study.baseline, *study.front))
     ):
         return None
-    size, error_name = OBJECTIVES["size"], short_name(study.error_name)
+    size, called = OBJECTIVES["size"], short_name(error_name(study.identity))
     error, test = values(study.front, OBJECTIVES["error"]), values(study.front, TEST_ERROR)
     start, end = study.baseline.metrics["error_percent"], study.baseline.metrics[TEST_ERROR.metric]
     low, high = reach([*error, start])
@@ -51,6 +51,6 @@ def validation_against_test(study: Study) -> go.Figure | None:
         figure,
         f"{name_of(study)}: validation against test",
         final_summary(study),
-        xaxis={"title": f"{error_name} on validation (%)"},
-        yaxis={"title": f"{error_name} on test (%)"},
+        xaxis={"title": f"{called} on validation (%)"},
+        yaxis={"title": f"{called} on test (%)"},
     )

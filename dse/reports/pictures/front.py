@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dse.design.evaluation import Evaluation
-from dse.design.objective import OBJECTIVES, TEST_ERROR, Objective
+from dse.design.objective import OBJECTIVES, TEST_ERROR, Objective, worded
 from dse.design.pareto import front as front_of
 from dse.reports.pictures.style import (
     BLUE,
@@ -86,7 +86,7 @@ def views(study: Study) -> list[View]:
     rest = [objective for objective in shown if objective != first and objective not in others]
     pairs = [(other, first) for other in (*others, *rest)]
     pairs += [(x, y) for k, y in enumerate(others) for x in others[k + 1 :]]
-    candidates = (*study.objectives, *(study.worded(OBJECTIVES[name]) for name in ("ops", "size", "error")))
+    candidates = (*study.objectives, *worded((OBJECTIVES[name] for name in ("ops", "size", "error")), study.identity))
     return [View(x, y, next(o for o in candidates if o not in (x, y))) for x, y in pairs]
 
 

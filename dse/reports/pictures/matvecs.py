@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dse.design.evaluation import Evaluation
+from dse.design.objective import error_name
 from dse.phones.kinds import short_name
 from dse.reports.labels import label
 from dse.reports.pictures.style import BLUE, COLOURS, FAINT, name_of, styled
@@ -62,7 +63,7 @@ def matvecs_of(study: Study, point: Evaluation) -> go.Figure:
     figure.update_yaxes(autorange="reversed")
     figure.update_annotations(font_size=TITLE_PX)
     number = f"point {study.front.number(point)}: " if point in study.front else ""
-    error = f"{point.metrics['error_percent']:.2f} % {short_name(study.error_name)}"
+    error = f"{point.metrics['error_percent']:.2f} % {short_name(error_name(study.identity))}"
     subtitle = f"{number}{error}, {point.metrics['size_mib']:.3f} MiB, "
     subtitle += f"{point.metrics['eliminated_percent']:.1f} % of operations eliminated"
     return styled(
