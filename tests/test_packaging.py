@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 INSTALLED = importlib.metadata.packages_distributions()  # distributions of each top-level module
 OWN = {"dse", "models", "platforms"}
-OPTIONAL = {"distributed", "pyarrow"}  # of the extra for clusters, of Parquet; the extra for exports is imported by name
+OPTIONAL = {"distributed", "pyarrow"}  # of extras; the extra for exports is imported by name
 
 
 def imported(folder):
