@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from dse.experiments.claims import CLAIMS, MODELS, claims_table
+from dse.experiments.claims import CLAIMS, MODELS, Results, claims_table
 
 
 @pytest.fixture
@@ -61,8 +61,9 @@ def rows_of(folder):
 def test_what_holds_is_said_to_hold_with_the_figures(tables):
     rows = rows_of(tables())
     assert [(row[0], row[1]) for row in rows] == [(claim.paper, claim.says) for claim in CLAIMS]
-    assert {row[2] for row in rows} == {"yes"} and not any(row[4] for row in rows)
-    assert "8.0× at +0.10 points" in rows[0][3] and "98 % and 89 %" in rows[1][3]
+    assert {row[2] for row in rows} == {"yes"} and not any(row[5] for row in rows)
+    assert [row[4] for row in rows] == [f"[{claim.experiment}](../{claim.experiment}/README.md)" for claim in CLAIMS]
+    assert "8.0× at +0.10 points" in rows[0][3] and "98 % and 89 % within 0.5" in rows[1][3]
     assert "sru 0.5 MiB" in rows[7][3] and "ligru 61 %" in rows[8][3]
 
 
@@ -72,7 +73,17 @@ def test_what_holds_is_said_to_hold_with_the_figures(tables):
 def test_what_does_not_hold_is_said_not_to_with_a_reason(tables, changed, failing):
     rows = rows_of(tables(**changed))
     assert [row[2] for row in rows] == ["no" if k == failing else "yes" for k in range(len(rows))]
-    assert rows[failing][4] == CLAIMS[failing].reason
+    assert rows[failing][5] == CLAIMS[failing].reason
+
+
+def test_claims_tell_the_experiment_whose_tables_they_read(tables):
+    root = tables()
+    for claim in CLAIMS:
+        for name in {other.experiment for other in CLAIMS} - {claim.experiment}:
+            (root / name).rename(root / f"{name}-away")
+        claim.sees(Results(root))  # needs no other
+        for folder in root.glob("*-away"):
+            folder.rename(root / folder.name.removesuffix("-away"))
 
 
 def test_without_an_experiment_its_command_is_told(cli, tmp_path):
