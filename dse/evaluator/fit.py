@@ -33,23 +33,23 @@ def fitted(network: str, spec: Spec, corpus: Corpus, split: Split, decoder: Labe
     Without a decoder these are phones. Raises InputError, naming the `network`, where features, outputs or labels are
     not those of the corpus, or the split has no references of this kind.
     """
-    phones = decoder is None or isinstance(decoder, Decoder)
-    for what, wanted, has in (
-        ("features", spec.features, split.features.shape[1]),
-        ("targets", spec.outputs, outputs_for(corpus) if decoder is None or phones else decoder.outputs),
+    own, whose = None if isinstance(decoder, Decoder) else decoder, f"corpus {corpus.name}"
+    outputs = (outputs_for(corpus), whose) if own is None else (own.outputs, "its decoder")
+    for what, wanted, has, other in (
+        ("features", spec.features, split.features.shape[1], whose),
+        ("targets", spec.outputs, *outputs),
     ):
         if wanted != has:
-            other = f"corpus {corpus.name}" if what == "features" or decoder is None or phones else "its decoder"
             raise InputError(f"{network} has {wanted} {what}, {other} has {has}")
-    if decoder is None or phones:
+    if own is None:
         return _of_phones(network, corpus, split)
     if not isinstance(corpus, LabelCorpus):
-        raise InputError(f"{network} has labels of its own (decoder {decoder.kind}), corpus {corpus.name} has phones")
-    if corpus.labels != decoder.labels:
-        raise InputError(f"{network} has other labels than corpus {corpus.name}: {_different(decoder, corpus)}")
-    if decoder.by_frame:
+        raise InputError(f"{network} has labels of its own (decoder {own.kind}), corpus {corpus.name} has phones")
+    if corpus.labels != own.labels:
+        raise InputError(f"{network} has other labels than corpus {corpus.name}: {_different(own, corpus)}")
+    if own.by_frame:
         return split.by_frame()
-    _require_sequences(network, split, decoder.kind)
+    _require_sequences(network, split, own.kind)
     return split
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from arrays_tree import LABELS, checkpoint, write_npz, write_parquet
 
-import models.networks.sru
 from dse.corpora import open_corpus
 from dse.corpora.load import load_split
 from dse.evaluator.fit import decoder_in
@@ -20,14 +19,6 @@ from dse.search import main as search
 from dse.training.float_network import float_error
 from models.checkpoint import load, shipped_path
 from models.workload import Configuration, InputError
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=1, hidden=12, projection=8))
-    write_npz(tmp_path / "data", targets=True)
-    return str(tmp_path / "data")
 
 
 def searched(data: str, path: Path, *more: str) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from arrays_tree import LABELS, checkpoint, write_npz
 
-import models.networks.sru
 from dse.corpora import open_corpus
 from dse.corpora.load import load_split
 from dse.evaluator.calibrate import quantizer_of
@@ -20,14 +19,6 @@ from dse.train import main as train
 from models.checkpoint import load
 from models.quantization.scheme import Scheme
 from models.workload import Configuration, InputError
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(models.networks.sru.PRESETS, "tiny", models.networks.sru.Sru(layers=1, hidden=12, projection=8))
-    write_npz(tmp_path / "data", targets=True)
-    return str(tmp_path / "data")
 
 
 def test_a_frame_classifier_is_trained_searched_and_its_error_is_of_frames(
