@@ -20,7 +20,7 @@ from dse.reports.labels import short_number
 from dse.reports.pictures.style import unit_of, value_of
 from dse.reports.table import SHORT_NAMES
 from dse.study.choose import best
-from dse.study.references import uniform_references
+from dse.study.references import REFERENCE_BITS, uniform_references
 from models.workload import BASELINE_BITS, InputError
 
 Tables = Mapping[str, tuple[str, pd.DataFrame]]  # by the name of the file: a heading, and the table
@@ -34,14 +34,13 @@ def tell_best(found: Sequence[Searched], bounds: Sequence[Bound], at: Bound) -> 
         each = list(group)
         parts = []
         for objective in each[0].others:
-            kept = [(_best(one, objective, at), one) for one in each]
-            there = [(point, one) for point, one in kept if point is not None]
-            if not there:
+            if (winner := _winner(each, objective, at)) is None:
                 continue
-            point, one = min(there, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
+            point, one = winner
             rest = _rest(one)
             if any(o.study.beacons for o in each):
-                rest = "; ".join([rest, *(f"{_value(p, objective)}, {_rest(o)}" for p, o in kept if o is not one)])
+                others = ((_best(o, objective, at), o) for o in each if o is not one)
+                rest = "; ".join([rest, *(f"{_value(p, objective)}, {_rest(o)}" for p, o in others)])
             parts.append(f"{_short(objective)} {_value(point, objective)}" + f" ({rest})" * bool(rest))
         texts.append(f"{first} " * bool(first) + (", ".join(parts) or "no point of the front"))
     return f"{at}: {'; '.join(texts)}", {}
@@ -64,7 +63,7 @@ def tell_shares(bits: int, found: Sequence[Searched], bounds: Sequence[Bound], _
                 point = _best(each, objective, bound)
                 if most is not None and base is not None:
                     value = None if point is None else point.metrics[objective.metric]
-                    shares[bound.head] = None if value is None else 100 * _share(objective, value, most, base)
+                    shares[bound.head] = None if value is None else 100 * share_of_gain(objective, value, most, base)
             rows.append({**each.variation.values, "objective": _short(objective), **shares})
             told = ", ".join("none" if share is None else f"{share:.0f}" for share in shares.values())
             parts.append(f"{_short(objective)} {told or 'none'} %")
@@ -74,7 +73,8 @@ def tell_shares(bits: int, found: Sequence[Searched], bounds: Sequence[Bound], _
     return f"share of what uniform {bits} bit gain, within {heads} points: {'; '.join(texts)}", {"shares": table}
 
 
-def _share(objective: Objective, value: float, most: float, base: float) -> float:
+def share_of_gain(objective: Objective, value: float, most: float, base: float) -> float:
+    """Share of what `most` has that a value has, or of what `most` saves over `base`, see `tell_shares`."""
     return value / most if objective.direction == "maximize" else (base - value) / (base - most)
 
 
@@ -90,10 +90,9 @@ def tell_winners(found: Sequence[Searched], bounds: Sequence[Bound], _: Bound) -
             continue
         row, parts = {"error": bound.head}, []
         for objective in found[0].others:
-            kept = [(point, each) for each in found if (point := _best(each, objective, bound)) is not None]
-            if not kept:
+            if (winner := _winner(found, objective, bound)) is None:
                 continue
-            point, each = min(kept, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]))
+            point, each = winner
             row[_short(objective)] = f"{_value(point, objective)}, {each.variation}"
             parts.append(f"{_short(objective)} {_value(point, objective)} ({each.variation})")
         rows.append(row)
@@ -109,8 +108,9 @@ def read_answer(name: str, of: str, source: str) -> Answer:
     """The way to answer that a description names. Raises InputError naming its source."""
     if name == SHARES:
         bits = read_bound(of, source)
-        if bits.kind != BITS:
-            raise InputError(f"{source} [fronts]: of is '{of}', not uniform bits as in '4 bit'")
+        if bits.kind != BITS or bits.value not in REFERENCE_BITS:
+            known = ", ".join(f"'{width} bit'" for width in REFERENCE_BITS)
+            raise InputError(f"{source} [fronts]: of is '{of}', not uniform bits as in '4 bit': there are {known}")
         return partial(tell_shares, int(bits.value))
     if name not in ANSWERS:
         raise InputError(f"{source} [fronts]: tells is '{name}', none of {', '.join([*ANSWERS, SHARES])}")
@@ -122,6 +122,12 @@ def read_answer(name: str, of: str, source: str) -> Answer:
 def _best(searched: Searched, objective: Objective, within: Bound) -> Evaluation | None:
     kept = within.keeps(searched.study)
     return best(kept, objective) if kept else None
+
+
+def _winner(found: Sequence[Searched], objective: Objective, within: Bound) -> tuple[Evaluation, Searched] | None:
+    """The best of all searches in an objective within an error, and whose it is; the first of equals."""
+    kept = [(point, each) for each in found if (point := _best(each, objective, within)) is not None]
+    return min(kept, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]), default=None)
 
 
 def _rest(searched: Searched) -> str:

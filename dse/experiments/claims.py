@@ -13,6 +13,8 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
+from dse.design.objective import full_objective
+from dse.experiments.answers import share_of_gain
 from models.workload import MissingError
 
 OURS, THEIRS = "compensated", "nearest"  # roundings; the second is the papers'
@@ -23,23 +25,24 @@ MINOR_POINTS = 0.5
 
 @dataclass(frozen=True)
 class Results:
-    """Tables of experiments in a folder of studies. Raises MissingError for one that was not run."""
+    """Tables of an experiment in a folder of studies. Raises MissingError where it was not run."""
 
     folder: Path
+    experiment: str
 
-    def table(self, experiment: str, name: str) -> pd.DataFrame:
-        path = self.folder / experiment / f"{name}.csv"
+    def table(self, name: str) -> pd.DataFrame:
+        path = self.folder / self.experiment / f"{name}.csv"
         if not path.exists():
-            raise MissingError(f"no {path}; python -m dse.experiment {experiment} makes it")
+            raise MissingError(f"no {path}; python -m dse.experiment {self.experiment} makes it")
         return pd.read_csv(path)
 
-    def front(self, experiment: str, **values: str) -> pd.DataFrame:
+    def front(self, **values: str) -> pd.DataFrame:
         """Points of the fronts with these values on the axes."""
-        return _chosen(self.table(experiment, "fronts"), values)
+        return _chosen(self.table("fronts"), values)
 
-    def uniform(self, experiment: str, bits: int, metric: str, **values: str) -> float:
+    def uniform(self, bits: int, metric: str, **values: str) -> float:
         """What uniform bits have."""
-        rows = _chosen(self.table(experiment, "within"), {**values, "of": f"uniform {bits} bit"})
+        rows = _chosen(self.table("within"), {**values, "of": f"uniform {bits} bit"})
         return float(rows[metric].iloc[0])
 
 
@@ -56,10 +59,9 @@ class Claim:
 
 def claims_table(folder: Path) -> str:
     """The claims as a table in Markdown. Raises MissingError naming the experiment that was not run."""
-    results = Results(folder)
     rows = []
     for claim in CLAIMS:
-        holds, seen = claim.sees(results)
+        holds, seen = claim.sees(Results(folder, claim.experiment))
         source = f"[{claim.experiment}](../{claim.experiment}/README.md)"
         rows.append((claim.paper, claim.says, "yes" if holds else "no", seen, source, "" if holds else claim.reason))
     heads = ("paper", "says", "holds", "here", "from", "why not")
@@ -86,8 +88,8 @@ def _compressed(times: float, points: float | None) -> Callable[[Results], tuple
     """The most compression over 32 bit within so many points, or tied with 16 bit."""
 
     def seen(results: Results, rounding: str) -> tuple[bool, str]:
-        front = results.front("mohaq-1", rounding=rounding)
-        baseline = results.uniform("mohaq-1", 16, "error_percent", rounding=rounding)
+        front = results.front(rounding=rounding)
+        baseline = results.uniform(16, "error_percent", rounding=rounding)
         kept = front[front["tied"]] if points is None else front[front["error_percent"] <= baseline + points]
         if kept.empty:
             return False, "no such point"
@@ -103,17 +105,20 @@ def _silago(speed_share: float, saving_share: float, points: float) -> Callable[
 
     def seen(results: Results, rounding: str) -> tuple[bool, str]:
         def of(bits: int, metric: str) -> float:
-            return results.uniform("mohaq-2", bits, metric, rounding=rounding)
+            return results.uniform(bits, metric, rounding=rounding)
 
-        speedup, energy = "silago.speedup", "silago.energy_pj_per_frame"
-        front = results.front("mohaq-2", rounding=rounding)
+        speed, energy = (full_objective(f"silago.{name}") for name in ("speedup", "energy"))
+        front = results.front(rounding=rounding)
 
         def share(over: float) -> tuple[bool, str]:
             kept = front[front["error_percent"] <= of(16, "error_percent") + over]
             if kept.empty:
                 return False, f"no such point within {over:g}"
-            fast = float(kept[speedup].max()) / of(4, speedup)
-            saved = (of(16, energy) - float(kept[energy].min())) / (of(16, energy) - of(4, energy))
+            values = float(kept[speed.metric].max()), float(kept[energy.metric].min())
+            fast, saved = (
+                share_of_gain(objective, value, of(4, objective.metric), of(16, objective.metric))
+                for objective, value in zip((speed, energy), values, strict=True)
+            )
             holds = fast >= speed_share and saved >= saving_share
             return holds, f"{100 * fast:.0f} % and {100 * saved:.0f} % within {over:g}"
 
@@ -128,22 +133,22 @@ def _small(results: Results) -> tuple[bool, str]:
     papers = {"lstm": 0.6, "gru": 0.0, "ligru": 2.1, "sru": 0.2}
     loss = {}
     for model in papers:
-        front = results.front("se-1", model=model, rounding=OURS)
+        front = results.front(model=model, rounding=OURS)
         small = front[front["compression"] > 1 / (1 - 0.85) / FLOAT_BITS_OVER_BASELINE]
-        baseline = results.uniform("se-1", 16, "error_percent", model=model, rounding=OURS)
+        baseline = results.uniform(16, "error_percent", model=model, rounding=OURS)
         loss[model] = float(small["error_percent"].min()) - baseline
     text = ", ".join(f"{model} {points:+.2f}" for model, points in loss.items())
     return all(loss[model] <= papers[model] + 0.05 for model in papers), f"{text} points"
 
 
-def _eliminated(experiment: str, points: float) -> Callable[[Results], tuple[bool, str]]:
+def _eliminated(points: float) -> Callable[[Results], tuple[bool, str]]:
     """The most eliminated operations within so many points; it holds where three of four models have over half."""
 
     def seen(results: Results) -> tuple[bool, str]:
         most = {}
         for model in MODELS:
-            front = results.front(experiment, model=model, rounding=OURS)
-            baseline = results.uniform(experiment, 16, "error_percent", model=model, rounding=OURS)
+            front = results.front(model=model, rounding=OURS)
+            baseline = results.uniform(16, "error_percent", model=model, rounding=OURS)
             most[model] = float(front[front["error_percent"] <= baseline + points]["eliminated_percent"].max())
         text = ", ".join(f"{model} {value:.0f} %" for model, value in most.items())
         return sum(value > 50 for value in most.values()) >= 3, f"within {points} points: {text}"
@@ -157,10 +162,10 @@ def _best(
     """The model that is best in a metric among what is within so many points of the best baseline's error."""
 
     def seen(results: Results) -> tuple[bool, str]:
-        baselines = [results.uniform("se-4", 16, "error_percent", model=name, rounding=OURS) for name in MODELS]
+        baselines = [results.uniform(16, "error_percent", model=name, rounding=OURS) for name in MODELS]
         best = {}
         for name in MODELS:
-            front = results.front("se-4", model=name, rounding=OURS)
+            front = results.front(model=name, rounding=OURS)
             kept = front if points is None else front[front["error_percent"] <= min(baselines) + points]
             best[name] = float(kept[metric].min() if least else kept[metric].max()) if len(kept) else float("nan")
         order = min if least else max
@@ -211,7 +216,7 @@ CLAIMS: Sequence[Claim] = (
         "[S]",
         "delta gates eliminate over half of the operations in most cases at a minor increase of error",
         "se-4",
-        _eliminated("se-4", 1.0),
+        _eliminated(1.0),
         "gates are merely set here, on networks that were not trained with them",
     ),
     Claim(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from dse.design.objective import OBJECTIVES
+from dse.design.objective import OBJECTIVES, error_name
 from dse.experiments.answers import read_answer
-from dse.experiments.bounds import Bound, read_bound, read_bounds
+from dse.experiments.bounds import Bound, read_bounds
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
 from dse.experiments.searches import Searched, SettingsOf, search, with_uniform
@@ -44,7 +44,7 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     rows = [row for each in found for row in _rows(each, bounds)]
     points = [row for each in found for row in _points(each)]
     axes, objectives = list(experiment.vary), found[0].others
-    text, more = answer(found, bounds, read_bound(own["at"], experiment.source))
+    text, more = answer(found, bounds, bounds[own["within"].index(own["at"])])
     tables, shown = {}, {}
     for name, (head, table) in more.items():
         tables[name], shown[name] = table, head
@@ -52,8 +52,9 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         name = f"best_{objective.metric}"
         tables[name] = _across(rows, axes, objective.metric, "within ")
         shown[name] = f"{'Least' if objective.direction == 'minimize' else 'Most'} {objective.label}"
+    error = error_name(found[0].study.identity)
     tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
-    shown["uniform_error_percent"] = f"Phone error rate of uniform bits ({OBJECTIVES['error'].unit})"
+    shown["uniform_error_percent"] = f"{error.capitalize()} of uniform bits ({OBJECTIVES['error'].unit})"
     if any(each.study.beacons for each in found):
         tables["cost"], shown["cost"] = pd.DataFrame(map(_cost, found)), "Cost"
     tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}

@@ -81,7 +81,7 @@ def test_claims_tell_the_experiment_whose_tables_they_read(tables):
     for claim in CLAIMS:
         for name in {other.experiment for other in CLAIMS} - {claim.experiment}:
             (root / name).rename(root / f"{name}-away")
-        claim.sees(Results(root))  # needs no other
+        claim.sees(Results(root, claim.experiment))  # needs no other
         for folder in root.glob("*-away"):
             folder.rename(root / folder.name.removesuffix("-away"))
 

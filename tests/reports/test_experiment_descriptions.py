@@ -25,6 +25,7 @@ from dse.exploration.plan import make_plan
         ("fronts", "[fronts]\nwithin = ['1', '+1']\n", "'1' is no error, as in '+1' (points over 16 bit)"),
         ("fronts", "[fronts]\ntells = 'all'\n", "tells is 'all', none of best, winners, shares"),
         ("fronts", "[fronts]\ntells = 'shares'\nof = '+1'\n", "of is '+1', not uniform bits"),
+        ("fronts", "[fronts]\ntells = 'shares'\nof = '3 bit'\n", "not uniform bits as in '4 bit': there are '16 bit'"),
         ("fronts", "[fronts]\nof = '4 bit'\n", "of is for tells = 'shares'"),
         ("steps", "[steps]\npoints = ['much']\n", "'much' is no error"),
         ("fronts", "[fronts]\nat = 2\n", "at is 2, not of type str"),
