@@ -17,7 +17,8 @@ from dse.console import Parser, one_line_errors, require_file
 from dse.corpora import introduction, open_corpus, training_record
 from dse.corpora.base import Corpus
 from models.checkpoint import Checkpoint, content_hash, save
-from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.kaldi_layout import to_spec_and_weights
+from models.named_tensors import Tensors
 from models.workload import InputError, MissingError
 
 EXAMPLE = (
@@ -37,11 +38,11 @@ RECIPES = {
 }
 DESCRIPTION = """Turn a network trained by pytorch-kaldi into this tool's checkpoint.
 
-Sizes, batch normalisation and projections are read off the tensors. Bidirectional networks of the papers' kind are
-taken: LSTM and GRU with tanh, liGRU with ReLU, SRU without activation, one linear output layer. Layer normalisation,
-networks of one direction and whatever else this tool's models do not do are refused by the tensor's name. Tensors do
-not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double width: --cfg
-checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
+Sizes, directions, batch normalisation and projections are read off the tensors. Networks of the papers' kind are
+taken: LSTM and GRU with tanh, liGRU with ReLU, SRU without activation, one linear output layer; all but the SRU of one
+direction too. Layer normalisation and whatever else this tool's models do not do are refused by the tensor's name.
+Tensors do not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double
+width: --cfg checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
 EPILOG = """The network expects its features as pytorch-kaldi feeds them: normalised by speaker, then to mean 0 and
 deviation 1 in each dimension. Priors and phone bigram are not in its files: --corpus kaldi --corpus-path DIR
 takes them, and the features' mean and deviation, from your data, so that the checkpoint can be searched."""
@@ -142,8 +143,8 @@ def import_kaldi(
         raise InputError(f"dropout must be in [0, 1), not {dropout}")
     spec, weights = to_spec_and_weights(
         model,
-        Tensors(str(architecture), f"{RECIPES[model][0]} network", read_parameters(architecture)),
-        Tensors(str(output), "output layer", read_parameters(output)),
+        Tensors(str(architecture), f"pytorch-kaldi's {RECIPES[model][0]} network", read_parameters(architecture)),
+        Tensors(str(output), "pytorch-kaldi's output layer", read_parameters(output)),
         candidate_scale=1.0 - dropout,
     )
     card = {

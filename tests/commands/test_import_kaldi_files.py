@@ -11,7 +11,8 @@ import pytest
 import torch
 from pytorch_kaldi import FEATURES, FILES, GATED, gated, one_line, output_layer, run_import, sru, state_of, write
 
-from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.kaldi_layout import to_spec_and_weights
+from models.named_tensors import Tensors
 
 
 class Marks:

@@ -106,7 +106,8 @@ def read_pytorch_kaldi(path: Path) -> Any:
     from pytorch_kaldi import output_layer, state_of
 
     from dse.import_kaldi import read_parameters
-    from models.kaldi_layout import Tensors, to_spec_and_weights
+    from models.kaldi_layout import to_spec_and_weights
+    from models.named_tensors import Tensors
 
     output = {name: tensor.float().numpy() for name, tensor in state_of(output_layer()).items()}
     return to_spec_and_weights(
