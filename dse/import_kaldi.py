@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.console import Parser, one_line_errors, require_file
-from dse.corpora import introduction, open_corpus, training_record
+from dse.corpora import introduction, open_corpus
 from dse.corpora.base import Corpus
 from models.checkpoint import Checkpoint, content_hash, save
 from models.kaldi_layout import to_spec_and_weights
 from models.named_tensors import Tensors
+from models.state_dict import arrays_of, read_content
 from models.workload import InputError, MissingError
 
 EXAMPLE = (
@@ -53,26 +53,11 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
 
     Raises MissingError without the file, InputError in one line where it is damaged or holds anything but plain data.
     """
-    import torch
-
-    _require_there(path, "network (final_architecture*.pkl)")
-    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
-            raise InputError(
-                f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
-            ) from error
+    content = read_content(path, "pytorch-kaldi network (final_architecture*.pkl)")
     parameters = content.get("model_par") if isinstance(content, dict) else None
     if not isinstance(parameters, dict):
         raise InputError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
-    arrays = {}
-    for name, value in parameters.items():
-        plain = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_meta
-        if not plain or not (value.is_floating_point() or value.dtype == torch.int64):
-            raise InputError(f"{path}: '{name}' in model_par is not a plain tensor of numbers")
-        arrays[str(name)] = value.detach().float().numpy()
-    return arrays
+    return arrays_of(parameters, f"{path}, model_par")
 
 
 def read_dropout(path: Path, model: str) -> float:
@@ -81,7 +66,8 @@ def read_dropout(path: Path, model: str) -> float:
     Raises InputError naming the option that does not fit; MissingError where there is no file.
     """
     cfg = configparser.ConfigParser(interpolation=None)
-    _require_there(path, "cfg")
+    if not path.is_file():
+        raise MissingError(f"no pytorch-kaldi cfg at {path}" + (", it is a folder" if path.is_dir() else ""))
     try:
         cfg.read_string(path.read_text(encoding="utf-8-sig"))
     except (configparser.Error, UnicodeDecodeError) as error:
@@ -110,11 +96,6 @@ def read_dropout(path: Path, model: str) -> float:
             "leave out --cfg and give --dropout"
         ) from None
     return dropout
-
-
-def _require_there(path: Path, what: str) -> None:
-    if not path.is_file():
-        raise MissingError(f"no pytorch-kaldi {what} at {path}" + (", it is a folder" if path.is_dir() else ""))
 
 
 def _values(text: str) -> list[str]:
@@ -170,28 +151,11 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
     Raises InputError where the corpus' features or senones do not fit the network.
     """
-    from dse.corpora.features import standardisation
-    from dse.corpora.load import load_split
-    from dse.evaluator.fit import fitted
-    from dse.phones.decode import Decoder, tune
-    from dse.training.float_network import first_decoder, references, run_float
+    from dse.training.imported import decoded_by_viterbi, standardised
 
-    train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    fitted("the network", checkpoint.spec, corpus, train)
-    mean, deviation = standardisation(train.features)
-    completed = replace(checkpoint, weights=checkpoint.weights | {"input_mean": mean, "input_std": deviation})
-    scores = run_float(completed.network(), corpus, validation)
-    first = first_decoder(train)
-    assert isinstance(first, Decoder)
-    decoder = tune(first, scores, *references(validation))
-    percent = decoder.error(scores, *references(validation)).percent
-    card = checkpoint.card | {
-        "corpus": training_record(corpus),
-        "features": "standardised by the training split's mean and deviation",
-        "decoder": "bigram and priors of the training split, tuned on the validation split",
-        "float_error_percent": {"validation": percent},
-    }
-    return replace(completed, decoder=decoder.to_arrays(), card=card)
+    completed = decoded_by_viterbi(standardised(checkpoint, corpus), corpus)
+    told = {"features": "standardised by the training split's mean and deviation"}
+    return replace(completed, card=completed.card | told)
 
 
 def parser() -> Parser:

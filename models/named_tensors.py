@@ -25,6 +25,15 @@ class Tensors:
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
 
+    @property
+    def left(self) -> list[str]:
+        """Names that were neither taken nor accepted, in order."""
+        return sorted(self._left)
+
+    def size(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor that is there."""
+        return self._arrays[name].shape
+
     def shape(self, name: str, dimensions: int) -> tuple[int, ...]:
         """Shape of a tensor, which must have so many dimensions, none of them 0."""
         if name not in self._arrays:
@@ -70,4 +79,4 @@ class Tensors:
     def finish(self) -> None:
         """Check that all tensors were taken or accepted."""
         if self._left:
-            raise InputError(f"{self.source}: tensor {min(self._left)} has no place in {self.kind}")
+            raise InputError(f"{self.source}: tensor {self.left[0]} has no place in {self.kind}")
