@@ -6,7 +6,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +63,6 @@ def import_torch(
     )
     card = {
         "command": "python -m dse.import_torch",
-        "date": date.today().isoformat(),
         "imported": {
             "from": {"name": path.name, "sha256_16": content_hash(path)},
             "as": list(found.told),
@@ -100,7 +98,9 @@ def decoder_for(
     """
     if kind in (None, VITERBI):
         if isinstance(corpus, LabelCorpus):
-            raise InputError(f"corpus {corpus.name} needs --decoder {CTC} or {FRAMES}")
+            raise InputError(
+                f"corpus {corpus.name} has no bigram and priors for {VITERBI}; give --decoder {CTC} or {FRAMES}"
+            )
         if labels is not None or blank is not None:
             raise InputError(f"--labels and --blank need --decoder {CTC} or {FRAMES}")
         return None

@@ -65,6 +65,8 @@ def test_found_modules_are_told_and_kept_in_the_card(file, capsys):
     assert "features: as they come (mean 0, deviation 1)" in printed
     card = read_card(out)[1]
     assert card["imported"]["as"] == told and card["decoder"] == "none"
+    first = out.read_bytes()
+    assert imported(file).read_bytes() == first  # so that a study of it is found again
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])

@@ -128,7 +128,10 @@ def test_what_could_be_either_is_mapped_and_what_is_not_used_is_ignored(file, ca
         ("--decoder frames --blank last", "--blank needs --decoder ctc"),
         ("--decoder ctc --labels labels.txt", "the output layer has 9 outputs, decoder ctc 6: 5 labels and the blank"),
         ("--decoder frames --labels labels.txt", "the output layer has 9 outputs, decoder frames 5: 5 labels"),
-        ("--corpus arrays --corpus-path data", "corpus arrays needs --decoder ctc or frames"),
+        (
+            "--corpus arrays --corpus-path data",
+            "corpus arrays has no bigram and priors for viterbi; give --decoder ctc or frames",
+        ),
         ("--corpus nowhere", "no corpus 'nowhere'"),
         ("--corpus-path data", "need --corpus"),
         ("--standardise train", "need --corpus"),
