@@ -106,6 +106,9 @@ def _torch(tensors: Tensors, layers: Sequence[str]) -> tuple[str, str, dict[str,
     endings = ("", "_reverse")[: count(directions)]
     weights: Weights = {}
     for number, layer in enumerate(layers):
+        if (other := tensors.shape(layer.replace("*", "weight_hh"), 2)) != (rows, hidden):
+            why = f"a layer of {list(other)} after one of {[rows, hidden]}: other units, or another kind,"
+            tensors.refuse(layer.replace("*", "weight_hh"), why)
         cols = count(directions) * hidden if number else features
         each = [(layer.replace("*", "{}") + ending).format for ending in endings]
         inputs = [_reordered(tensors.take(name("weight_ih"), rows, cols), order) for name in each]

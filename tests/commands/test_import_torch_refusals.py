@@ -90,6 +90,14 @@ def test_a_state_dict_within_a_training_file_is_found(file, capsys):
         (state(front=nn.Linear(4, 5)), "tensor front.bias: another matrix is not supported"),
         (state() | {"scale": torch.ones(())}, "tensor scale: a parameter of its own is not supported"),
         (state(other=nn.Linear(6, 5)), "2 linear layers of 6 columns: fc, other; --map output=NAME takes one"),
+        (
+            {
+                f"{r}.{k}": v
+                for r, m in (("rnn1", nn.GRU(5, 6)), ("rnn2", nn.GRU(6, 8)))
+                for k, v in m.state_dict().items()
+            },
+            "rnn2.weight_hh_l0: a layer of [24, 8] after one of [18, 6]: other units",
+        ),
         (state(other=nn.GRU(6, 6)), "rnn (torch.nn.LSTM or GRU)"),
         (
             state(last=nn.utils.parametrizations.weight_norm(nn.Linear(6, 5))),
