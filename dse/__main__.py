@@ -9,6 +9,7 @@ from importlib import import_module
 COMMANDS = {
     "data": ("dse.data", "check a corpus before it is used"),
     "train": ("dse.train", "train a network and write its checkpoint"),
+    "import_torch": ("dse.import_torch", "turn a network of torch, sru or SpeechBrain into a checkpoint"),
     "import_kaldi": ("dse.import_kaldi", "turn a pytorch-kaldi network into a checkpoint"),
     "search": ("dse.search", "search a model's design space for its Pareto front"),
     "front": ("dse.front", "show a stored study's front, under other objectives if wanted"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import configparser
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dse.console import Parser, one_line_errors, require_file
-from dse.corpora import introduction, open_corpus, training_record
+from dse.corpora import introduction, open_corpus
 from dse.corpora.base import Corpus
 from models.checkpoint import Checkpoint, content_hash, save
-from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.kaldi_layout import to_spec_and_weights
+from models.named_tensors import Tensors
+from models.state_dict import arrays_of, read_content
 from models.workload import InputError, MissingError
 
 EXAMPLE = (
@@ -37,11 +38,11 @@ RECIPES = {
 }
 DESCRIPTION = """Turn a network trained by pytorch-kaldi into this tool's checkpoint.
 
-Sizes, batch normalisation and projections are read off the tensors. Bidirectional networks of the papers' kind are
-taken: LSTM and GRU with tanh, liGRU with ReLU, SRU without activation, one linear output layer. Layer normalisation,
-networks of one direction and whatever else this tool's models do not do are refused by the tensor's name. Tensors do
-not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double width: --cfg
-checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
+Sizes, directions, batch normalisation and projections are read off the tensors. Networks of the papers' kind are
+taken: LSTM and GRU with tanh, liGRU with ReLU, SRU without activation, one linear output layer; all but the SRU of one
+direction too. Layer normalisation and whatever else this tool's models do not do are refused by the tensor's name.
+Tensors do not tell activations, dropout, a liGRU from a minimalGRU, nor an SRU of two directions from one of double
+width: --cfg checks those. The pickles are read by torch's weights-only loader: nothing in them is run."""
 EPILOG = """The network expects its features as pytorch-kaldi feeds them: normalised by speaker, then to mean 0 and
 deviation 1 in each dimension. Priors and phone bigram are not in its files: --corpus kaldi --corpus-path DIR
 takes them, and the features' mean and deviation, from your data, so that the checkpoint can be searched."""
@@ -52,26 +53,11 @@ def read_parameters(path: Path) -> dict[str, NDArray[np.float32]]:
 
     Raises MissingError without the file, InputError in one line where it is damaged or holds anything but plain data.
     """
-    import torch
-
-    _require_there(path, "network (final_architecture*.pkl)")
-    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
-        try:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are opcodes
-            raise InputError(
-                f"{path} is not loaded: it is damaged, or holds objects other than tensors, numbers and text"
-            ) from error
+    content = read_content(path, "pytorch-kaldi network (final_architecture*.pkl)")
     parameters = content.get("model_par") if isinstance(content, dict) else None
     if not isinstance(parameters, dict):
         raise InputError(f"{path} holds no 'model_par', so pytorch-kaldi did not write it")
-    arrays = {}
-    for name, value in parameters.items():
-        plain = isinstance(value, torch.Tensor) and value.layout is torch.strided and not value.is_meta
-        if not plain or not (value.is_floating_point() or value.dtype == torch.int64):
-            raise InputError(f"{path}: '{name}' in model_par is not a plain tensor of numbers")
-        arrays[str(name)] = value.detach().float().numpy()
-    return arrays
+    return arrays_of(parameters, f"{path}, model_par")
 
 
 def read_dropout(path: Path, model: str) -> float:
@@ -80,7 +66,8 @@ def read_dropout(path: Path, model: str) -> float:
     Raises InputError naming the option that does not fit; MissingError where there is no file.
     """
     cfg = configparser.ConfigParser(interpolation=None)
-    _require_there(path, "cfg")
+    if not path.is_file():
+        raise MissingError(f"no pytorch-kaldi cfg at {path}" + (", it is a folder" if path.is_dir() else ""))
     try:
         cfg.read_string(path.read_text(encoding="utf-8-sig"))
     except (configparser.Error, UnicodeDecodeError) as error:
@@ -111,11 +98,6 @@ def read_dropout(path: Path, model: str) -> float:
     return dropout
 
 
-def _require_there(path: Path, what: str) -> None:
-    if not path.is_file():
-        raise MissingError(f"no pytorch-kaldi {what} at {path}" + (", it is a folder" if path.is_dir() else ""))
-
-
 def _values(text: str) -> list[str]:
     return [part.strip().lower() for part in text.split(",")]
 
@@ -142,8 +124,8 @@ def import_kaldi(
         raise InputError(f"dropout must be in [0, 1), not {dropout}")
     spec, weights = to_spec_and_weights(
         model,
-        Tensors(str(architecture), f"{RECIPES[model][0]} network", read_parameters(architecture)),
-        Tensors(str(output), "output layer", read_parameters(output)),
+        Tensors(str(architecture), f"pytorch-kaldi's {RECIPES[model][0]} network", read_parameters(architecture)),
+        Tensors(str(output), "pytorch-kaldi's output layer", read_parameters(output)),
         candidate_scale=1.0 - dropout,
     )
     card = {
@@ -169,28 +151,11 @@ def with_corpus(checkpoint: Checkpoint, corpus: Corpus) -> Checkpoint:
     decoder's bigram and priors come from the training split, its scales are tuned on the validation split.
     Raises InputError where the corpus' features or senones do not fit the network.
     """
-    from dse.corpora.features import standardisation
-    from dse.corpora.load import load_split
-    from dse.evaluator.fit import fitted
-    from dse.phones.decode import Decoder, tune
-    from dse.training.float_network import first_decoder, references, run_float
+    from dse.training.imported import decoded_by_viterbi, standardised
 
-    train, validation = load_split(corpus, "train"), load_split(corpus, "validation")
-    fitted("the network", checkpoint.spec, corpus, train)
-    mean, deviation = standardisation(train.features)
-    completed = replace(checkpoint, weights=checkpoint.weights | {"input_mean": mean, "input_std": deviation})
-    scores = run_float(completed.network(), corpus, validation)
-    first = first_decoder(train)
-    assert isinstance(first, Decoder)
-    decoder = tune(first, scores, *references(validation))
-    percent = decoder.error(scores, *references(validation)).percent
-    card = checkpoint.card | {
-        "corpus": training_record(corpus),
-        "features": "standardised by the training split's mean and deviation",
-        "decoder": "bigram and priors of the training split, tuned on the validation split",
-        "float_error_percent": {"validation": percent},
-    }
-    return replace(completed, decoder=decoder.to_arrays(), card=card)
+    completed = decoded_by_viterbi(standardised(checkpoint, corpus), corpus)
+    told = {"features": "standardised by the training split's mean and deviation"}
+    return replace(completed, card=completed.card | told)
 
 
 def parser() -> Parser:

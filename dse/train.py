@@ -34,6 +34,7 @@ def parser() -> Parser:
         "--threads", type=int, default=TrainSettings.threads, help="of torch on the CPU; default %(default)s"
     )
     result.add_argument("--out", type=Path, help="checkpoint to write (default: studies/<model>-<preset>.safetensors)")
+    result.add_argument("--force", action="store_true", help="train anew over a checkpoint that is there")
     return result
 
 
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out = options.pop("out") or Path("studies") / f"{options['model']}-{options['preset']}.safetensors"
     require_file(out)
-    card = train(TrainSettings(**options), out)
+    force = options.pop("force")
+    card = train(TrainSettings(**options), out, force)
     kind = kind_of(card.get("decoder"))
     errors = ", ".join(f"{split} {percent:.2f} %" for split, percent in card["float_error_percent"].items())
     before = min(epoch["validation_error_percent"] for epoch in card["history"])

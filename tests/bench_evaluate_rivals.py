@@ -7,7 +7,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from models.engines.gated_integers import fold_batch_norm
 from models.engines.network_quantizer import NetworkQuantizer
-from models.networks.sru import ALPHA
 from models.quantization.quantizer import code_range
 from models.quantization.rounding import quantize_matrix
 from models.quantization.scheme import PAPERS
@@ -144,7 +143,7 @@ class PlainFakeQuantized:
         if "projection" in w:
             q = self.gate(f"l{layer}.projection", x) @ w["projection"].t()
         u = self.gate(f"l{layer}.input", q) @ w["input"].t()
-        u = u if self.spec.parts(layer) == 4 else torch.cat([u, ALPHA * x], dim=2)
+        u = u if self.spec.parts(layer) == 4 else torch.cat([u, self.spec.highway_scale * x], dim=2)
         half, outputs = self.spec.hidden, []
         for direction in range(2):
             part = slice(direction * half, (direction + 1) * half)

@@ -165,6 +165,11 @@ def test_every_room_is_in_the_order():
     assert folders - set(ROOMS) == {folder for folder in folders if folder.startswith(within)}
 
 
+def test_no_two_decisions_have_one_number():
+    numbers = re.findall(r"^(\d+)\. ", (ROOT / "dse/DECISIONS.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(numbers) > 100 and len(set(numbers)) == len(numbers)
+
+
 NAMED = re.compile(r"(?:dse|models|platforms)(?:\.\w+)+(?=:\w+$|$)")
 UPWARDS = {
     ("dse.study.result", "dse.reports.pictures.front"),

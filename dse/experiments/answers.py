@@ -5,7 +5,7 @@ To add a way: a function of the searches, all errors and the one the answer is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,7 @@ import pandas as pd
 
 from dse.design.evaluation import Evaluation
 from dse.design.objective import OBJECTIVES, Objective
-from dse.experiments.bounds import BITS, PERCENT, Bound, read_bound
+from dse.experiments.bounds import BITS, PERCENT, POINTS, Bound, read_bound
 from dse.experiments.searches import Searched
 from dse.reports.labels import short_number
 from dse.reports.pictures.style import unit_of, value_of
@@ -68,9 +68,8 @@ def tell_shares(bits: int, found: Sequence[Searched], bounds: Sequence[Bound], _
             told = ", ".join("none" if share is None else f"{share:.0f}" for share in shares.values())
             parts.append(f"{_short(objective)} {told or 'none'} %")
         texts.append(f"{each.variation} ".lstrip() + ", ".join(parts))
-    heads = ", ".join(bound.text for bound in bounds)
     table = f"Share (%) of what uniform {bits} bit gain over {BASELINE_BITS} bit", pd.DataFrame(rows)
-    return f"share of what uniform {bits} bit gain, within {heads} points: {'; '.join(texts)}", {"shares": table}
+    return f"share of what uniform {bits} bit gain, {_within(bounds)}: {'; '.join(texts)}", {"shares": table}
 
 
 def share_of_gain(objective: Objective, value: float, most: float, base: float) -> float:
@@ -100,12 +99,42 @@ def tell_winners(found: Sequence[Searched], bounds: Sequence[Bound], _: Bound) -
     return "; ".join(texts), {"winners": ("Best of all within an error", pd.DataFrame(rows))}
 
 
-ANSWERS: dict[str, Answer] = {"best": tell_best, "winners": tell_winners}
+def tell_saved(found: Sequence[Searched], bounds: Sequence[Bound], _: Bound) -> tuple[str, Tables]:
+    """Which share of time, energy or size each search saves within each error, over the search that has the first
+    value of the last axis and the same on all others."""
+    rows: list[dict[str, Any]] = []
+    texts = []
+    for _alike, group in groupby(found, key=lambda each: list(each.variation.values.values())[:-1]):
+        first, *more = group
+        for each in more:
+            parts = []
+            for objective in each.others:
+                name = INVERSE_OF.get(_short(objective), _short(objective))
+                if objective.direction == "maximize" and name == _short(objective):
+                    continue  # no share of what such an objective counts is saved
+                points = [(_best(first, objective, bound), _best(each, objective, bound)) for bound in bounds]
+                shares = [None if a is None or b is None else 100 * _saved(objective, a, b) for a, b in points]
+                heads = [bound.head for bound in bounds]
+                rows.append({**each.variation.values, "of": name, **dict(zip(heads, shares, strict=True))})
+                parts.append(f"{name} {', '.join('none' if s is None else f'{s:.0f}' for s in shares)} %")
+            texts.append(f"{each.variation} {', '.join(parts)}")
+    reference = list(found[0].variation.values.values())[-1]
+    text = f"saved over {reference}, {_within(bounds)}: {'; '.join(texts)}"
+    return text, {"saved": (f"Saved over {reference} (%)", pd.DataFrame(rows))}
+
+
+def _saved(objective: Objective, before: Evaluation, after: Evaluation) -> float:
+    ratio = after.metrics[objective.metric] / before.metrics[objective.metric]
+    return 1 - (ratio if objective.direction == "minimize" else 1 / ratio)
+
+
+INVERSE_OF = {"speedup": "time", "energy_saving": "energy", "compression": "size"}  # what goes down as these go up
+ANSWERS: dict[str, Answer] = {"best": tell_best, "winners": tell_winners, "saved": tell_saved}
 SHARES = "shares"  # of bits that are told with it
 
 
-def read_answer(name: str, of: str, source: str) -> Answer:
-    """The way to answer that a description names. Raises InputError naming its source."""
+def read_answer(name: str, of: str, axes: Collection[str], source: str) -> Answer:
+    """The way to answer that a description of these axes names. Raises InputError naming its source."""
     if name == SHARES:
         bits = read_bound(of, source)
         if bits.kind != BITS or bits.value not in REFERENCE_BITS:
@@ -116,6 +145,8 @@ def read_answer(name: str, of: str, source: str) -> Answer:
         raise InputError(f"{source} [fronts]: tells is '{name}', none of {', '.join([*ANSWERS, SHARES])}")
     if of:
         raise InputError(f"{source} [fronts]: of is for tells = '{SHARES}'")
+    if name == "saved" and not axes:
+        raise InputError(f"{source} [fronts]: tells is 'saved', and nothing varies: there is no table [vary.NAME]")
     return ANSWERS[name]
 
 
@@ -128,6 +159,11 @@ def _winner(found: Sequence[Searched], objective: Objective, within: Bound) -> t
     """The best of all searches in an objective within an error, and whose it is; the first of equals."""
     kept = [(point, each) for each in found if (point := _best(each, objective, within)) is not None]
     return min(kept, key=lambda pair: objective.minimised(pair[0].metrics[objective.metric]), default=None)
+
+
+def _within(bounds: Sequence[Bound]) -> str:
+    points = all(bound.kind == POINTS for bound in bounds)
+    return f"within {', '.join(bound.text for bound in bounds)}" + " points" * points
 
 
 def _rest(searched: Searched) -> str:

@@ -1,8 +1,8 @@
 """Fronts of searches compared: what each has within so many points of the baseline's error.
 
 Keys of [fronts]: `within`, errors as points over the baseline's ("+1"), as they are ("14 %") or those of uniform bits
-("8 bit"); `at`, the one of them that the answer is about; `tells`, what it tells ("best", "shares", "winners"), and
-`of`, the uniform bits that shares are of ("4 bit").
+("8 bit"); `at`, the one of them that the answer is about; `tells`, what it tells ("best", "shares", "winners" or
+"saved"), and `of`, the uniform bits that shares are of ("4 bit").
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     if own["at"] not in own["within"]:
         raise InputError(f"{experiment.source} [fronts]: at is '{own['at']}', none of within")
     bounds = read_bounds(own["within"], experiment.source)
-    answer = read_answer(own["tells"], own["of"], experiment.source)
+    answer = read_answer(own["tells"], own["of"], experiment.vary, experiment.source)
     found = []
     for variation in experiment.variations:
         settings = settings_of(variation.options)

@@ -63,7 +63,8 @@ def first_of(study: Study, evaluations: int) -> Study:
 
 def with_uniform(study: Study, settings: SearchSettings) -> Study:
     """The study with what uniform bits score beside it, measured where they are not yet."""
-    measure_aside(study, uniform_configurations(study).values(), settings.task, settings.processes, "uniform bits")
+    task = make_plan(settings).task  # of the scheme that its platforms take
+    measure_aside(study, uniform_configurations(study).values(), task, settings.processes, "uniform bits")
     assert study.storage is not None
     return replace(study, aside=load_study(study.name, study.storage).aside)
 
@@ -71,7 +72,8 @@ def with_uniform(study: Study, settings: SearchSettings) -> Study:
 def measure(settings: SearchSettings, configurations: Sequence[Configuration], name: str) -> list[Evaluation]:
     """Evaluations of configurations, in their order. Raises InputError on one that cannot be measured."""
     jobs = [Job((), configuration, ruled=False) for configuration in configurations]
-    with open_workers(min(settings.processes, len(jobs)), Worker(settings.task, settings.platforms)) as workers:
+    task = make_plan(settings).task
+    with open_workers(min(settings.processes, len(jobs)), Worker(task, settings.platforms)) as workers:
         done = tqdm(workers.evaluate(jobs), name, len(jobs), unit="configuration", disable=None, leave=False)
         found = {evaluation.configuration: evaluation for evaluation in done}
     for evaluation in found.values():

@@ -38,9 +38,9 @@ class Point:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """Points of one model. `mixed` is the best mixed configuration over SMALL_PERCENT off the float size, if given."""
+    """Points of one network. `mixed` is its best mixed configuration over SMALL_PERCENT off the float size, if any."""
 
-    model: str
+    model: str  # what tables call it
     float_mib: float
     points: dict[tuple[str, str, str], Point]  # by (label, skip, rounding)
     mixed: Evaluation | None = None
@@ -66,15 +66,15 @@ def skipped(workload: Workload, configuration: Configuration, which: str) -> Con
     return configuration
 
 
-def measure_model(model: str, studies: Sequence[Study] = ()) -> ModelReport:
-    """Run the shipped checkpoint of `model` on the validation split at every reported configuration.
+def measure_model(name: str, model: str, preset: str, studies: Sequence[Study] = ()) -> ModelReport:
+    """Run a shipped checkpoint on the validation split at every reported configuration.
 
     The integer ones run by the default scheme and by the papers'. `studies` are searched for the best mixed one.
     """
     from tqdm import tqdm
 
-    ours = NetworkTask(model).open()
-    papers = NetworkTask(model, rounding=NEAREST, scales=MATRIX, zero_points=False).open()
+    ours = NetworkTask(model, preset).open()
+    papers = NetworkTask(model, preset, rounding=NEAREST, scales=MATRIX, zero_points=False).open()
     workload = ours.workload
     whole = [(_label(bits), NO_SKIP, Configuration.uniform(workload, bits)) for bits in WIDTHS]
     integer = [*whole[2:], *((f"W{w}A{a}", NO_SKIP, Configuration.uniform(workload, w, a)) for w, a in PAIRS)]
@@ -89,19 +89,19 @@ def measure_model(model: str, studies: Sequence[Study] = ()) -> ModelReport:
     jobs += [(papers, NEAREST, job) for job in integer]
     points = {}
     for measurer, rounding, (label, which, configuration) in tqdm(
-        jobs, desc=model, unit="configuration", disable=None, leave=False
+        jobs, desc=name, unit="configuration", disable=None, leave=False
     ):
         points[label, which, rounding] = _measure(measurer, rounding, label, which, configuration)
     float_mib = size_mib(workload, Configuration.uniform(workload, FLOAT_BITS))
-    return ModelReport(model, float_mib, points, _best_mixed(model, float_mib, studies))
+    mine = [s for s in studies if (s.identity["model"], s.identity["preset"]) == (model, preset)]
+    return ModelReport(name, float_mib, points, _best_mixed(float_mib, mine))
 
 
-def _best_mixed(model: str, float_mib: float, studies: Sequence[Study]) -> Evaluation | None:
-    """The evaluation with the least error among those of the model's studies that are small enough."""
+def _best_mixed(float_mib: float, studies: Sequence[Study]) -> Evaluation | None:
+    """The evaluation with the least error among those that are small enough."""
     small = [
         evaluation
         for study in studies
-        if study.identity["model"] == model
         for evaluation in study.evaluations
         if evaluation.measured and evaluation.metrics["size_mib"] < (1 - SMALL_PERCENT / 100) * float_mib
     ]

@@ -137,7 +137,7 @@ class _Run:
             unit = 2.0 ** -int(layer.projection.result_bits[0])
             q = straight(q, (q.detach() / unit).round() * unit)
         u = self.products((layer.input,), q, [network.weights[name]])
-        highway = u[:, 3 * width :] if layer.has_highway else network.alpha * x
+        highway = u[:, 3 * width :] if layer.has_highway else network.spec.highway_scale * x
         vectors, directions = (network.v[name], network.b[name]), count(self.integers.directions)
         states, _ = Scan.apply(u[:, : 3 * width], highway, *vectors, self.offsets, directions)
         return straight(states, h)

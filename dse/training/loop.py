@@ -40,12 +40,13 @@ PATIENCE = 6  # epochs without a better validation PER after which training stop
 HALVE_BELOW = 0.01  # the rate is halved when validation PER improves by less than this share between epochs
 
 
-def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
+def train(settings: TrainSettings, out: Path, force: bool = False) -> dict[str, Any]:
     """Train, keep the epoch of least validation PER, tune the decoder, write the checkpoint `out`; returns its card.
 
     Progress is saved beside `out` after every epoch; a later call with the same settings resumes from there, and one
-    after the end trains nothing. Raises InputError where `out` is no name of a checkpoint or holds another one, for
-    other settings than those of the saved progress, or where the corpus cannot be read.
+    after the end trains nothing, unless `force` writes over what is there. Raises InputError where `out` is no name of
+    a checkpoint or holds another one, for other settings than those of the saved progress, or where the corpus cannot
+    be read.
     """
     import torch
 
@@ -61,9 +62,9 @@ def train(settings: TrainSettings, out: Path) -> dict[str, Any]:
     for line in introduction(corpus):
         print(line)
     trained_on = training_record(corpus)
-    if out.exists() and not state.path.exists():
+    if out.exists() and not state.path.exists() and not force:
         card = _finished(out, settings, trained_on)
-        print(f"{out} is trained already, on this corpus with these settings; delete it to train anew")
+        print(f"{out} is trained already, on this corpus with these settings; --force trains it anew")
         return card
     torch.set_num_threads(settings.threads)
     data, validation = load_split(corpus, "train"), load_split(corpus, "validation")
@@ -121,11 +122,11 @@ def _finished(out: Path, settings: TrainSettings, trained_on: Mapping[str, Any])
     """Card of a checkpoint that this training would make again. Raises InputError where it is another one."""
     _, card = read_card(out)
     if not isinstance(card.get("settings"), dict):
-        raise InputError(f"{out} is a checkpoint that was not trained by this command; delete it or give another --out")
+        raise InputError(f"{out} is a checkpoint that was not trained by this command; --force writes over it")
     stored = {**card["settings"], "corpus": card.get("corpus")}
     now = json.loads(json.dumps({**asdict(settings), "corpus": trained_on}))
     if different := [name for name in now if name in stored and stored[name] != now[name]]:
-        raise InputError(f"{out} was trained with another {', '.join(different)}; delete it or give another --out")
+        raise InputError(f"{out} was trained with another {', '.join(different)}; --force writes over it")
     return card
 
 

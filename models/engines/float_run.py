@@ -18,13 +18,12 @@ def run_sru(spec: Sru, weights: dict[str, Floats], features: Floats, offsets: ND
     """Run the float SRU: logits float32 [N, outputs] of features [N, features]. Loads no torch."""
     from models.kernels.sru_scan import scan_float
     from models.networks.directions import count
-    from models.networks.sru import ALPHA
 
     x = (features - weights["input_mean"]) / weights["input_std"]
     for layer in range(spec.layers):
         q = x @ weights[f"projections.l{layer}"].T if spec.projected(layer) else x
         u = q @ weights[f"weights.l{layer}"].T
-        highway = u[:, 3 * spec.width :] if spec.parts(layer) == 4 else np.float32(ALPHA) * x
+        highway = u[:, 3 * spec.width :] if spec.parts(layer) == 4 else np.float32(spec.highway_scale) * x
         highway, v, b = np.ascontiguousarray(highway), weights[f"v.l{layer}"], weights[f"b.l{layer}"]
         x = scan_float(u, highway, v, b, offsets, count(spec.directions))[0]
     return np.asarray(x @ weights["output"].T + weights["output_bias"], np.float32)

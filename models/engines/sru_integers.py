@@ -8,11 +8,9 @@ import numpy as np
 
 from models.engines.float_matvec import FloatMatVec
 from models.engines.integer_network import Floats, IntegerMatVec, SruLayer
-from models.networks.sru import ALPHA, Sru
+from models.networks.sru import Sru
 from models.quantization.calibration import Calibration
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, fraction_bits, to_grid
-
-ALPHA_FRACTION_BITS = 14
 
 
 def float_matvecs(spec: Sru, weights: Mapping[str, Floats], calibration: Calibration) -> Iterator[FloatMatVec]:
@@ -42,14 +40,14 @@ def layer(
 ) -> SruLayer:
     """Layer `number` in integers; `matvec(name)` quantizes its matvecs."""
     v = weights[f"v.l{number}"]
-    v_bits = fraction_bits(float(np.abs(v).max()))
+    v_bits, alpha_bits = fraction_bits(float(np.abs(v).max())), fraction_bits(spec.highway_scale)
     return SruLayer(
         projection=matvec(f"l{number}.projection") if spec.projected(number) else None,
         input=matvec(f"l{number}.input"),
         v=to_grid(v, v_bits),
         v_bits=v_bits,
-        alpha=int(to_grid(np.array(ALPHA), ALPHA_FRACTION_BITS)),
-        alpha_bits=ALPHA_FRACTION_BITS,
+        alpha=int(to_grid(np.array(spec.highway_scale), alpha_bits)),
+        alpha_bits=alpha_bits,
         input_bits=_input_bits(calibration, number),
         state_bits=calibration.fraction_bits(f"l{number}.state"),
     )

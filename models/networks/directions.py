@@ -25,12 +25,12 @@ def count(directions: Directions) -> int:
     return sum(map(len, WAYS[directions]))
 
 
-def as_before(sizes: dict[str, Any], usual: Directions) -> dict[str, Any]:
-    """Sizes as files have them: directions only where they are not the usual ones, which files of before do not tell.
+def as_before(sizes: dict[str, Any], **usual: Any) -> dict[str, Any]:
+    """Sizes as files have them: without those that are the `usual` ones, which files of before do not tell.
 
     So the same network is the same file, and has the same hash, as ever.
     """
-    return {name: size for name, size in sizes.items() if (name, size) != ("directions", usual)}
+    return {name: size for name, size in sizes.items() if name not in usual or size != usual[name]}
 
 
 def require_directions(model: str, directions: object, known: tuple[Directions, ...]) -> None:

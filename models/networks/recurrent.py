@@ -134,4 +134,4 @@ class Recurrent:
         return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
 
     def to_json(self) -> dict[str, Any]:
-        return as_before(asdict(self), SHARED)
+        return as_before(asdict(self), directions=SHARED)

@@ -4,8 +4,8 @@ Per direction and layer, with x the layer's input, q = P x (or x itself where th
     u = W q, split into u0 (candidate), u1 (forget), u2 (reset) and, where input and output sizes differ, u3 (highway)
     f_t = sigmoid(u1_t + v_f c_{t-1} + b_f)        r_t = sigmoid(u2_t + v_r c_{t-1} + b_r)
     c_t = u0_t + f_t (c_{t-1} - u0_t)              h_t = x'_t + r_t (c_t - x'_t)
-with x' = u3, or alpha x where the sizes agree. One matrix W holds all parts of u, each with both directions' units side
-by side (`separate`) or those of the only one (`forward`), so every matvec runs once a frame.
+with x' = u3, or `highway_scale` x where the sizes agree. One matrix W holds all parts of u, each with both directions'
+units side by side (`separate`) or those of the only one (`forward`), so every matvec runs once a frame.
 Source: Lei et al., "Simple Recurrent Units for Highly Parallelizable Recurrence" (EMNLP 2018); library sru 2.5.1.
 """
 
@@ -20,7 +20,8 @@ from models.networks.directions import FORWARD, SEPARATE, as_before, count, requ
 from models.workload import InputError, MatVec, Workload
 
 HIGHWAY_BIAS = -1.0  # initial b_r; Source: library sru 2.5.1 as used by Rezk et al.
-ALPHA = float(np.sqrt(1.0 + 2.0 * np.exp(HIGHWAY_BIAS)))  # scale of the highway input, 1.3175; Source: same
+ALPHA = float(np.sqrt(1.0 + 2.0 * np.exp(HIGHWAY_BIAS)))  # scale of the highway input there, 1.3175; Source: same
+MOST_SCALE = 100.0  # of the highway input; that of a highway bias of 8.5
 GATE_OPS = 8  # two gates of: v * c, + u, + b, sigmoid
 STATE_OPS = 6  # c: subtract, multiply, add; h: the same
 
@@ -35,6 +36,7 @@ class Sru:
     projection: int = 96
     outputs: int = 144
     directions: Literal["separate", "forward"] = SEPARATE
+    highway_scale: float = ALPHA  # 1 where the library does not rescale
 
     name = "sru"
 
@@ -43,6 +45,8 @@ class Sru:
             if getattr(self, field) < 1:
                 raise InputError(f"sru: {field} must be at least 1, not {getattr(self, field)}")
         require_directions("sru", self.directions, (SEPARATE, FORWARD))
+        if not 0 < self.highway_scale <= MOST_SCALE:
+            raise InputError(f"sru: highway_scale must be in (0, {MOST_SCALE:g}], not {self.highway_scale}")
 
     @property
     def width(self) -> int:
@@ -86,7 +90,7 @@ class Sru:
         return shapes | {"output": (self.outputs, self.width), "output_bias": (self.outputs,)}
 
     def to_json(self) -> dict[str, Any]:
-        return as_before(asdict(self), SEPARATE)
+        return as_before(asdict(self), directions=SEPARATE, highway_scale=ALPHA)
 
 
 PRESETS = {

@@ -53,9 +53,9 @@ class SruNetwork(nn.Module):
 
     def __init__(self, spec: Sru, dropout: float = 0.0) -> None:
         super().__init__()
-        from models.networks.sru import ALPHA, HIGHWAY_BIAS
+        from models.networks.sru import HIGHWAY_BIAS
 
-        self.spec, self.dropout, self.alpha = spec, dropout, ALPHA
+        self.spec, self.dropout = spec, dropout
         self.input_mean = nn.Buffer(torch.zeros(spec.features))
         self.input_std = nn.Buffer(torch.ones(spec.features))
         self.projections = nn.ParameterDict()
@@ -69,7 +69,7 @@ class SruNetwork(nn.Module):
                 cols = spec.projection
             weight = _uniform(spec.parts(layer) * width, cols, (3.0 / cols) ** 0.5)
             weight[width : 3 * width] *= 0.5**0.5
-            weight[3 * width :] *= ALPHA
+            weight[3 * width :] *= spec.highway_scale
             self.weights[name] = nn.Parameter(weight)
             self.v[name] = nn.Parameter(_uniform(2, width, 1.5**0.5))
             bias = torch.zeros(2, width)
@@ -92,7 +92,7 @@ class SruNetwork(nn.Module):
                 show(f"{name}.projected", q)
             u = q @ self.weights[name].t()
             width = spec.width
-            highway = u[:, 3 * width :] if spec.parts(layer) == 4 else self.alpha * x
+            highway = u[:, 3 * width :] if spec.parts(layer) == 4 else spec.highway_scale * x
             v, b, directions = self.v[name], self.b[name], count(spec.directions)
             x, c = Scan.apply(u[:, : 3 * width], highway, v, b, offsets, directions)
             for value in (u[:, :width], highway, c, x):

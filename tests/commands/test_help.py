@@ -16,7 +16,10 @@ def test_the_commands_are_listed_one_a_line_in_the_order_of_use(capsys):
     assert main([]) == 0
     out = capsys.readouterr().out
     listed = [line.split()[0] for line in out.splitlines() if line.startswith("  ")]
-    assert " ".join(listed) == "data train import_kaldi search front report pick retrain export verify experiment"
+    assert (
+        " ".join(listed)
+        == "data train import_torch import_kaldi search front report pick retrain export verify experiment"
+    )
     assert all(len(line) <= 80 for line in out.splitlines())
 
 

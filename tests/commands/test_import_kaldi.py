@@ -14,6 +14,7 @@ from pytorch_kaldi import (
     LENGTHS,
     OUTPUTS,
     gated,
+    output_layer,
     run_gated,
     run_import,
     run_sru,
@@ -39,6 +40,20 @@ def imported_logits(folder: Path, utterances: list[torch.Tensor]) -> list[np.nda
 def output_of(folder: Path, hidden: np.ndarray) -> np.ndarray:
     layer = torch.load(folder / FILES["output"], weights_only=True)["model_par"]
     return hidden @ layer["wx.0.weight"].double().numpy().T + layer["wx.0.bias"].double().numpy()
+
+
+@pytest.mark.parametrize("model", GATED)
+def test_networks_of_one_direction_are_forward(folder, model):
+    net = gated(model, directions=1)
+    write(folder / FILES["architecture"], state_of(net))
+    write(folder / FILES["output"], state_of(output_layer(HIDDEN)))
+    assert run_import(folder, model, "--dropout=0") == 0
+    assert read_card(folder / FILES["out"])[0].directions == "forward"
+    x = torch.randn(9, FEATURES)
+    net.double()
+    with torch.no_grad():
+        plain = output_of(folder, run_gated(model, net, x.double(), True, keep=1.0, directions=1).numpy())
+    assert np.abs(plain - imported_logits(folder, [x])[0]).max() < 1e-5
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])

@@ -11,7 +11,8 @@ import pytest
 import torch
 from pytorch_kaldi import FEATURES, FILES, GATED, gated, one_line, output_layer, run_import, sru, state_of, write
 
-from models.kaldi_layout import Tensors, to_spec_and_weights
+from models.kaldi_layout import to_spec_and_weights
+from models.named_tensors import Tensors
 
 
 class Marks:
@@ -64,7 +65,7 @@ def test_truncated_files_are_named(folder, capsys):
     [
         ([1, 2], "no 'model_par'"),
         ({"state": {}}, "no 'model_par'"),
-        ({"model_par": {"wz.0.weight": 3}}, "'wz.0.weight' in model_par is not a plain tensor"),
+        ({"model_par": {"wz.0.weight": 3}}, "model_par: 'wz.0.weight' is not a plain tensor"),
         ({"model_par": {"wz.0.weight": torch.eye(3).to_sparse()}}, "not a plain tensor"),
         ({"model_par": {"wz.0.weight": torch.ones(3, 3, device="meta")}}, "not a plain tensor"),
         ({"model_par": {"wz.0.weight": torch.ones(3, 3, dtype=torch.complex64)}}, "not a plain tensor"),

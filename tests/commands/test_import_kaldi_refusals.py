@@ -7,7 +7,6 @@ import torch
 from pytorch_kaldi import (
     FEATURES,
     FILES,
-    GATED,
     HIDDEN,
     OUTPUTS,
     gated,
@@ -23,7 +22,7 @@ from pytorch_kaldi import (
 @pytest.mark.parametrize(
     ("model", "asked", "said"),
     [
-        ("gru", "ligru", "tensor bn_wr.0.bias has no place in this tool's liGRU network"),
+        ("gru", "ligru", "tensor bn_wr.0.bias has no place in pytorch-kaldi's liGRU network"),
         ("ligru", "gru", "tensor wr.0.weight is missing; pytorch-kaldi's GRU network has it"),
         ("gru", "lstm", "tensor wfx.0.weight is missing"),
         ("lstm", "sru", "tensor sru.rnn_lst.0.bias is missing"),
@@ -43,21 +42,11 @@ def test_swapped_files_are_named(folder, capsys):
     assert "final_architecture1.pkl: tensor wz.0.weight is missing" in one_line(capsys)
 
 
-@pytest.mark.parametrize("model", GATED)
-def test_one_direction_is_refused(folder, capsys, model):
-    write(folder / FILES["architecture"], state_of(gated(model, directions=1)))
-    assert run_import(folder, model) == 2
-    assert "tensor w" in (line := one_line(capsys)) and ".1.weight: a layer of one direction" in line
-
-
-def test_one_direction_of_a_single_layer_is_refused(folder, capsys):
-    one = {n: v for n, v in state_of(gated("ligru")).items() if ".0." in n}
-    write(folder / FILES["architecture"], one)
-    assert run_import(folder, "ligru") == 0
-    capsys.readouterr()
+def test_an_output_layer_of_other_directions_is_refused(folder, capsys):
+    write(folder / FILES["architecture"], state_of(gated("ligru")))
     write(folder / FILES["output"], state_of(output_layer(HIDDEN)))
     assert run_import(folder, "ligru") == 2
-    assert "tensor wx.0.weight: a layer of one direction" in one_line(capsys)
+    assert f"tensor wz.1.weight is [{HIDDEN}, {2 * HIDDEN}], should be [{HIDDEN}, {HIDDEN}]" in one_line(capsys)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +82,13 @@ def test_normalisation_beside_a_bias_is_refused(folder, capsys):
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("sru.rnn_lst.1.scale_x", torch.ones(1), "scale_x: a highway scale of 1.0000 in place of 1.3175"),
+        ("sru.rnn_lst.1.scale_x", torch.ones(1), "scale_x: a highway scale of 1.3175 beside 1.0000"),
         ("sru.rnn_lst.0.bias", torch.ones(18), "a length of 18"),
         ("sru.rnn_lst.0.gain", torch.ones(48), "tensor sru.rnn_lst.0.gain has no place"),
         ("sru.rnn_lst.2.layer_norm.weight", torch.ones(12), "layer_norm.weight has no place"),
         ("sru.ln_lst.0.a", torch.ones(12), "tensor sru.ln_lst.0.a has no place"),
         # without skip term the first layer has three parts
-        ("sru.rnn_lst.0.weight", torch.ones(5, 36), "weight is [5, 36], should be [5, 48]"),
+        ("sru.rnn_lst.0.weight", torch.ones(5, 36), "weight: a layer without highway"),
     ],
 )
 def test_other_srus_are_refused(folder, capsys, name, value, said):

@@ -1,17 +1,21 @@
 """Kaldi's features and senones all the way: trained or imported, measured, searched."""
 
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from kaldi_tree import COLUMNS, SENONES, write_kaldi
+from torch_networks import Net
 
 import models.networks.sru
 from dse.corpora import open_corpus
 from dse.data import main as check
 from dse.evaluator.task import NetworkTask
 from dse.import_kaldi import with_corpus
+from dse.import_torch import main as import_torch
 from dse.search import main as search
 from dse.train import main as train
 from models.checkpoint import Checkpoint, load, save, shipped_path
@@ -38,6 +42,23 @@ def test_trained_on_senones_and_searched(data: str, capsys: pytest.CaptureFixtur
     command = ["--model", "sru", "--checkpoint", "s.safetensors", "--evaluations", "6", "--population", "4"]
     assert search([*command, "--workers", "1", *corpus]) == 0
     assert "6 evaluations" in capsys.readouterr().out
+
+
+def test_a_network_of_torch_is_imported_and_searched(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the data's mean and deviation, bigram and priors; its decoder is Viterbi, as nothing else is asked for."""
+    corpus = ["--corpus", "kaldi", "--corpus-path", data]
+    torch.save(Net(torch.nn.LSTM(COLUMNS, 8, bidirectional=True), 16, SENONES).state_dict(), "net.pt")
+    assert import_torch(["net.pt", "--out", "t.safetensors", "--standardise", "train", *corpus]) == 0
+    told = capsys.readouterr().out
+    assert "phone error rate in float on the validation split: " in told
+    checkpoint = load(Path("t.safetensors"))
+    assert checkpoint.decoder.keys() == load(shipped_path("sru", "edge")).decoder.keys()
+    assert np.ptp(checkpoint.weights["input_std"]) > 0
+    assert search([*shlex.split(told.splitlines()[-1])[3:], "--evaluations", "6", "--workers", "1"]) == 0
+    assert "6 evaluations" in capsys.readouterr().out
+    torch.save(Net(torch.nn.LSTM(4, 8), 8, SENONES).state_dict(), "net.pt")
+    assert import_torch(["net.pt", "--out", "t.safetensors", *corpus]) == 2
+    assert f"the network has 4 features, corpus kaldi has {COLUMNS}" in capsys.readouterr().err
 
 
 def test_a_network_of_other_sizes_is_one_line(data: str, capsys: pytest.CaptureFixture[str]) -> None:

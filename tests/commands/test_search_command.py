@@ -166,7 +166,7 @@ def test_list_names_everything(cli):
 def test_unknown_command_lists_the_valid_ones(cli):
     status, _, err = cli("serch")
     assert status == 2
-    assert "unknown command 'serch'; there are data, train, import_kaldi, search, front, report" in err
+    assert "unknown command 'serch'; there are data, train, import_torch, import_kaldi, search, front, report" in err
     assert cli("--help")[0] == 0
 
 

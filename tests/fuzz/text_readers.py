@@ -1,4 +1,4 @@
-"""Settings, chips and checkpoints, and networks of pytorch-kaldi."""
+"""Settings, chips and checkpoints, and networks of torch and pytorch-kaldi."""
 
 from __future__ import annotations
 
@@ -106,12 +106,35 @@ def read_pytorch_kaldi(path: Path) -> Any:
     from pytorch_kaldi import output_layer, state_of
 
     from dse.import_kaldi import read_parameters
-    from models.kaldi_layout import Tensors, to_spec_and_weights
+    from models.kaldi_layout import to_spec_and_weights
+    from models.named_tensors import Tensors
 
     output = {name: tensor.float().numpy() for name, tensor in state_of(output_layer()).items()}
     return to_spec_and_weights(
         "ligru", Tensors("a", "a", read_parameters(path)), Tensors("o", "o", output), candidate_scale=1.0
     )
+
+
+def torch_file(ending: str) -> Callable[[], bytes]:
+    def make() -> bytes:
+        import safetensors.torch
+        import torch
+        from torch_networks import net
+
+        torch.manual_seed(0)
+        state = net("gru").state_dict()
+        file = io.BytesIO()
+        torch.save({"model": state}, file)
+        return safetensors.torch.save(state) if ending == "safetensors" else file.getvalue()
+
+    return make
+
+
+def read_torch(path: Path) -> Any:
+    from dse.import_torch import import_torch
+
+    checkpoint, _ = import_torch(path, {})
+    return checkpoint.spec, checkpoint.weights
 
 
 def wrong_network(found: Any, sound: Any) -> str | None:
@@ -130,5 +153,7 @@ TEXTS = {
     "settings": of_file(lambda: SETTINGS, read_settings, wrong_settings),
     "chip": of_file(chip, load_chip, wrong_chip),
     "checkpoint": of_file(lambda: shipped_path("ligru", "edge").read_bytes(), load, wrong_checkpoint),
+    "torch network": of_file(torch_file("pt"), read_torch, wrong_network),
+    "torch network in safetensors": of_file(torch_file("safetensors"), read_torch, wrong_network),
     "pytorch-kaldi network": of_file(pytorch_kaldi, read_pytorch_kaldi, wrong_network),
 }

@@ -9,7 +9,7 @@ from networks import engine_of
 
 from models.calibrate import calibrate
 from models.kernels.sru_scan import scan_float
-from models.networks.sru import ALPHA, PRESETS, Sru
+from models.networks.sru import PRESETS, Sru
 from models.quantization.fixed_point import sigmoid, sigmoid_knots, to_float, to_grid
 from models.quantization.quantizer import code_range
 from models.registry import build_network
@@ -42,7 +42,7 @@ def plain_network(weights: dict, spec: Sru, features: np.ndarray) -> np.ndarray:
         directions = 1 if spec.directions == "forward" else 2
         u = (q @ weights[f"weights.l{layer}"].T).reshape(len(x), spec.parts(layer), directions, spec.hidden)
         v, b = (weights[f"{name}.l{layer}"].reshape(2, directions, -1) for name in "vb")
-        through = u[:, 3] if spec.parts(layer) == 4 else ALPHA * x.reshape(len(x), directions, spec.hidden)
+        through = u[:, 3] if spec.parts(layer) == 4 else spec.highway_scale * x.reshape(len(x), directions, spec.hidden)
         h = np.zeros((len(x), directions, spec.hidden))
         for direction in range(directions):
             c = np.zeros(spec.hidden)
@@ -164,7 +164,7 @@ def simulate(weights: dict, engine, features: np.ndarray, configuration: Configu
                 if spec.parts(layer) == 4:
                     through = grid(row[3] * f32(2.0**own))
                 else:
-                    alpha = f32(np.rint(ALPHA * 2**14) / 2**14 * 2.0 ** (own - bits))
+                    alpha = f32(np.rint(spec.highway_scale * 2**14) / 2**14 * 2.0 ** (own - bits))
                     through = grid(x[t, part].astype(f32) * alpha)
                 c = grid(u0 + grid(gates[0] * grid(c - u0) * f32(2.0**-14)))
                 out[t, part] = grid(through + grid(gates[1] * grid(c - through) * f32(2.0**-14)))

@@ -81,46 +81,6 @@ def test_a_page_elsewhere_links_to_no_file_that_is_not_there(cli, described, tmp
         assert (tmp_path / "elsewhere" / link).exists(), link
 
 
-def test_shares_are_of_what_uniform_bits_gain(cli, tmp_path):
-    more = 'objectives = ["error", "speedup", "energy"]\nplatform = "silago"\nevaluations = 60\npopulation = 12\n'
-    text = f"[fronts]\nwithin = ['+0.05', '+1']\ntells = 'shares'\nof = '4 bit'\n[search]\n{more}"
-    folder = write_described(tmp_path, "fronts", text)
-    assert cli("experiment", "my-fronts")[0] == 0
-    shares = pd.read_csv(folder / "shares.csv").set_index("objective")
-    rows = pd.read_csv(folder / "within.csv").set_index("of")
-    answer_line = json.loads((folder / "result.json").read_text())["answer"]
-    speed, energy = "silago.speedup", "silago.energy_pj_per_frame"
-    for within in ("within +0.05", "within +1"):
-        speed_share = rows.loc[within, speed] / rows.loc["uniform 4 bit", speed]
-        saved = (rows.loc["uniform 16 bit", energy] - rows.loc[within, energy]) / (
-            rows.loc["uniform 16 bit", energy] - rows.loc["uniform 4 bit", energy]
-        )
-        assert 0 < shares.loc["speedup", within] == pytest.approx(100 * speed_share)
-        assert 0 < shares.loc["energy", within] == pytest.approx(100 * saved)
-        assert f"{100 * saved:.0f}" in answer_line
-    assert answer_line.startswith("share of what uniform 4 bit gain, within +0.05, +1 points: speedup ")
-
-
-def test_winners_are_the_best_of_all_searches(cli, described, tmp_path):
-    folder = described("fronts")
-    file = folder / "study.toml"
-    file.write_text(file.read_text().replace('"+1"]', '"+1", "1 %", "20 %"]\ntells = "winners"'))
-    assert cli("experiment", "my-fronts")[0] == 0
-    points = pd.read_csv(folder / "fronts.csv").astype({"seed": str})
-    answer_line = json.loads((folder / "result.json").read_text())["answer"]
-    least = points.loc[points["error_percent"].idxmin()]
-    assert answer_line.startswith(f"least error {least['error_percent']:.2f} % ({least['weights']}, {least['seed']})")
-    assert "within 1 % none" in answer_line
-    kept = points[points["error_percent"] <= 20]
-    won = pd.read_csv(folder / "winners.csv").set_index("error").loc["within 20 % of error"]
-    for head, unit, row in (
-        ("size", "MiB", kept.loc[kept["size_mib"].idxmin()]),
-        ("eliminated", "%", kept.loc[kept["eliminated_percent"].idxmax()]),
-    ):
-        value, *whose = won[head].split(", ")
-        assert whose == [row["weights"], row["seed"]] and value.endswith(unit)
-
-
 def test_first_evaluations_of_a_study_have_no_later_beacons(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
     assert cli("search", "--evaluations", "30", "--population", "12", "--beacons", "2", "--study", "b")[0] == 0

@@ -9,9 +9,12 @@ from fake_task import FakeMeasurer
 
 from dse.design.evaluation import Evaluation
 from dse.report import main
+from dse.reports import model_page
 from dse.reports.images import NARROWEST_PX, WIDEST_PX, write_images
 from dse.reports.model_findings import HEADERS, SHORT, ModelReport, Point, errors_table, findings, rows
+from models.checkpoint import SHIPPED
 from models.quantization.scheme import COMPENSATED, NEAREST
+from models.registry import MODELS
 from models.workload import Configuration, InputError
 
 
@@ -43,17 +46,23 @@ def test_findings_follow_the_numbers():
     assert all(len(row) == len(HEADERS) for row in rows(reports["sru"]))
 
 
-def test_the_short_table_has_both_roundings_side_by_side():
-    percents = dict(zip(SHORT, (14.0, 14.1, 14.2, 14.4, 14.6, 20.0, 21.0, 22.0, 30.0), strict=True))
-    made = report("gru", percents, 10.0, 14.2, 0.2)
+PERCENTS = dict(zip(SHORT, (14.0, 14.1, 14.2, 14.4, 14.6, 20.0, 21.0, 22.0, 30.0), strict=True))
+
+
+def with_nearest(made: ModelReport) -> ModelReport:
+    """With the papers' rounding a point more of error."""
     nearest = {
         (label, skip, NEAREST): replace(point, rounding=NEAREST, error_percent=point.error_percent + 1)
         for (label, skip, _), point in made.points.items()
         if label not in ("float", "16")
     }
-    table = errors_table({"gru": replace(made, points=made.points | nearest)})
-    assert table[0] == ("gru", "nearest", "14.00", "14.10", *(f"{percents[label] + 1:.2f}" for label in SHORT[2:]))
-    assert table[1] == ("gru", "compensated", *(f"{percent:.2f}" for percent in percents.values()))
+    return replace(made, points=made.points | nearest)
+
+
+def test_the_short_table_has_both_roundings_side_by_side():
+    table = errors_table({"gru": with_nearest(report("gru", PERCENTS, 10.0, 14.2, 0.2))})
+    assert table[0] == ("gru", "nearest", "14.00", "14.10", *(f"{PERCENTS[label] + 1:.2f}" for label in SHORT[2:]))
+    assert table[1] == ("gru", "compensated", *(f"{percent:.2f}" for percent in PERCENTS.values()))
 
 
 def test_a_mixed_configuration_may_do_what_a_uniform_one_does_not():
@@ -65,6 +74,31 @@ def test_a_mixed_configuration_may_do_what_a_uniform_one_does_not():
     reports = {m: replace(r, mixed=small) for m, r in reports.items()}
     (line,) = (line for line in findings(reports) if "over 85 %" in line)
     assert "points: holds here" in line and "best mixed gru -0.01 points, 88.1 % off" in line
+
+
+def test_every_network_that_ships_has_its_rows_and_findings_are_of_the_papers_four(monkeypatch, capsys):
+    small = Evaluation((), Configuration(()), "ok", metrics={"error_percent": 14.0, "size_mib": 0.19})
+    asked = []
+
+    def measured(name, model, preset, studies):
+        asked.append((name, model, preset))
+        return replace(with_nearest(report(name, PERCENTS, 10.0, 14.2, 0.2)), mixed=small if studies else None)
+
+    monkeypatch.setattr(model_page, "measure_model", measured)
+    monkeypatch.setattr(model_page, "load_study", lambda name, storage: name)
+    assert main(["models", "gru-stream", "--study", "a,b"]) == 0
+    assert asked == [("gru-stream", "gru", "stream")]
+    out = capsys.readouterr().out
+    assert "| gru-stream | 14.00   | -0.10 | 0.190" in out and "## The papers' findings" not in out
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert [name for name, _, _ in asked[1:]] == list(model_page.shipped())
+    assert [name for name in model_page.shipped() if "-" not in name] == list(MODELS)
+    listed = {path.stem for path in SHIPPED.glob("*.safetensors")}
+    assert {f"{model}-{preset}" for _, model, preset in asked[1:]} == listed
+    assert (
+        "Best mixed" not in out and "gru-stream" not in out.partition("## The papers' findings")[2].partition("##")[0]
+    )
 
 
 def test_accounting_names_the_papers_constants(capsys):

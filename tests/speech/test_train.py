@@ -146,13 +146,40 @@ def test_a_finished_training_says_so_and_no_other_checkpoint_is_overwritten(tiny
     again = loop.train(settings, path)
     assert again["history"] == card["history"] and "is trained already" in capsys.readouterr().out
     for change, what in (({"seed": 2}, "seed"), ({"epochs": 2, "dropout": 0.5}, "epochs, dropout")):
-        with pytest.raises(InputError, match=f"x.safetensors was trained with another {what}; delete it or give"):
+        with pytest.raises(InputError, match=f"x.safetensors was trained with another {what}; --force writes over"):
             loop.train(dataclasses.replace(settings, **change), path)
     assert path.read_bytes() == first
     foreign = load(path)
     save(path, dataclasses.replace(foreign, card={"command": "import"}))
     with pytest.raises(InputError, match="was not trained by this command"):
         loop.train(settings, path)
+
+
+def test_by_force_it_is_trained_anew_and_a_killed_one_goes_on(tiny, tmp_path, monkeypatch, capsys):
+    path = tmp_path / "x.safetensors"
+    sizes = ["--epochs", "2", "--batch-utterances", "4", "--learning-rate", "0.01"]
+    command = ["--model", "sru", "--preset", "tiny", *sizes, "--out", str(path)]
+    assert dse_train.main(command) == 0
+    first, weights = capsys.readouterr().out, load(path).weights
+    assert dse_train.main(command) == 0 and "epoch" not in capsys.readouterr().out.partition("best epoch")[0]
+    assert dse_train.main([*command, "--force"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == first.splitlines()[:2]  # its epochs, the same
+    assert all((load(path).weights[name] == weights[name]).all() for name in weights)
+
+    other, epochs = [*command, "--seed", "3", "--force"], loop.run_epoch
+
+    def interrupted(*given):
+        if given[-1] == 1:
+            raise KeyboardInterrupt
+        return epochs(*given)
+
+    monkeypatch.setattr(loop, "run_epoch", interrupted)
+    dse_train.main(other)
+    assert read_card(path)[1]["settings"]["seed"] == 1  # nothing is lost before the end
+    monkeypatch.setattr(loop, "run_epoch", epochs)
+    capsys.readouterr()
+    assert dse_train.main(other) == 0 and "epoch 1/" not in capsys.readouterr().out
+    assert read_card(path)[1]["settings"]["seed"] == 3
 
 
 @pytest.mark.parametrize("name", ["m.png", "mine.tmp", "mine"])

@@ -21,6 +21,8 @@ SIZES = {"features": 5, "layers": 2, "hidden": 7, "outputs": 9}
 SPECS = {
     "sru": Sru(features=5, layers=3, hidden=6, projection=8, outputs=9),
     "sru-highway": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3),
+    "sru-unscaled": Sru(features=12, layers=2, hidden=6, projection=20, outputs=3, highway_scale=1.0),
+    "sru-rescaled": Sru(features=5, layers=2, hidden=6, projection=8, outputs=3, highway_scale=2.5374),
     "sru-forward": Sru(features=5, layers=3, hidden=9, projection=7, outputs=9, directions="forward"),
     "lstm": Lstm(**SIZES),
     "lstm-scaled": Lstm(**SIZES, candidate_scale=0.8),

@@ -109,7 +109,7 @@ def run_sru(model, name, layer, x, exact):
         q = [passed(p, torch.round(p.detach() / unit) * unit) for p in map(project, x)]
     inward = Stream(model, layer.input, network.weights[name].double())
     u = torch.stack([inward(row) for row in q])
-    through = u[:, 3 * width :] if layer.has_highway else network.alpha * x
+    through = u[:, 3 * width :] if layer.has_highway else network.spec.highway_scale * x
     v, b = network.v[name].double(), network.b[name].double()
     out = []
     half = model.spec.hidden

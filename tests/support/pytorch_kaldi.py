@@ -49,10 +49,12 @@ def gated(model: str, batch_norm: bool = True, directions: int = 2) -> nn.Module
     return net.double().eval()
 
 
-def run_gated(model: str, net: nn.Module, x: torch.Tensor, batch_norm: bool, keep: float) -> torch.Tensor:
+def run_gated(
+    model: str, net: nn.Module, x: torch.Tensor, batch_norm: bool, keep: float, directions: int = 2
+) -> torch.Tensor:
     """One utterance [T, features]. The reversed sequence is a second row of the batch; both rows share weights."""
     for layer in range(LAYERS):
-        rows = torch.stack([x, x.flip(0)], dim=1)  # [T, 2, inputs]
+        rows = torch.stack([x, x.flip(0)][:directions], dim=1)  # [T, directions, inputs]
         pre, back = {}, {}
         for gate, (w, u) in NAMES[model].items():
             pre[gate] = net.get_submodule(w)[layer](rows)
@@ -61,7 +63,7 @@ def run_gated(model: str, net: nn.Module, x: torch.Tensor, batch_norm: bool, kee
                 scaled = (pre[gate] - norm.running_mean) / (norm.running_var + 1e-5).sqrt()
                 pre[gate] = scaled * norm.weight + norm.bias
             back[gate] = net.get_submodule(u)[layer]
-        h = c = torch.zeros(2, HIDDEN, dtype=torch.float64)
+        h = c = torch.zeros(directions, HIDDEN, dtype=torch.float64)
         steps = []
         for t in range(len(x)):
             sigmoid = lambda gate: (pre[gate][t] + back[gate](h)).sigmoid()  # noqa: B023, E731
@@ -79,7 +81,7 @@ def run_gated(model: str, net: nn.Module, x: torch.Tensor, batch_norm: bool, kee
                 h = z * h + (1 - z) * candidate
             steps.append(h)
         both = torch.stack(steps)
-        x = torch.cat([both[:, 0], both[:, 1].flip(0)], dim=1)
+        x = torch.cat([both[:, 0], both[:, 1].flip(0)], dim=1) if directions == 2 else both[:, 0]
     return x
 
 

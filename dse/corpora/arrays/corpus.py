@@ -27,7 +27,8 @@ same on all rows of an utterance, which follow each other; every other column is
 
 Speakers and utterances must differ between splits. Without speakers each utterance counts as one of its own. Features
 are taken as they come; a network that is trained here standardises them by train's mean and deviation. The network's
-checkpoint names its decoder, see `dse.phones.decoders`, and thereby what an error is:
+checkpoint names its decoder, as `dse.import_torch --decoder` told it, and thereby what an error is; the notebook
+`notebooks/05_your_own_network.ipynb` goes all the way:
 
     ctc                                    labels after CTC's best path: substitutions, deletions and insertions, as a
                                            share of reference labels; outputs are the labels and a blank, first or last
