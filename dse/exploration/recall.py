@@ -42,5 +42,17 @@ def recall(searcher: Searcher, store: Store, most: int, outcome: Callable[[Genom
     return asked
 
 
+def last_asked(store: Store, asked: Sequence[Genome], most: int) -> list[Genome]:
+    """The rest of `most` genomes after the recalled ones, of a generation that only fitted in part.
+
+    Nothing where none is recalled, or the record does not hold each, or one failed: the searcher is then asked again.
+    """
+    rest = sorted((number, genome) for genome, number in store.asked.items() if len(asked) <= number < most)
+    failed = any(store.evaluations[genome].status == "failed" for _, genome in rest)
+    if not asked or failed or [number for number, _ in rest] != list(range(len(asked), most)):
+        return []
+    return [genome for _, genome in rest]
+
+
 def _digest(asked: Sequence[Genome], state: Any) -> str:
     return hashlib.sha256(json.dumps([asked, state], sort_keys=True).encode()).hexdigest()

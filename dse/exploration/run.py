@@ -26,7 +26,7 @@ from dse.exploration.beacons import Beacons
 from dse.exploration.patience import Patience
 from dse.exploration.plan import Plan, make_plan
 from dse.exploration.progress import Progress, tell
-from dse.exploration.recall import recall, remember
+from dse.exploration.recall import last_asked, recall, remember
 from dse.exploration.settings import SearchSettings
 from dse.exploration.worker import Job, Worker
 from dse.exploration.workers import Workers, open_workers
@@ -108,10 +108,11 @@ def _search(plan: Plan, store: Store) -> Study:
         beacons.follow([known[genome] for genome in asked])
         offspring = max(1, round(settings.population * OFFSPRING_FRACTION))
         wanted, ended = offspring if asked else settings.population, None
+        last = last_asked(store, asked, plan.evaluations)
         while len(asked) < plan.evaluations:
             if ended := patience.ending([store.evaluations[genome] for genome in asked]):
                 break
-            if not (genomes := searcher.ask(wanted)):
+            if not (genomes := last or searcher.ask(wanted)):
                 ended = "exhausted"
                 break
             # A whole generation is asked even if only part fits, so that a longer run begins like a shorter one.

@@ -18,6 +18,7 @@ class Front(Sequence[Evaluation]):
 
     def __init__(self, points: Sequence[Evaluation], columns: Sequence[str]) -> None:
         self._points, self._columns = tuple(points), tuple(columns)
+        self._numbers = {point.genome: number for number, point in enumerate(self._points, start=1)}
 
     def __len__(self) -> int:
         return len(self._points)
@@ -32,12 +33,15 @@ class Front(Sequence[Evaluation]):
     def __iter__(self) -> Iterator[Evaluation]:
         return iter(self._points)
 
+    def __contains__(self, point: object) -> bool:
+        number = self._numbers.get(point.genome) if isinstance(point, Evaluation) else None
+        return number is not None and self._points[number - 1] == point
+
     def number(self, point: Evaluation) -> int:
         """Number of a point in tables and files. Raises InputError where it is not on the front."""
-        for number, mine in enumerate(self._points, start=1):
-            if mine.genome == point.genome:
-                return number
-        raise InputError("this point is not on the front")
+        if point.genome not in self._numbers:
+            raise InputError("this point is not on the front")
+        return self._numbers[point.genome]
 
     def frame(self) -> pd.DataFrame:
         """A row for each point: metrics, then each matvec's setting; see `frame.evaluations_frame`."""

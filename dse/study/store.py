@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import optuna
+from optuna.storages import RDBStorage
 
 from dse.design.evaluation import Evaluation
 from dse.design.limits import parse_limits
@@ -36,24 +37,25 @@ from dse.study.storage_errors import one_line_errors
 from models.workload import Configuration, InputError, Workload
 
 OPENING = "opening"  # makes tables where there are none, which two processes must not do at once
+KEPT_BY_OPTUNA = 200  # evaluations; its own copy of each takes more memory than ours
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)  # what is wrong with a storage is told in one line, below
 
 
 class Store:
-    """Evaluations of one study, by genome.
+    """Evaluations of one study, by genome. Raises StoreError where the record cannot be read.
 
-    `identity` is what makes it the same study as another, `task` what makes its measurer again. Raises StoreError where
-    the record cannot be read.
+    `identity` is what makes it the same study as another, `task` what makes its measurer again.
     """
 
-    def __init__(self, study: optuna.Study, url: str) -> None:
-        self._study = study
-        self._url = url
-        where = f"study '{study.study_name}' in {hide_password(url)}"
+    def __init__(self, storage: RDBStorage, name: str, url: str) -> None:
+        self._storage, self.name, self._url = storage, name, url
+        where = f"study '{name}' in {hide_password(url)}"
         with one_line_errors(url), uncollected():
+            study = optuna.load_study(study_name=name, storage=storage)
             attributes = study.user_attrs
             trials = study.get_trials(deepcopy=False)
+            self._forget()
         if not attributes.keys() & {"identity", "settings"}:
             raise StoreError(f"{where} holds no identity; it was not made by dse")
         try:
@@ -77,7 +79,7 @@ class Store:
             self.asked: dict[Genome, int] = {}
             for trial in trials:
                 if "genome" in trial.user_attrs:
-                    where = f"trial {trial.number} of study '{study.study_name}' in {hide_password(url)}"
+                    where = f"trial {trial.number} of study '{name}' in {hide_password(url)}"
                     evaluation = from_trial(trial, worst_quarter)
                     require_of_study(evaluation, self.identity.get("genes"), self.workload)
                     before = self.evaluations.get(evaluation.genome)
@@ -86,10 +88,6 @@ class Store:
                         self._asked(evaluation.genome, trial.system_attrs.get(ASKED))
         except InputError as error:
             raise StoreError(f"{where}: {error}") from error
-
-    @property
-    def name(self) -> str:
-        return self._study.study_name
 
     def set_workload(self, workload: Workload) -> None:
         """Store what platforms need to price the evaluations later on."""
@@ -144,6 +142,10 @@ class Store:
         self._set(f"{beside.FINAL}{len(before)}:{len(run.scored)}", evaluation.to_json())
         self.finals = (*before, run.with_scored(evaluation))
 
+    def _forget(self) -> None:
+        """Open the study anew: each Optuna study keeps a copy of every trial that it read or wrote."""
+        self._study, self._added = optuna.load_study(study_name=self.name, storage=self._storage), 0
+
     def _asked(self, genome: Genome, number: Any) -> None:
         if isinstance(number, int):
             self.asked[genome] = number
@@ -162,30 +164,29 @@ class Store:
             raise StoreError(f"{error}{self._left()}") from error
 
     def _left(self) -> str:
-        stored = len(self.evaluations)
-        if not stored:
+        if not (stored := len(self.evaluations)):
             return ""
+        before = f"the {stored} evaluations stored before"
         try:
             left = len(find_study(self._url, self.name).evaluations)
         except StoreError as error:
-            return f"; the {stored} evaluations stored before cannot be read: {error}"
-        if left < stored:
-            return f"; of the {stored} evaluations stored before {left} are left"
-        return f"; the {stored} evaluations stored before are safe"
+            return f"; {before} cannot be read: {error}"
+        return f"; of {before} {left} are left" if left < stored else f"; {before} are safe"
 
     def add(self, evaluation: Evaluation, space: SearchSpace, asked: int | None = None) -> None:
         """Store at once, in one transaction; a success takes the place of a failure.
 
-        `asked`: how many genomes the searcher had asked before this one.
-
-        Raises StoreError, telling what is left of what was stored before.
+        `asked`: how many genomes the searcher had asked before this one. Raises StoreError, telling what is left.
         """
         before = self.evaluations.get(evaluation.genome)
         if before is not None and before.status == evaluation.status == "failed":
             return  # it failed again; one record of that will do
         trial = to_trial(evaluation, space, self.objectives, asked)
         with self._writing():
+            if self._added == KEPT_BY_OPTUNA:
+                self._forget()
             self._study.add_trial(trial)
+            self._added += 1
         self.evaluations[evaluation.genome] = evaluation
         self._asked(evaluation.genome, asked)
 
@@ -217,20 +218,20 @@ def open_study(url: str, name: str, identity: Mapping[str, Any], objectives: Seq
     require_address(url)
     make_directory(url)
     with locked(url, OPENING), one_line_errors(url):
-        if name in optuna.get_all_study_names(storage=url):  # writes nothing, so that a storage may be read-only
-            study = optuna.load_study(storage=url, study_name=name)
+        storage = RDBStorage(url)
+        if name in optuna.get_all_study_names(storage=storage):  # writes nothing, so that a storage may be read-only
+            study = optuna.load_study(storage=storage, study_name=name)
         else:
             study = optuna.create_study(
-                storage=url, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
+                storage=storage, study_name=name, directions=[o.direction for o in objectives], load_if_exists=True
             )
-        known = study.user_attrs.keys() & {"identity", "settings"}
-        if not known and not study.get_trials(deepcopy=False):
+        if not study.user_attrs.keys() & {"identity", "settings"} and not study.get_trials(deepcopy=False):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 study.set_metric_names([objective.metric for objective in objectives])
             study.set_user_attr("format", FORMAT)
             study.set_user_attr("identity", dict(identity))
-    store = Store(study, url)
+    store = Store(storage, name, url)
     if different := differences(store.identity, identity):
         raise StoreError(f"study '{name}' in {hide_password(url)} was made with other settings: {'; '.join(different)}")
     return store
@@ -242,9 +243,8 @@ def find_study(url: str, name: str) -> Store:
     if (file := sqlite_file(url)) and not file.exists():
         raise StoreError(f"no storage at {url}")
     with locked(url, OPENING), one_line_errors(url):
-        names = optuna.get_all_study_names(storage=url)
-        if name not in names:
+        storage = RDBStorage(url)
+        if name not in (names := optuna.get_all_study_names(storage=storage)):
             there = ", ".join(sorted(names)) or "none"
             raise StoreError(f"no study '{name}' in {hide_password(url)}; there are {there}")
-        study = optuna.load_study(storage=url, study_name=name)
-    return Store(study, url)
+    return Store(storage, name, url)

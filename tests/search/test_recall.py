@@ -2,11 +2,13 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 
 import pytest
 from fake_task import FakeTask, counting
 from searches import points, search, settings
 
+from dse.exploration.recall import last_asked
 from dse.exploration.run import run_search
 from dse.searchers import Stateful
 from dse.searchers.surrogate import Surrogate
@@ -36,6 +38,10 @@ def test_a_finished_search_asks_nothing_again(whole, tmp_path, generations):
     assert again.evaluations == first.evaluations
     assert points(search(tmp_path)) == points(whole)
     assert generations == [3]
+    assert points(search(tmp_path)) == points(whole)  # the last generation fitted in part
+    assert generations == [3]
+    assert search(tmp_path, evaluations=50).evaluations[:40] == whole.evaluations
+    assert generations[1] == 3
 
 
 @pytest.mark.parametrize("stop_at", [14, 17, 20])
@@ -96,3 +102,14 @@ def test_where_a_searcher_has_no_state_nothing_is_stored(tmp_path):
     run_search(given)
     assert find_study(given.storage, "s").searcher is None
     assert issubclass(Surrogate, Stateful)
+
+
+def test_a_last_generation_with_a_failure_is_asked_again(tmp_path):
+    given = settings(tmp_path, study="s")
+    run_search(given)
+    store = find_study(given.storage, "s")
+    asked = sorted(store.asked, key=store.asked.__getitem__)
+    assert last_asked(store, asked[:39], 40) == asked[39:]
+    assert last_asked(store, asked[:39], 41) == last_asked(store, [], 40) == []
+    store.evaluations[asked[39]] = replace(store.evaluations[asked[39]], status="failed")
+    assert last_asked(store, asked[:39], 40) == []
