@@ -43,10 +43,20 @@ def test_kept_ones_are_those_that_were_made(model, tmp_path, monkeypatch):
         again = task.open().engine.calibration
     assert same(calibration, again)
     assert len({id(vector) for vector in again.vectors.values()}) < len(again.vectors) or model == "sru"
-    for damage in (b"", b"PK\x03\x04", kept.read_bytes()[:5000]):
+    assert kept.stat().st_size > 5000
+
+
+def test_a_damaged_one_is_made_anew(tmp_path, monkeypatch):
+    """On one network; how it is kept has nothing to do with which."""
+    monkeypatch.setattr(calibrate, "cache_dir", lambda: tmp_path)
+    task = NetworkTask("ligru")
+    calibration = task.open().engine.calibration
+    (kept,) = (tmp_path / "calibrations").iterdir()
+    whole = kept.read_bytes()
+    for damage in (b"", b"PK\x03\x04", whole[:5000]):
         kept.write_bytes(damage)
         assert same(task.open().engine.calibration, calibration)
-        assert len(kept.read_bytes()) > 5000  # made anew
+        assert len(kept.read_bytes()) == len(whole)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
