@@ -181,10 +181,15 @@ def require_folder(folder: Path) -> None:
         raise InputError(f"cannot write to the folder {folder}: {error.strerror} in {there}") from error
 
 
-def require_file(file: Path) -> None:
-    """Check that `file` can be written, before the work whose result it holds. Raises InputError where it cannot."""
+def require_file(file: Path, *read: Path | None) -> None:
+    """Check that `file` can be written, before the work whose result it holds, and is none of those that are read.
+
+    Raises InputError where it cannot or is.
+    """
     if file.is_dir():
         raise InputError(f"cannot write the file {file}: it is a folder")
+    if any(other is not None and file.resolve() == other.resolve() for other in read):
+        raise InputError(f"cannot write the file {file}: it is what is read; give another name")
     require_folder(file.parent)
 
 

@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser().parse_args(arguments))
     out: Path = options.pop("out")
     corpus, corpus_path, skip_bad = (options.pop(name) for name in ("corpus", "corpus_path", "skip_bad"))
-    require_file(out)
+    require_file(out, options["architecture"], options["output"], options["cfg"])
     checkpoint = import_kaldi(**options)
     if corpus is not None:
         opened = open_corpus(corpus, corpus_path, skip_bad)

@@ -34,8 +34,9 @@ The file holds a state_dict, as safetensors or by torch.save, which is read by t
 it is run. Taken are torch.nn.LSTM and GRU, sru.SRU and SpeechBrain's LiGRU, of any layers, in one or two directions,
 under any names, with a linear output layer. Modules are found by the names and shapes of their tensors, and told.
 What else is in the file is refused by name: normalisation between layers, layer normalisation, proj_size, attention.
-Tensors do not tell what else the code does, such as residual connections, another activation, or SpeechBrain's SLiGRU
-from its LiGRU: with --corpus the error of the imported network is printed, which should be the one you know."""
+Tensors do not tell what else the code does, such as residual connections, another activation, SpeechBrain's SLiGRU
+from its LiGRU, or its instance normalisation from that of batches: with --corpus the error of the imported network is
+printed, which should be the one you know."""
 EPILOG = f"""Features are read as they come, unless --standardise is given. Weights are read as float32, from float16
 and bfloat16 too. {SUPPORTED[0].upper()}{SUPPORTED[1:]}."""
 ROLES = ("state_dict", "network", "output")
@@ -195,7 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise InputError(f"--blank {options.blank}: it is {' or '.join(BLANKS)}")
     if options.corpus is None and (options.corpus_path or options.skip_bad or options.standardise == FROM_TRAIN):
         raise InputError(f"--corpus-path, --skip-bad and --standardise {FROM_TRAIN} need --corpus")
-    require_file(options.out)
+    of_arrays = Path(options.standardise) if options.standardise not in (None, FROM_TRAIN) else None
+    require_file(options.out, options.file, options.labels, of_arrays)
     checkpoint, told = import_torch(options.file, roles_of(options.map), options.ignore, options.directions)
     print("\n".join(("found:", *(f"  {line}" for line in told))))
     corpus = None if options.corpus is None else open_corpus(options.corpus, options.corpus_path, options.skip_bad)

@@ -65,6 +65,8 @@ def retrain(
     from dse.retraining.network import StraightThrough
 
     require_free(out, force)
+    if out.resolve() == checkpoint.resolve():
+        raise InputError(f"--out {out} is the network that retraining starts from; give another name")
     if is_float(configuration):
         raise InputError("a float configuration has nothing to retrain: it is not quantized")
     base = load(checkpoint)

@@ -95,3 +95,12 @@ def test_other_srus_are_refused(folder, capsys, name, value, said):
     write(folder / FILES["architecture"], OrderedDict(sru(FEATURES, 8), **{name: value}))
     assert run_import(folder, "sru") == 2
     assert said in one_line(capsys)
+
+
+@pytest.mark.parametrize("read", ["architecture", "output"])
+def test_what_is_read_is_not_written_over(folder, capsys, read):
+    write(folder / FILES[read], sru(FEATURES, 8))
+    before = (folder / FILES[read]).read_bytes()
+    assert run_import(folder, "sru", "--out", str(folder / FILES[read])) == 2
+    assert "it is what is read; give another name" in one_line(capsys)
+    assert (folder / FILES[read]).read_bytes() == before

@@ -10,6 +10,7 @@ from arrays_tree import LABELS, write_npz
 from torch import nn
 from torch_networks import FEATURES, HIDDEN, imported, imported_logits, net, own_logits, refusal, utterances
 
+from dse.import_torch import main
 from models.checkpoint import load
 
 
@@ -50,6 +51,16 @@ def test_missing_damaged_and_hostile_files(file, capsys, monkeypatch, ending):
     torch.save({"model": Hostile()}, file)
     assert "is not loaded" in refusal(capsys, file)
     assert not Path("touched").exists()
+
+
+def test_what_is_read_is_not_written_over(file, capsys):
+    torch.save(state(), file)
+    labels, before = file.with_name("labels.txt"), file.read_bytes()
+    labels.write_text("a\n")
+    for out, more in ((file, ()), (file.parent / "." / file.name, ()), (labels, ("--labels", str(labels)))):
+        assert main([str(file), "--out", str(out), *more]) == 2
+        assert f"cannot write the file {out}: it is what is read; give another name\n" in capsys.readouterr().err
+    assert file.read_bytes() == before and labels.read_text() == "a\n"
 
 
 def test_a_whole_module_is_answered_with_what_to_write(file, capsys):

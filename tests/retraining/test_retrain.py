@@ -132,6 +132,7 @@ class OtherFeatures(TinyCorpus):
     [
         ({"out": "net"}, "net: a checkpoint's name ends in .safetensors"),
         ({"out": "there.safetensors"}, "there.safetensors exists; --force writes over it"),
+        ({"out": "sru.safetensors", "force": True}, "sru.safetensors is the network that retraining starts from"),
         ({"configuration": configuration("sru", 32)}, "a float configuration has nothing to retrain"),
         ({"corpus": OtherFeatures()}, "sru.safetensors has 23 features, corpus other has 5"),
     ],
