@@ -14,6 +14,7 @@ PAIRS = 0.1  # weight of a pair of slots against that of one slot
 BENDS = (None, 0.2)  # values as they are, or the logarithm of their sum with it: errors multiply rather than add
 EXACT = 1e-8  # squared error under which choices are equal: which of them is less is rounding, and differs by machine
 BETTER = 0.98  # of the squared error, below which a later choice is taken
+AT_ONCE = 1024  # genomes predicted at once: all of a pool's kernels together would take hundreds of MiB
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Regression:
 
     def predict(self, vectors: Values, optimism: float = 0.0) -> Values:
         """Predictions [genomes, columns], less `optimism` times their standard deviation."""
+        blocks = (vectors[first : first + AT_ONCE] for first in range(0, max(len(vectors), 1), AT_ONCE))
+        return np.concatenate([self._predict(block, optimism) for block in blocks])
+
+    def _predict(self, vectors: Values, optimism: float) -> Values:
         alike = vectors @ self._vectors.T / self._slots
         found: list[Values] = [np.zeros(0)] * len(self._columns)
         for pairs in {column.pairs for column in self._columns}:

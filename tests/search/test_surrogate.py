@@ -103,6 +103,17 @@ def test_sums_and_products_are_learned_and_what_is_known_is_sure():
     assert (model.predict(vectors) - model.predict(vectors, optimism=1.0)).mean() < lowered.mean()
 
 
+@pytest.mark.parametrize("optimism", [0.0, 0.3])
+def test_predictions_do_not_depend_on_how_many_are_made_at_once(monkeypatch, optimism):
+    effects, known, asked = Effects(SPACE), genomes(SPACE, 40), genomes(SPACE, 30, seed=9)
+    vectors, asked = (effects.vectors(effects.codes(some)) for some in (known, asked))
+    model = Regression(vectors, np.random.default_rng(0).random((40, 2)), effects.slots)
+    at_once = model.predict(asked, optimism)
+    monkeypatch.setattr("dse.searchers.regression.AT_ONCE", 7)
+    np.testing.assert_allclose(model.predict(asked, optimism), at_once, atol=1e-9)
+    assert model.predict(asked[:0], optimism).shape == (0, 2)
+
+
 def test_predictions_of_one_known_point_are_its_values():
     effects = Effects(SPACE)
     vectors = effects.vectors(effects.codes(genomes(SPACE, 1)))
