@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import signal
+import sys
 import tempfile
 import traceback
 import warnings
@@ -13,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from unittest.mock import patch
 
 from models.workload import InputError
 
@@ -60,7 +62,11 @@ class TooLongError(BaseException):
 
 def run(name: str, seeds: range) -> Tally:
     """Mutate and read, once a seed, in a process of its own whose memory and time have bounds."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload(["readers"])  # once for all of them, it takes seconds
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # Python 3.11's does not tell it where
+        forkserver.ensure_running()
+    with ProcessPoolExecutor(1, processes) as pool:
         return pool.submit(run_here, name, seeds).result()
 
 
