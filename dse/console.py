@@ -40,8 +40,16 @@ class Parser(argparse.ArgumentParser):
         return f"example: {self.example}\n\n{super().format_help()}"
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
-        return super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
+        """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only.
+
+        An empty value, as of a shell's variable that is not set, is none: as a path it would be the current folder.
+        """
+        joined = _joined(sys.argv[1:] if args is None else args)
+        for before, argument in zip(("", *joined), joined, strict=False):
+            if not argument or re.fullmatch(r"--[\w-]+=", argument):
+                where = argument[:-1] or (before if before.startswith("--") else "")
+                self.error(f"argument {where}: its value is empty" if where else "an argument is empty")
+        return super().parse_known_args(joined, namespace)
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse arguments; an unknown option names the nearest valid one."""

@@ -33,6 +33,20 @@ def test_help_begins_with_an_example_that_the_command_takes(cli, command):
     import_module(f"dse.{command}").parser().parse_args(shlex.split(first.removeprefix(prefix)))
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_empty_value_of_any_option_is_refused(command, capsys):
+    parser = import_module(f"dse.{command}").parser()
+    assert parser.options
+    for option in parser.options:
+        for argv in ([option, ""], [f"{option}="]):
+            with pytest.raises(SystemExit, match="2"):
+                parser.parse_args(argv)
+            assert capsys.readouterr() == ("", f"{parser.prog}: argument {option}: its value is empty\n")
+    with pytest.raises(SystemExit, match="2"):
+        parser.parse_args([""])
+    assert capsys.readouterr().err == f"{parser.prog}: an argument is empty\n"
+
+
 def test_examples_go_on_with_the_study_of_the_first_command(capsys):
     from dse import search
 
