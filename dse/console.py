@@ -35,21 +35,14 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, example: str, **given: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **given})
         self.example = example
+        self.register("type", Path, _path)
 
     def format_help(self) -> str:
         return f"example: {self.example}\n\n{super().format_help()}"
 
     def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
-        """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only.
-
-        An empty value, as of a shell's variable that is not set, is none: as a path it would be the current folder.
-        """
-        joined = _joined(sys.argv[1:] if args is None else args)
-        for before, argument in zip(("", *joined), joined, strict=False):
-            if not argument or re.fullmatch(r"--[\w-]+=", argument):
-                where = argument[:-1] or (before if before.startswith("--") else "")
-                self.error(f"argument {where}: its value is empty" if where else "an argument is empty")
-        return super().parse_known_args(joined, namespace)
+        """Parse arguments; a number after an option is its value, which argparse sees in lone numbers only."""
+        return super().parse_known_args(_joined(sys.argv[1:] if args is None else args), namespace)
 
     def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
         """Parse arguments; an unknown option names the nearest valid one."""
@@ -72,6 +65,13 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"{self.prog}: {message}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+def _path(text: str) -> Path:
+    """A path; none is empty, as a shell's variable that is not set is, and would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("its value is empty")
+    return Path(text)
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
