@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,12 +69,17 @@ class Regression:
         assert best is not None
         return best
 
-    def predict(self, vectors: Values, optimism: float = 0.0) -> Values:
-        """Predictions [genomes, columns], less `optimism` times their standard deviation."""
-        blocks = (vectors[first : first + AT_ONCE] for first in range(0, max(len(vectors), 1), AT_ONCE))
-        return np.concatenate([self._predict(block, optimism) for block in blocks])
+    def predict(self, vectors: Values, optimism: float | Sequence[float] = 0.0) -> Values:
+        """Predictions [genomes, columns], less `optimism`, one or one a column, times their standard deviation.
 
-    def _predict(self, vectors: Values, optimism: float) -> Values:
+        Blocks of genomes go to threads, so that sums are the same on any number of cores.
+        """
+        each = np.broadcast_to(optimism, len(self._columns)).tolist()
+        blocks = [vectors[first : first + AT_ONCE] for first in range(0, max(len(vectors), 1), AT_ONCE)]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return np.concatenate(list(threads.map(lambda block: self._predict(block, each), blocks)))
+
+    def _predict(self, vectors: Values, optimism: Sequence[float]) -> Values:
         alike = vectors @ self._vectors.T / self._slots
         found: list[Values] = [np.zeros(0)] * len(self._columns)
         for pairs in {column.pairs for column in self._columns}:
@@ -83,9 +91,9 @@ class Regression:
             for place, column in enumerate(self._columns):
                 if column.pairs == pairs:
                     predicted = column.mean + turned @ column.weights
-                    if optimism:
+                    if optimism[place]:
                         explained = turned**2 @ (1 / (spread + column.penalty))
-                        predicted -= optimism * np.sqrt(np.maximum(own - explained, 0.0) * column.variance)
+                        predicted -= optimism[place] * np.sqrt(np.maximum(own - explained, 0.0) * column.variance)
                     found[place] = _straight(predicted, column.bend)
         return np.column_stack(found)
 

@@ -129,12 +129,12 @@ class Surrogate:
         ideal, span = near.min(axis=0), np.ptp(near, axis=0)
         span[span == 0] = 1.0
         scaled = (values - ideal) / span
-        model = Regression(known, np.minimum(scaled[told], CUT), self._effects.slots)
-        expected = np.round(model.predict(alike, OPTIMISM), DECIMALS)
-        chance = np.ones(len(pool))
+        keeps = (violation[told, None] == 0).astype(float)
+        model = Regression(known, np.hstack([np.minimum(scaled[told], CUT), keeps]), self._effects.slots)
+        predicted = np.round(model.predict(alike, [OPTIMISM] * len(span) + [0.0]), DECIMALS)
+        expected, chance = predicted[:, :-1], np.ones(len(pool))
         if len(kept) < len(values):
-            keeps = Regression(known, (violation[told, None] == 0).astype(float), self._effects.slots)
-            chance = np.clip(np.round(keeps.predict(alike)[:, 0], DECIMALS), 0.0, 1.0)
+            chance = np.clip(predicted[:, -1], 0.0, 1.0)
         likely = self._likely(expected, chance, n)
         pool, expected, chance = pool[likely], expected[likely], chance[likely]
         if self._known is not None:
