@@ -63,7 +63,8 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         for row in (foreign[0], foreign[-1])
     )
     table, figure = pd.DataFrame(rows), _figure(experiment.title, list(found), rows)
-    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown={"shares": "Shares of hypervolume"})
+    head = "Hypervolume that a front has on another platform, of that of the platform's own search (%)"
+    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown={"shares": head})
 
 
 def _priced_by(native: Study, objective: Objective) -> Objective:

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DEFAULTS = {"within": ["8 bit", "+0.5", "+1", "+3"], "at": "+1", "tells": "best", "of": ""}
+COST = (
+    "Networks retrained, how long that took, how many evaluations and points of the front have their weights, points "
+    "and hypervolume of the whole front"
+)
 
 
 def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
@@ -56,7 +60,7 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
     shown["uniform_error_percent"] = f"{error.capitalize()} of uniform bits ({OBJECTIVES['error'].unit})"
     if any(each.study.beacons for each in found):
-        tables["cost"], shown["cost"] = pd.DataFrame(map(_cost, found)), "Cost"
+        tables["cost"], shown["cost"] = pd.DataFrame(map(_cost, found)), COST
     tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
     return Findings(text, tables, {"fronts": _figure(experiment, found)}, shown)
 

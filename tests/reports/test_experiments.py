@@ -40,6 +40,8 @@ def test_every_kind_writes_its_page_and_a_line_of_the_index(cli, described, tmp_
     assert page.startswith("# T\n\nQ?\n\n**") and result["command"] in page and page.endswith("None.\n")
     for line in out.splitlines()[2:]:
         assert (tmp_path / line).exists(), line
+    heads = re.findall(r"^([^|#`\n].*):\n\n\|", page, re.MULTILINE)
+    assert heads and all(len(head.split()) >= 4 for head in heads)  # sentences, not columns' names
     for table in folder.glob("*.csv"):
         assert f"({table.name})" in page and len(pd.read_csv(table))
     before, text, after = index.read_text().partition(BEGIN)[0], index.read_text(), index.read_text().partition(END)[2]
@@ -196,7 +198,7 @@ def test_gains_and_their_interval():
     gains = 100 * (joint / stepped - 1)
     interval = ttest_1samp(gains, 0).confidence_interval(0.95)
     assert row.of == "sru" and row.gain_percent == pytest.approx(gains.mean())
-    assert (row.low, row.high) == pytest.approx((interval.low, interval.high))
+    assert (row.low_percent, row.high_percent) == pytest.approx((interval.low, interval.high))
 
 
 def test_a_longer_search_of_the_same_study_changes_nothing(cli, described):
