@@ -10,6 +10,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     if options.png is not None:
         require_drawable(options.png)
 
+    if folder != described:  # what surprised is of what is published
+        experiment = replace(experiment, surprise="")
     findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
     paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
     if folder == described:

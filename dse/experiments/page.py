@@ -74,7 +74,7 @@ def page(experiment: Experiment, findings: Findings, result: dict[str, Any], fol
         if len(table) > MOST_ROWS:
             parts.append(f"{len(table) - MOST_ROWS} more rows in [{name}.csv]({name}.csv).")
     parts.append("Files: " + ", ".join(f"[{name}.csv]({name}.csv)" for name in findings.tables) + ".")
-    if experiment.surprise and (folder / FILE).exists():  # it is of what is published
+    if experiment.surprise:
         parts += ["## What surprised", experiment.surprise]
     return "\n\n".join(parts) + "\n"
 
