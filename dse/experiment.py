@@ -20,7 +20,7 @@ from dse.evaluator.task import NetworkTask
 from dse.exploration.settings import SearchSettings
 from dse.reports.images import PNG_HELP, require_drawable
 from dse.study.storage import DEFAULT_STORAGE
-from models.workload import InputError
+from models.workload import InputError, MissingError
 
 STUDIES = Path("studies")
 COMMAND = "python -m dse.experiment"
@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
 
     if options.list:
         found, damaged = read_experiments(options.studies, KINDS)
+        if not found and not damaged:
+            raise MissingError(f"no experiments in {options.studies}: no folder in it has a study.toml")
         for each in found:
             print(f"{each.name:<20} {each.title}")
         if damaged:
@@ -100,9 +102,19 @@ def settings_of(table: Mapping[str, Any], options: argparse.Namespace, task: Cal
 
     given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     if options.checkpoints is not None:
-        given["checkpoint"] = str(options.checkpoints / f"{table.get('model', NetworkTask().model)}.safetensors")
+        given["checkpoint"] = str(checkpoint_in(options.checkpoints, table.get("model", NetworkTask().model)))
     reader = search.parser()
     return search.settings_of(reader.parse_args(arguments_of({**table, **given}, reader, FILE)), task)
+
+
+def checkpoint_in(folder: Path, model: str) -> Path:
+    """The file of a model's network in the folder of --checkpoints. Raises MissingError where it is not there."""
+    path = folder / f"{model}.safetensors"
+    if not path.exists():
+        there = ", ".join(sorted(each.name for each in folder.glob("*.safetensors"))) or "no checkpoints"
+        has = f"it has {there}" if folder.is_dir() else "it is no folder"
+        raise MissingError(f"--checkpoints {folder}: it needs {path.name}, and {has}")
+    return path
 
 
 if __name__ == "__main__":

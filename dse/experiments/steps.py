@@ -20,7 +20,7 @@ from dse.design.objective import OBJECTIVES
 from dse.experiments.bounds import Bound, read_bounds
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.searches import SettingsOf, search, with_uniform
+from dse.experiments.searches import SettingsOf, search, settings_of_all, with_uniform
 from dse.exploration.plan import make_plan
 from dse.exploration.settings import SearchSettings
 from dse.reports.pictures.style import COLOURS, styled
@@ -47,6 +47,9 @@ def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     points = read_bounds(own["points"], experiment.source)
     if own["seeds"] < 1 or not points:
         raise InputError(f"{experiment.source} [steps]: it takes a seed and a point or more")
+    for variation, _ in settings_of_all(experiment, settings_of):
+        make_plan(settings_of({**variation.options, **own["first"]}))
+        settings_of({**variation.options, **own["second"]})  # whose point is not known yet
     rows, curves = [], []
     for variation in experiment.variations:
         for seed in range(1, own["seeds"] + 1):

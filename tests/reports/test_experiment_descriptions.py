@@ -41,7 +41,8 @@ from dse.exploration.plan import make_plan
         ("prices", "[prices]\nplatforms = ['silgo']\n", "no platform 'silgo'"),
         (
             "across",
-            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\na = { platform = 'stripes' }\nb = {}\n",
+            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\n"
+            "a = { platform = 'stripes' }\nb = { platform = 'silago' }\n",
             "better on a than 16 bit",
         ),
         ("steps", "=", "is not TOML"),
