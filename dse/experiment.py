@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     options = parser().parse_args(given)
     from dse.experiments import KINDS
     from dse.experiments.description import read_experiment, read_experiments
-    from dse.experiments.page import RESULT, write_findings, write_index
+    from dse.experiments.page import RESULT, write_findings, write_index, write_page
 
     if options.list:
         found, damaged = read_experiments(options.studies, KINDS)
@@ -57,21 +57,27 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     described = options.studies / options.name
     experiment = read_experiment(described, KINDS)
     folder = options.out or described
+    if options.png is not None and options.page:
+        raise InputError("--page draws nothing; leave --png out")
     require_file(folder / RESULT)
     if options.png is not None:
         require_drawable(options.png)
 
     if folder != described:  # what surprised is of what is published
         experiment = replace(experiment, surprise="")
-    findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
-    paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
+    if options.page:
+        paths, answer = [write_page(experiment, folder)], ""
+    else:
+        findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
+        paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
+        answer = f"{findings.answer}\n\n"
     if folder == described:
         every, damaged = read_experiments(options.studies, KINDS)
         index = write_index(options.studies, every)
         paths += [index] if index else []
         for text in damaged:
             print(f"not in the index: {text}", file=sys.stderr)
-    print(findings.answer, end="\n\n")
+    print(answer, end="")
     print(*paths, sep="\n")
     return 0
 
@@ -81,6 +87,7 @@ def parser() -> Parser:
     result.add_argument("name", nargs="?", metavar="NAME", help="its folder in studies/")
     result.add_argument("--list", action="store_true", help="show the experiments there are")
     result.add_argument("--claims", action="store_true", help="what the papers say beside what the experiments found")
+    result.add_argument("--page", action="store_true", help="write its page anew from its tables; nothing is searched")
     result.add_argument("--studies", type=Path, default=STUDIES, metavar="FOLDER", help="default %(default)s")
     result.add_argument("--preset", help="sizes of the models, in place of the experiment's")
     result.add_argument("--corpus", help="in place of the experiment's")

@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DEFAULTS = {"within": ["8 bit", "+0.5", "+1", "+3"], "at": "+1", "tells": "best", "of": ""}
-COST = (
-    "Networks retrained, how long that took, how many evaluations and points of the front have their weights, points "
-    "and hypervolume of the whole front"
-)
+COST = "Networks retrained, minutes that took, evaluations and points of the front with their weights, and the front"
 
 
 def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:

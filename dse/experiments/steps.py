@@ -76,7 +76,7 @@ def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         "gains": f"More hypervolume of joint than of two steps, {interval}",
         "hypervolumes": f"Hypervolume of the front, {' × '.join(each.label for each in joint.objectives)}",
     }
-    return Findings(answer, {"hypervolumes": table, "gains": gains}, {"convergence": figure}, shown)
+    return Findings(answer, {"gains": gains, "hypervolumes": table}, {"convergence": figure}, shown)
 
 
 def _stepped(

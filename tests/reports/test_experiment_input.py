@@ -36,6 +36,7 @@ OF_NETWORKS = [  # told by what reads networks and corpora
     (["my-fronts", "--checkpoints", "damaged"], "checkpoint damaged/gru.safetensors is damaged"),
     (["my-fronts", "--checkpoints", "swapped"], "checkpoint swapped/gru.safetensors holds a sru, not a gru"),
 ]
+MAKES = "python -m dse.experiment my-prices makes it\n"
 
 
 @pytest.fixture
@@ -64,6 +65,22 @@ def test_every_kind_plans_all_searches_before_the_first(cli, folders, tmp_path, 
     write_described(tmp_path, kind, TWO)
     status, _, err = cli("experiment", f"my-{kind}", "--checkpoints", "one")
     assert status == 2 and err.startswith("error: --checkpoints one: it needs gru.safetensors") and err.count("\n") == 1
+
+
+def test_a_page_is_of_what_is_there(cli, tmp_path):
+    folder = write_described(tmp_path, "prices")
+    status, _, err = cli("experiment", "my-prices", "--page")
+    assert status == 2 and err == f"error: no {folder.relative_to(tmp_path)}/result.json; " + MAKES
+    assert cli("experiment", "my-prices")[0] == 0
+    (folder / "prices.csv").unlink()
+    assert cli("experiment", "my-prices", "--page")[2].endswith("/prices.csv; " + MAKES)
+    for text in ("{", "[]", '{"answer": "a"}'):
+        (folder / "result.json").write_text(text)
+        status, _, err = cli("experiment", "my-prices", "--page")
+        assert status == 2 and "damaged or of an older version" in err and len(err.splitlines()) == 1
+    assert (
+        cli("experiment", "my-prices", "--page", "--png", "1000")[2] == "error: --page draws nothing; leave --png out\n"
+    )
 
 
 @pytest.mark.parametrize("step", ["first", "second"])

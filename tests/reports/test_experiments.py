@@ -50,6 +50,10 @@ def test_every_kind_writes_its_page_and_a_line_of_the_index(cli, described, tmp_
     files = {path: path.read_bytes() for path in folder.glob("*.csv")}
     assert cli("experiment", f"my-{kind}")[0] == 0  # nothing is searched again, and the same is said
     assert {path: path.read_bytes() for path in folder.glob("*.csv")} == files
+    (folder / "README.md").unlink()
+    (tmp_path / "studies/dse.db").unlink(missing_ok=True)
+    assert cli("experiment", f"my-{kind}", "--page")[0] == 0  # of its tables, without a search
+    assert (folder / "README.md").read_text() == page and not (tmp_path / "studies/dse.db").exists()
 
 
 def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
