@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from scipy.stats import ttest_1samp
 
 from dse.experiments import KINDS
 from dse.experiments.description import read_experiment
-from dse.experiments.page import BEGIN, END
+from dse.experiments.page import BEGIN, END, _sentence, write_page
 from dse.experiments.searches import first_of
 from dse.experiments.steps import JOINT, STEPS, gains_of
 from dse.study.result import load_study
 from models.registry import preset
 from models.workload import Configuration, size_mib
 from platforms import open_platform
+
+PUBLISHED = sorted(path.parent for path in Path(__file__).parents[2].glob("studies/*/study.toml"))
 
 
 @pytest.fixture
@@ -54,6 +57,25 @@ def test_every_kind_writes_its_page_and_a_line_of_the_index(cli, described, tmp_
     (tmp_path / "studies/dse.db").unlink(missing_ok=True)
     assert cli("experiment", f"my-{kind}", "--page")[0] == 0  # of its tables, without a search
     assert (folder / "README.md").read_text() == page and not (tmp_path / "studies/dse.db").exists()
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_published_pages_are_what_the_command_writes(folder, tmp_path):
+    """Page, picture and line of the index, as the tables have them; with date, commit and what surprised."""
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    page, experiment = (copy / "README.md").read_text(), read_experiment(copy, KINDS)
+    write_page(experiment, copy)
+    assert (copy / "README.md").read_text() == page
+    heads = re.findall(r"^([^|#`\n].*):\n\n\|", page, re.MULTILINE)
+    assert len(heads) == len(re.findall(r"^\|--", page, re.MULTILINE)) > 0
+    assert [head for head in heads if len(head.split()) < 4] == []  # sentences, not columns' names
+    assert re.search(r"^\d{4}-\d\d-\d\d, commit [0-9a-f]{7,}\. ", page, re.MULTILINE) and "## What surprised" in page
+    result = json.loads((folder / "result.json").read_text())
+    assert f"python -m dse.experiment {folder.name}" in result["command"] and result["figures"]
+    assert {path.stem for path in folder.glob("*.csv")} == {*result["tables"]}
+    assert all((folder / f"{name}.png").exists() for name in result["figures"])
+    line = f"| [{folder.name}]({folder.name}/README.md) | {experiment.question} | {_sentence(result['answer'])} |"
+    assert line in (folder.parent / "README.md").read_text().splitlines()
 
 
 def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
