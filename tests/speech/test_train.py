@@ -110,20 +110,8 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     network = build_network(models.networks.sru.PRESETS["tiny"])
     optimizer = torch.optim.Adam(network.parameters())
     state.save(network, optimizer, [{"loss": 1.0, "validation_error_percent": 50.0}], is_best=True)
-    command = [
-        "--model",
-        "sru",
-        "--preset",
-        "tiny",
-        "--epochs",
-        "4",
-        "--seed",
-        "7",
-        "--batch-utterances",
-        "4",
-        "--learning-rate",
-        "0.01",
-    ]
+    recipe = ["--epochs", "4", "--seed", "7", "--batch-utterances", "4", "--learning-rate", "0.01"]
+    command = ["--model", "sru", "--preset", "tiny", *recipe]
     assert dse_train.main([*command, "--out", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "seed: stored 1, now 7" in error
