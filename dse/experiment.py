@@ -10,6 +10,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dse.evaluator.task import NetworkTask
 from dse.exploration.settings import SearchSettings
 from dse.reports.images import PNG_HELP, require_drawable
 from dse.study.storage import DEFAULT_STORAGE
-from models.workload import InputError
+from models.workload import InputError, MissingError
 
 STUDIES = Path("studies")
 COMMAND = "python -m dse.experiment"
@@ -33,10 +34,12 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     options = parser().parse_args(given)
     from dse.experiments import KINDS
     from dse.experiments.description import read_experiment, read_experiments
-    from dse.experiments.page import RESULT, write_findings, write_index
+    from dse.experiments.page import RESULT, write_findings, write_index, write_page
 
     if options.list:
         found, damaged = read_experiments(options.studies, KINDS)
+        if not found and not damaged:
+            raise MissingError(f"no experiments in {options.studies}: no folder in it has a study.toml")
         for each in found:
             print(f"{each.name:<20} {each.title}")
         if damaged:
@@ -54,19 +57,27 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     described = options.studies / options.name
     experiment = read_experiment(described, KINDS)
     folder = options.out or described
+    if options.png is not None and options.page:
+        raise InputError("--page draws nothing; leave --png out")
     require_file(folder / RESULT)
     if options.png is not None:
         require_drawable(options.png)
 
-    findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
-    paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
+    if folder != described:  # what surprised is of what is published
+        experiment = replace(experiment, surprise="")
+    if options.page:
+        paths, answer = [write_page(experiment, folder)], ""
+    else:
+        findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
+        paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
+        answer = f"{findings.answer}\n\n"
     if folder == described:
         every, damaged = read_experiments(options.studies, KINDS)
         index = write_index(options.studies, every)
         paths += [index] if index else []
         for text in damaged:
             print(f"not in the index: {text}", file=sys.stderr)
-    print(findings.answer, end="\n\n")
+    print(answer, end="")
     print(*paths, sep="\n")
     return 0
 
@@ -76,6 +87,7 @@ def parser() -> Parser:
     result.add_argument("name", nargs="?", metavar="NAME", help="its folder in studies/")
     result.add_argument("--list", action="store_true", help="show the experiments there are")
     result.add_argument("--claims", action="store_true", help="what the papers say beside what the experiments found")
+    result.add_argument("--page", action="store_true", help="write its page anew from its tables; nothing is searched")
     result.add_argument("--studies", type=Path, default=STUDIES, metavar="FOLDER", help="default %(default)s")
     result.add_argument("--preset", help="sizes of the models, in place of the experiment's")
     result.add_argument("--corpus", help="in place of the experiment's")
@@ -97,9 +109,19 @@ def settings_of(table: Mapping[str, Any], options: argparse.Namespace, task: Cal
 
     given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     if options.checkpoints is not None:
-        given["checkpoint"] = str(options.checkpoints / f"{table.get('model', NetworkTask().model)}.safetensors")
+        given["checkpoint"] = str(checkpoint_in(options.checkpoints, table.get("model", NetworkTask().model)))
     reader = search.parser()
     return search.settings_of(reader.parse_args(arguments_of({**table, **given}, reader, FILE)), task)
+
+
+def checkpoint_in(folder: Path, model: str) -> Path:
+    """The file of a model's network in the folder of --checkpoints. Raises MissingError where it is not there."""
+    path = folder / f"{model}.safetensors"
+    if not path.exists():
+        there = ", ".join(sorted(each.name for each in folder.glob("*.safetensors"))) or "no checkpoints"
+        has = f"it has {there}" if folder.is_dir() else "it is no folder"
+        raise MissingError(f"--checkpoints {folder}: it needs {path.name}, and {has}")
+    return path
 
 
 if __name__ == "__main__":

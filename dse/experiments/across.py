@@ -15,7 +15,7 @@ from dse.design.objective import Objective, valid_objectives
 from dse.design.pareto import hypervolume
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.searches import SettingsOf, search
+from dse.experiments.searches import SettingsOf, search, settings_of_all
 from dse.reports.pictures.style import SCALE, styled
 from dse.study.result import Study
 from models.workload import InputError
@@ -34,11 +34,11 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     own_of(experiment, {})
     if list(experiment.vary) != [AXIS] or len(experiment.variations) < 2:
         raise InputError(f"{experiment.source}: a kind 'across' varies {AXIS}, in two ways or more, and nothing else")
-    found: dict[str, tuple[str, Study]] = {}
     for variation in experiment.variations:
-        settings = settings_of(variation.options)
-        if len(settings.platforms) != 1:
-            raise InputError(f"{experiment.source}: '{variation}' has {len(settings.platforms)} platforms, not one")
+        if (count := len(settings_of(variation.options).platforms)) != 1:
+            raise InputError(f"{experiment.source}: '{variation}' has {count} platforms, not one")
+    found: dict[str, tuple[str, Study]] = {}
+    for variation, settings in settings_of_all(experiment, settings_of):
         found[str(variation)] = settings.platforms[0], (study := search(settings, str(variation)))
         if not study.hypervolume():
             raise InputError(
@@ -63,7 +63,8 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         for row in (foreign[0], foreign[-1])
     )
     table, figure = pd.DataFrame(rows), _figure(experiment.title, list(found), rows)
-    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown={"shares": "Shares of hypervolume"})
+    head = "Hypervolume that a front has on another platform, of that of the platform's own search (%)"
+    return Findings(f"at best {told}", {"shares": table}, {"shares": figure}, shown={"shares": head})
 
 
 def _priced_by(native: Study, objective: Objective) -> Objective:

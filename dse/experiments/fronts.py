@@ -17,7 +17,7 @@ from dse.experiments.answers import read_answer
 from dse.experiments.bounds import Bound, read_bounds
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.searches import Searched, SettingsOf, search, with_uniform
+from dse.experiments.searches import Searched, SettingsOf, search, settings_of_all, with_uniform
 from dse.reports.labels import describe
 from dse.reports.pictures.facets import facets
 from dse.study.choose import best
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 DEFAULTS = {"within": ["8 bit", "+0.5", "+1", "+3"], "at": "+1", "tells": "best", "of": ""}
+COST = "Networks retrained, minutes that took, evaluations and points of the front with their weights, and the front"
 
 
 def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
@@ -37,10 +38,10 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         raise InputError(f"{experiment.source} [fronts]: at is '{own['at']}', none of within")
     bounds = read_bounds(own["within"], experiment.source)
     answer = read_answer(own["tells"], own["of"], experiment.vary, experiment.source)
-    found = []
-    for variation in experiment.variations:
-        settings = settings_of(variation.options)
-        found.append(Searched(variation, with_uniform(search(settings, str(variation)), settings)))
+    found = [
+        Searched(variation, with_uniform(search(settings, str(variation)), settings))
+        for variation, settings in settings_of_all(experiment, settings_of)
+    ]
     rows = [row for each in found for row in _rows(each, bounds)]
     points = [row for each in found for row in _points(each)]
     axes, objectives = list(experiment.vary), found[0].others
@@ -56,7 +57,7 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     tables["uniform_error_percent"] = _across(rows, axes, "error_percent", "uniform ")
     shown["uniform_error_percent"] = f"{error.capitalize()} of uniform bits ({OBJECTIVES['error'].unit})"
     if any(each.study.beacons for each in found):
-        tables["cost"], shown["cost"] = pd.DataFrame(map(_cost, found)), "Cost"
+        tables["cost"], shown["cost"] = pd.DataFrame(map(_cost, found)), COST
     tables |= {"within": pd.DataFrame(rows), "fronts": pd.DataFrame(points)}
     return Findings(text, tables, {"fronts": _figure(experiment, found)}, shown)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from dse.experiments.findings import Findings
 from dse.reports.files import write_figure
 from dse.reports.labels import short_number
 from models.whole_file import whole_file
+from models.workload import InputError, MissingError
 
 RESULT, PAGE, INDEX = "result.json", "README.md", "README.md"
+COMMAND = "python -m dse.experiment"
 BEGIN, END = "<!-- experiments -->", "<!-- end of experiments -->"
 SOURCES = ("dse", "models", "platforms")  # what the result depends on
 UNITS = {  # by the endings of columns
@@ -50,31 +52,56 @@ def write_findings(
         "command": command,
         "date": datetime.now(UTC).date().isoformat(),
         "commit": commit(),
+        "figures": list(findings.figures),
+        "tables": {name: findings.shown.get(name) for name in findings.tables},  # with the page's heading of each
     }
-    texts = {RESULT: json.dumps(result, indent=2) + "\n", PAGE: page(experiment, findings, result, folder)}
-    for name, text in texts.items():
-        paths.append(folder / name)
-        with whole_file(paths[-1]) as beside:
-            beside.write_text(text, encoding="utf-8")
-    return paths
+    paths.append(folder / RESULT)
+    with whole_file(paths[-1]) as beside:
+        beside.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*paths, write_page(experiment, folder)]
 
 
-def page(experiment: Experiment, findings: Findings, result: dict[str, Any], folder: Path) -> str:
+def write_page(experiment: Experiment, folder: Path) -> Path:
+    """Write the page of the result and the tables that are in the folder.
+
+    Raises MissingError where one of them is not, InputError where one cannot be read.
+    """
+    path = folder / RESULT
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        tables = {name: _read(folder / f"{name}.csv") for name in result["tables"]}
+        text = page(experiment, tables, result, folder)
+    except FileNotFoundError as error:
+        raise MissingError(f"no {error.filename}; {COMMAND} {experiment.name} makes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} or a table is damaged or of an older version: {error!r}") from error
+    with whole_file(folder / PAGE) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return folder / PAGE
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def page(experiment: Experiment, tables: Mapping[str, pd.DataFrame], result: Mapping[str, Any], folder: Path) -> str:
     """The page in Markdown: question, answer, command, pictures, tables, what surprised."""
-    parts = [f"# {experiment.title}", experiment.question, f"**{_sentence(findings.answer)}**"]
+    parts = [f"# {experiment.title}", experiment.question, f"**{_sentence(result['answer'])}**"]
     parts.append(f"```bash\n{result['command']}\n```")
     at = f"{result['date']}, commit {result['commit']}" if result["commit"] else result["date"]
     described = f"[{FILE}]({FILE})" if (folder / FILE).exists() else f"`{experiment.source}`"
     parts.append(f"{at}. The searches are described in {described}.")
-    parts += [f"![{name}]({name}.png)" for name in findings.figures if (folder / f"{name}.png").exists()]
-    for name, head in findings.shown.items():
-        table = findings.tables[name]
+    parts += [f"![{name}]({name}.png)" for name in result["figures"] if (folder / f"{name}.png").exists()]
+    for name, head in result["tables"].items():
+        if head is None:
+            continue
+        table = tables[name]
         parts.append(f"{head}:")
         parts.append(markdown(table.head(MOST_ROWS)))
         if len(table) > MOST_ROWS:
             parts.append(f"{len(table) - MOST_ROWS} more rows in [{name}.csv]({name}.csv).")
-    parts.append("Files: " + ", ".join(f"[{name}.csv]({name}.csv)" for name in findings.tables) + ".")
-    if experiment.surprise and (folder / FILE).exists():  # it is of what is published
+    parts.append("Files: " + ", ".join(f"[{name}.csv]({name}.csv)" for name in tables) + ".")
+    if experiment.surprise:
         parts += ["## What surprised", experiment.surprise]
     return "\n\n".join(parts) + "\n"
 

@@ -52,7 +52,8 @@ def prices(experiment: Experiment, _: SettingsOf) -> Findings:
     wide = wide.dropna(axis="columns", how="all").reindex(pd.MultiIndex.from_frame(table[NETWORK].drop_duplicates()))
     wide.columns = [" ".join(pair).removesuffix("_per_frame") for pair in wide.columns]
     tables = {"prices": table, "compared": wide.reset_index()}
-    return Findings(_answer(table), tables, {"prices": _figure(experiment.title, table)}, shown={"compared": "Prices"})
+    head = f"Cycles of a frame, times as fast as at {BASELINE_BITS} bit, latency (µs) and energy (µJ) of a frame"
+    return Findings(_answer(table), tables, {"prices": _figure(experiment.title, table)}, shown={"compared": head})
 
 
 def _rows(platform: Platform, own: dict[str, Any]) -> Iterator[dict[str, Any]]:

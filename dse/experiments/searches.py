@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dse.design.evaluation import Evaluation
 from dse.design.objective import Objective
-from dse.experiments.description import Variation
+from dse.experiments.description import Experiment, Variation
 from dse.exploration.aside import measure_aside
 from dse.exploration.plan import make_plan
 from dse.exploration.run import run_plan
@@ -37,6 +37,14 @@ class Searched:
     def others(self) -> list[Objective]:
         """The objectives beside the error."""
         return [objective for objective in self.study.objectives if not objective.relative_limits]
+
+
+def settings_of_all(experiment: Experiment, settings_of: SettingsOf) -> list[tuple[Variation, SearchSettings]]:
+    """Each variation with its settings. Raises InputError where one cannot be planned, before the first is searched."""
+    found = [(variation, settings_of(variation.options)) for variation in experiment.variations]
+    for _, settings in found:
+        make_plan(settings)
+    return found
 
 
 def search(settings: SearchSettings, name: str) -> Study:

@@ -20,12 +20,13 @@ from dse.design.objective import OBJECTIVES
 from dse.experiments.bounds import Bound, read_bounds
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.searches import SettingsOf, search, with_uniform
+from dse.experiments.searches import SettingsOf, search, settings_of_all, with_uniform
 from dse.exploration.plan import make_plan
 from dse.exploration.settings import SearchSettings
 from dse.reports.pictures.style import COLOURS, styled
 from dse.study.choose import best
 from dse.study.result import Study
+from models.workload import InputError
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -44,6 +45,11 @@ def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     """Run both ways with every seed. Raises InputError on keys that are none, and a search without any result."""
     own = own_of(experiment, DEFAULTS)
     points = read_bounds(own["points"], experiment.source)
+    if own["seeds"] < 1 or not points:
+        raise InputError(f"{experiment.source} [steps]: it takes a seed and a point or more")
+    for variation, _ in settings_of_all(experiment, settings_of):
+        make_plan(settings_of({**variation.options, **own["first"]}))
+        settings_of({**variation.options, **own["second"]})  # whose point is not known yet
     rows, curves = [], []
     for variation in experiment.variations:
         for seed in range(1, own["seeds"] + 1):
@@ -65,10 +71,12 @@ def steps(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         f"{values} {gain:+.1f} % ({low:+.1f} to {high:+.1f})".strip()
         for values, gain, low, high in gains.itertuples(index=False)
     )
-    tables = {"hypervolumes": table, "gains": gains}
-    return Findings(
-        answer, tables, {"convergence": figure}, shown={"gains": "Gains over two steps", "hypervolumes": "Hypervolumes"}
-    )
+    interval = f"mean over seeds and its interval of {100 * CONFIDENCE:.0f} %"
+    shown = {
+        "gains": f"More hypervolume of joint than of two steps, {interval}",
+        "hypervolumes": f"Hypervolume of the front, {' × '.join(each.label for each in joint.objectives)}",
+    }
+    return Findings(answer, {"gains": gains, "hypervolumes": table}, {"convergence": figure}, shown)
 
 
 def _stepped(
@@ -117,7 +125,12 @@ def gains_of(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
         error = float(np.std(gains, ddof=1)) / math.sqrt(n) if n > 1 else math.nan
         reach = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * error if n > 1 else math.nan
         rows.append(
-            {"of": ", ".join(map(str, values)), "gain_percent": mean, "low": mean - reach, "high": mean + reach}
+            {
+                "of": ", ".join(map(str, values)),
+                "gain_percent": mean,
+                "low_percent": mean - reach,
+                "high_percent": mean + reach,
+            }
         )
     return pd.DataFrame(rows)
 

@@ -14,7 +14,7 @@ import pandas as pd
 from dse.design.objective import OBJECTIVES
 from dse.experiments.description import Experiment, own_of
 from dse.experiments.findings import Findings
-from dse.experiments.searches import SettingsOf, measure
+from dse.experiments.searches import SettingsOf, measure, settings_of_all
 from dse.reports.labels import label
 from dse.reports.pictures.compared import look
 from dse.reports.pictures.style import styled
@@ -34,8 +34,7 @@ def uniform(experiment: Experiment, settings_of: SettingsOf) -> Findings:
         Setting(*_widths(bits, experiment.source), delta=delta) for delta in own["delta"] for bits in own["bits"]
     ]
     rows = []
-    for variation in experiment.variations:
-        searched = settings_of(variation.options)
+    for variation, searched in settings_of_all(experiment, settings_of):
         names = [matvec.name for matvec in searched.task.workload]
         wanted = [Configuration(tuple((name, setting) for name in names)) for setting in settings]
         baseline = Configuration(tuple((name, Setting(BASELINE_BITS, BASELINE_BITS)) for name in names))
@@ -47,7 +46,8 @@ def uniform(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     table = pd.DataFrame(rows)
     axes = list(experiment.vary)
     figure = _figure(experiment.title, table, axes)
-    return Findings(_answer(rows, axes), {"uniform": table}, {"uniform": figure}, shown={"uniform": "Measured"})
+    head = "Error, error over 16 bit, size of all weights and eliminated operations, every matvec alike"
+    return Findings(_answer(rows, axes), {"uniform": table}, {"uniform": figure}, shown={"uniform": head})
 
 
 def _widths(text: str, source: str) -> tuple[int, int]:

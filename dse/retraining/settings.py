@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.workload import InputError
+from dse.training.settings import require_recipe
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,4 @@ class RetrainSettings:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_utterances", "learning_rate", "threads"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
-        if self.seed < 0:
-            raise InputError(f"seed must be 0 or more, not {self.seed}")
+        require_recipe(self)

@@ -9,16 +9,34 @@ from models.devices import DEVICES, require_known
 from models.workload import InputError
 
 AUTO = "auto"  # a GPU where there is one
+# Whole numbers of a recipe; seeds are what NumPy and torch both take, so many threads are on no machine.
+BOUNDS = {"epochs": (1, 10**4), "seed": (0, 2**32 - 1), "batch_utterances": (1, 10**6), "threads": (1, 1024)}
+HIGHEST_RATE = 1e3  # Adam moves every weight by about the rate in a step
 
 
 class Recipe(Protocol):
-    """What an epoch depends on besides network and data."""
+    """What a training depends on besides network and data."""
 
     @property
     def seed(self) -> int: ...
 
     @property
     def batch_utterances(self) -> int: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+
+def require_recipe(recipe: Recipe) -> None:
+    """Check the numbers of BOUNDS, and the learning rate. Raises InputError on one that is none or out of range."""
+    for name, (least, most) in BOUNDS.items():
+        value = getattr(recipe, name)
+        if type(value) is not int or not least <= value <= most:
+            what = f"a whole number from {least} to {most}"
+            raise InputError(f"{name.replace('_', '-')} must be {what}, not {value!r}")
+    rate = recipe.learning_rate
+    if type(rate) not in (int, float) or not 0 < rate <= HIGHEST_RATE:  # nor is NaN
+        raise InputError(f"learning-rate must be above 0 and at most {HIGHEST_RATE:g}, not {rate!r}")
 
 
 @dataclass(frozen=True)
@@ -39,11 +57,7 @@ class TrainSettings:
     threads: int = 1  # more are seldom faster on sizes for the edge, and far slower on a machine with other work
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_utterances", "learning_rate", "threads"):
-            if getattr(self, name) <= 0:
-                raise InputError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+        require_recipe(self)
         require_known(self.device, (AUTO, *DEVICES))
-        if self.seed < 0:
-            raise InputError(f"seed must be 0 or more, not {self.seed}")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout must be in [0, 1), not {self.dropout}")

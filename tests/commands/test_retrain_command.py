@@ -93,7 +93,15 @@ def test_a_point_is_retrained_and_the_printed_commands_go_on(capsys):
         ([*STUDY, "--out", "x"], "error: --out x: a checkpoint's name ends in .safetensors"),
         ([*STUDY, "--out", "n.safetensors"], "error: n.safetensors exists; --force writes over it"),
         ([*STUDY, "--out", "n.safetensors/x.safetensors"], "error: cannot write to the folder .*"),
-        ([*STUDY, "--out", "x.safetensors", "--epochs", "0"], "error: epochs must be positive, not 0"),
+        (
+            [*STUDY, "--out", "x.safetensors", "--epochs", "0"],
+            "error: epochs must be a whole number .*, not 0",
+        ),
+        (
+            [*STUDY, "--out", "x.safetensors", "--learning-rate", "nan"],
+            "error: learning-rate must be above 0 .* nan",
+        ),
+        ([*STUDY, "--out", "x.safetensors", "--seed", "9" * 30], "error: seed must be a whole number from 0 to .*"),
         ([*STUDY], "python -m dse.retrain: the following arguments are required: --out"),
         ([*STUDY, "--out", "x.safetensors", "--corpus-path", "nowhere"], "error: .*nowhere.*"),
         (

@@ -29,6 +29,7 @@ from dse.exploration.plan import make_plan
         ("fronts", "[fronts]\ntells = 'shares'\nof = '3 bit'\n", "not uniform bits as in '4 bit': there are '16 bit'"),
         ("fronts", "[fronts]\nof = '4 bit'\n", "of is for tells = 'shares'"),
         ("steps", "[steps]\npoints = ['much']\n", "'much' is no error"),
+        ("steps", "[steps]\nseeds = 0\n", "it takes a seed and a point or more"),
         ("fronts", "[fronts]\nat = 2\n", "at is 2, not of type str"),
         ("fronts", "[fronts]\nto = 2\n", "unknown key 'to'"),
         ("fronts", "[search]\nevaluation = 3\n", "unknown setting 'evaluation' in study.toml; evaluations?"),
@@ -40,7 +41,8 @@ from dse.exploration.plan import make_plan
         ("prices", "[prices]\nplatforms = ['silgo']\n", "no platform 'silgo'"),
         (
             "across",
-            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\na = { platform = 'stripes' }\nb = {}\n",
+            "[search]\nobjectives = ['error', 'speedup']\n[vary.platform]\n"
+            "a = { platform = 'stripes' }\nb = { platform = 'silago' }\n",
             "better on a than 16 bit",
         ),
         ("steps", "=", "is not TOML"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from scipy.stats import ttest_1samp
 
 from dse.experiments import KINDS
 from dse.experiments.description import read_experiment
-from dse.experiments.page import BEGIN, END
+from dse.experiments.page import BEGIN, END, _sentence, write_page
 from dse.experiments.searches import first_of
 from dse.experiments.steps import JOINT, STEPS, gains_of
 from dse.study.result import load_study
 from models.registry import preset
 from models.workload import Configuration, size_mib
 from platforms import open_platform
+
+PUBLISHED = sorted(path.parent for path in Path(__file__).parents[2].glob("studies/*/study.toml"))
 
 
 @pytest.fixture
@@ -40,6 +43,8 @@ def test_every_kind_writes_its_page_and_a_line_of_the_index(cli, described, tmp_
     assert page.startswith("# T\n\nQ?\n\n**") and result["command"] in page and page.endswith("None.\n")
     for line in out.splitlines()[2:]:
         assert (tmp_path / line).exists(), line
+    heads = re.findall(r"^([^|#`\n].*):\n\n\|", page, re.MULTILINE)
+    assert heads and all(len(head.split()) >= 4 for head in heads)  # sentences, not columns' names
     for table in folder.glob("*.csv"):
         assert f"({table.name})" in page and len(pd.read_csv(table))
     before, text, after = index.read_text().partition(BEGIN)[0], index.read_text(), index.read_text().partition(END)[2]
@@ -48,6 +53,29 @@ def test_every_kind_writes_its_page_and_a_line_of_the_index(cli, described, tmp_
     files = {path: path.read_bytes() for path in folder.glob("*.csv")}
     assert cli("experiment", f"my-{kind}")[0] == 0  # nothing is searched again, and the same is said
     assert {path: path.read_bytes() for path in folder.glob("*.csv")} == files
+    (folder / "README.md").unlink()
+    (tmp_path / "studies/dse.db").unlink(missing_ok=True)
+    assert cli("experiment", f"my-{kind}", "--page")[0] == 0  # of its tables, without a search
+    assert (folder / "README.md").read_text() == page and not (tmp_path / "studies/dse.db").exists()
+
+
+@pytest.mark.parametrize("folder", PUBLISHED, ids=lambda folder: folder.name)
+def test_published_pages_are_what_the_command_writes(folder, tmp_path):
+    """Page, picture and line of the index, as the tables have them; with date, commit and what surprised."""
+    copy = shutil.copytree(folder, tmp_path / folder.name)
+    page, experiment = (copy / "README.md").read_text(), read_experiment(copy, KINDS)
+    write_page(experiment, copy)
+    assert (copy / "README.md").read_text() == page
+    heads = re.findall(r"^([^|#`\n].*):\n\n\|", page, re.MULTILINE)
+    assert len(heads) == len(re.findall(r"^\|--", page, re.MULTILINE)) > 0
+    assert [head for head in heads if len(head.split()) < 4] == []  # sentences, not columns' names
+    assert re.search(r"^\d{4}-\d\d-\d\d, commit [0-9a-f]{7,}\. ", page, re.MULTILINE) and "## What surprised" in page
+    result = json.loads((folder / "result.json").read_text())
+    assert f"python -m dse.experiment {folder.name}" in result["command"] and result["figures"]
+    assert {path.stem for path in folder.glob("*.csv")} == {*result["tables"]}
+    assert all((folder / f"{name}.png").exists() for name in result["figures"])
+    line = f"| [{folder.name}]({folder.name}/README.md) | {experiment.question} | {_sentence(result['answer'])} |"
+    assert line in (folder.parent / "README.md").read_text().splitlines()
 
 
 def test_fronts_tell_the_best_within_each_error(cli, described, tmp_path):
@@ -196,7 +224,7 @@ def test_gains_and_their_interval():
     gains = 100 * (joint / stepped - 1)
     interval = ttest_1samp(gains, 0).confidence_interval(0.95)
     assert row.of == "sru" and row.gain_percent == pytest.approx(gains.mean())
-    assert (row.low, row.high) == pytest.approx((interval.low, interval.high))
+    assert (row.low_percent, row.high_percent) == pytest.approx((interval.low, interval.high))
 
 
 def test_a_longer_search_of_the_same_study_changes_nothing(cli, described):

@@ -1,6 +1,7 @@
 """Retraining: what is written is what was trained; killed and resumed is the same file; bad input is told."""
 
 import dataclasses
+import math
 import os
 import signal
 import subprocess
@@ -170,9 +171,20 @@ def test_force_writes_over_a_checkpoint(tmp_path):
 
 
 def test_recipes_that_cannot_be_are_told():
-    for change, message in (({"epochs": 0}, "epochs must be positive"), ({"seed": -1}, "seed must be 0 or more")):
-        with pytest.raises(InputError, match=message):
-            dataclasses.replace(SETTINGS, **change)
+    for name, least, most in (
+        ("epochs", 1, 10**4),
+        ("seed", 0, 2**32 - 1),
+        ("batch_utterances", 1, 10**6),
+        ("threads", 1, 1024),
+    ):
+        for value in (least, most):
+            dataclasses.replace(SETTINGS, **{name: value})
+        for value in (least - 1, most + 1, 10**400, 2.5, math.nan, "3", True):
+            with pytest.raises(InputError, match=f"^{name.replace('_', '-')} must be a whole number from {least} to "):
+                dataclasses.replace(SETTINGS, **{name: value})
+    for rate in (0, -1e-3, math.nan, math.inf, 1001.0, "1"):
+        with pytest.raises(InputError, match="learning-rate must be above 0 and at most 1000, not"):
+            dataclasses.replace(SETTINGS, learning_rate=rate)
 
 
 def test_the_tiny_corpus_is_one():

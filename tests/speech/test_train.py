@@ -110,20 +110,8 @@ def test_state_of_other_settings_is_refused(tiny, tmp_path, monkeypatch, capsys)
     network = build_network(models.networks.sru.PRESETS["tiny"])
     optimizer = torch.optim.Adam(network.parameters())
     state.save(network, optimizer, [{"loss": 1.0, "validation_error_percent": 50.0}], is_best=True)
-    command = [
-        "--model",
-        "sru",
-        "--preset",
-        "tiny",
-        "--epochs",
-        "4",
-        "--seed",
-        "7",
-        "--batch-utterances",
-        "4",
-        "--learning-rate",
-        "0.01",
-    ]
+    recipe = ["--epochs", "4", "--seed", "7", "--batch-utterances", "4", "--learning-rate", "0.01"]
+    command = ["--model", "sru", "--preset", "tiny", *recipe]
     assert dse_train.main([*command, "--out", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "seed: stored 1, now 7" in error
@@ -192,10 +180,16 @@ def test_a_checkpoint_has_a_name_that_its_curves_do_not_take(tiny, tmp_path, nam
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model", "sru", "--threads", "0"], "threads must be positive"),
+        (["--model", "sru", "--threads", "0"], "threads must be a whole number from 1 to 1024, not 0"),
+        (["--model", "sru", "--batch-utterances", "0"], "batch-utterances must be a whole number from 1 to 1000000"),
+        (["--model", "sru", "--seed", "-1"], "seed must be a whole number from 0 to 4294967295, not -1"),
+        (["--model", "sru", "--learning-rate", "nan"], "learning-rate must be above 0 and at most 1000, not nan"),
+        (["--model", "sru", "--learning-rate", "1e400"], "learning-rate must be above 0 and at most 1000, not inf"),
+        (["--model", "sru", "--dropout", "nan"], "dropout must be in [0, 1), not nan"),
+        (["--model", "sru", "--dropout", "1"], "dropout must be in [0, 1), not 1.0"),
         (["--model", "sur"], f"unknown model 'sur'; there are {', '.join(sorted(MODELS))}"),
         (["--model", "sru", "--preset", "big"], "unknown preset 'big' of sru; there are edge, paper"),
-        (["--model", "sru", "--epochs", "0"], "epochs must be positive"),
+        (["--model", "sru", "--epochs", "0"], "epochs must be a whole number from 1 to 10000, not 0"),
         (["--model", "sru", "--corpus", "nope"], "no corpus 'nope'"),
     ],
 )
