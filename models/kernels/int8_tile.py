@@ -10,12 +10,10 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core.registry import cpu_target
 
-from models.kernels.lanes import LANES, everywhere, in_line
+from models.kernels.lanes import FEATURES, LANES, everywhere, in_line
 
 QUAD = 4  # bytes that one int32 sum takes in at once
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
 WIDE = "+avx512f" in FEATURES
 VNNI_BITS = 512 if WIDE and "+avx512vnni" in FEATURES else 256 if "+avxvnni" in FEATURES else 0
 VECTORS = 2  # of columns in a tile

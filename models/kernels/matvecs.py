@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.elementwise import clip, grid
+from models.kernels.codes import CODES, load_codes, store_codes, to_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
 from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
 from models.kernels.matmul import multiply
@@ -43,7 +43,7 @@ class Matvecs(NamedTuple):
     weights: NDArray[np.int8]  # those of all packed matrices
     starts: NDArray[np.int32]  # those of all packed matrices, then zeros: first values of the low bytes' sums
     scale: NDArray[np.float32]  # [all columns] one unit of a sum in steps of the result's grid
-    bias: NDArray[np.float32]  # [all columns] codes of that grid
+    bias: NDArray[np.int16]  # [all columns] codes of that grid
     cols: int  # of the vector
     width: int  # of the vector, padded
 
@@ -134,7 +134,8 @@ def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
 @njit(inline="always")
 def result(matvecs, scratch, place, column):  # type: ignore[no-untyped-def]
     """Result codes, without bias, of scratch.values from `place` on, whose columns begin with `column`."""
-    return grid(load(scratch.values, place) * load(matvecs.scale, column))
+    first = load(scratch.values, place) * load(matvecs.scale, column)
+    return to_codes(first, load(scratch.values, place + LANES) * load(matvecs.scale, column + LANES))
 
 
 @compiled
@@ -144,9 +145,9 @@ def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def
         column, columns = matvecs.products[m, COLUMN], matvecs.products[m, COLUMNS]
         for row in range(count):
             place = m * scratch.plane + row * columns
-            for i in range(column, column + columns, LANES):
-                codes = clip(result(matvecs, scratch, place + i - column, i) + load(matvecs.bias, i))
-                store(out, (to + row) * out.shape[1] + i, codes)
+            for i in range(column, column + columns, CODES):
+                codes = result(matvecs, scratch, place + i - column, i) + load_codes(matvecs.bias, i)
+                store_codes(out, (to + row) * out.shape[1] + i, codes)
 
 
 @compiled

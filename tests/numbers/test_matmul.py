@@ -65,6 +65,7 @@ PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbu
 }
 SCRIPT = """
 import numpy as np
+from test_codes import check_all
 from test_matmul import multiplied, random_matrix
 from test_rounding import HASHES, codes_hash
 from models.quantization.scheme import Scheme
@@ -74,6 +75,7 @@ for n, rows, cols in ((3, 5, 7), (17, 70, 130)):
     matrix = random_matrix(rng, rows, cols, 8)
     for codes in (rng.integers(-128, 128, (n, cols)), np.full((n, cols), -128)):
         assert (multiplied(codes, matrix)[0] == codes @ matrix.codes.T.astype(np.int64)).all()
+check_all()
 print("exact")
 """
 
