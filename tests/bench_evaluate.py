@@ -88,7 +88,7 @@ def multiplications(case: Case) -> float:
 @njit(nogil=True)
 def multiply_again(matvecs, scratch, rows, turns):  # type: ignore[no-untyped-def]
     for _ in range(turns):
-        multiply_rows(matvecs, scratch, rows)
+        multiply_rows(matvecs, scratch, rows, scratch.results)
 
 
 def measure_engine(model: str, size: str, utterances: int) -> dict:

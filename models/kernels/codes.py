@@ -18,8 +18,10 @@ from models.kernels.lanes import FLOAT, INT32, LANES, everywhere, in_line, lanes
 from models.quantization.fixed_point import CODE_MAX, CODE_MIN, GATE_FRACTION_BITS, ROUNDER
 
 CODES = 2 * LANES
+ADD, SUBTRACT = (f"llvm.s{operation}.sat.v{CODES}i16" for operation in ("add", "sub"))  # what saturates
 INT16 = ir.IntType(16)
 WORDS = ir.VectorType(INT16, CODES)
+ONE = ir.Constant(ir.FloatType(), 1.0)
 GROUP = 8  # codes of 128 bits, within which processors interleave and pack vectors quickest
 
 
@@ -85,20 +87,15 @@ def call(builder: Any, name: str, *operands: Any) -> Any:
     )
 
 
-def saturating(operation: str) -> Any:
-    """Make "add" or "sub" of codes that is clipped to a code."""
-
-    def combine(builder: Any, left: Any, right: Any) -> Any:
-        return call(builder, f"llvm.s{operation}.sat.v{CODES}i16", left, right)
-
+def _binary(name: str) -> Any:
     @in_line
-    def combined(typing_context, left, right):  # type: ignore[no-untyped-def]
-        return codes_type(codes_type, codes_type), lambda _, builder, __, arguments: combine(builder, *arguments)
+    def operation(typing_context, left, right):  # type: ignore[no-untyped-def]
+        return codes_type(codes_type, codes_type), lambda _, builder, __, arguments: call(builder, name, *arguments)
 
-    return combined
+    return operation
 
 
-_add, _subtract = saturating("add"), saturating("sub")
+_add, _subtract = _binary(ADD), _binary(SUBTRACT)
 
 
 @overload(operator.add)
@@ -148,8 +145,7 @@ def rounded(builder: Any, parts: list[Any], step: Any, size: int, saturate: bool
 
     A rounder, taken in units of the step, leaves the code in the number's lower bits; so there is no multiplication.
     """
-    one = ir.Constant(ir.FloatType(), 1.0)
-    unit = builder.fdiv(one, step)
+    unit = builder.fdiv(ONE, step)
     low, high, rounder = (
         everywhere(builder, builder.fmul(unit, ir.Constant(ir.FloatType(), float(number))), FLOAT)
         for number in (CODE_MIN, CODE_MAX, ROUNDER)
@@ -202,19 +198,24 @@ def scaled(typing_context, codes, factor):  # type: ignore[no-untyped-def]
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         codes_, factor_ = arguments
         factors = everywhere(builder, factor_, FLOAT)
-        sixteen, one = ir.Constant(INT32, [16] * LANES), ir.Constant(ir.FloatType(), 1.0)
+        sixteen = ir.Constant(INT32, [16] * LANES)
         wide = [builder.ashr(part, sixteen) for part in unpacked(builder, codes_, codes_)]
         parts = [builder.fmul(builder.sitofp(part, FLOAT), factors) for part in wide]
-        return rounded(builder, parts, one, GROUP // 2)
+        return rounded(builder, parts, ONE, GROUP // 2)
 
     return codes_type(codes_type, types.float32), codegen
 
 
-@in_line
-def to_codes(typing_context, first, second):  # type: ignore[no-untyped-def]
-    """Compute grid(x) of twice sixteen numbers."""
+def _of_lanes(saturate: bool) -> Any:
+    @in_line
+    def codes_of(typing_context, first, second):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return rounded(builder, list(arguments), ONE, LANES, saturate)
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return rounded(builder, list(arguments), ir.Constant(ir.FloatType(), 1.0), LANES)
+        return codes_type(lanes_type, lanes_type), codegen
 
-    return codes_type(lanes_type, lanes_type), codegen
+    return codes_of
+
+
+to_codes = _of_lanes(saturate=True)  # grid(x) of twice sixteen numbers
+nearest = _of_lanes(saturate=False)  # the same where none is beyond the grid

@@ -1,4 +1,4 @@
-"""Elementary fixed-point steps of the compiled loops: of codes carried as float32 or `Lanes`, and of `Codes`."""
+"""Steps that the cells of all models share, on `Codes`."""
 
 from __future__ import annotations
 
@@ -7,19 +7,6 @@ from numba import njit
 
 from models.kernels.codes import CODES, gated, load_codes, store_codes
 from models.quantization.compiling import compiled
-from models.quantization.fixed_point import HIGH, LOW, ROUNDER
-
-
-@njit(inline="always")
-def clip(x):  # type: ignore[no-untyped-def]
-    """Saturate a float32 number to a 16-bit code."""
-    return min(max(x, LOW), HIGH)
-
-
-@njit(inline="always")
-def grid(x):  # type: ignore[no-untyped-def]
-    """Saturate a float32 number to a 16-bit code and round, half to even."""
-    return (clip(x) + ROUNDER) - ROUNDER
 
 
 @njit(inline="always")

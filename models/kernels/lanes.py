@@ -142,16 +142,6 @@ for _function, _operation in _operations.items():
     _register(_function, _operation)
 
 
-@in_line
-def exceeds(typing_context, left, right):  # type: ignore[no-untyped-def]
-    """Compare lanes: 1 where left is greater than right, else 0."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.uitofp(builder.fcmp_ordered(">", *arguments), FLOAT)
-
-    return lanes_type(lanes_type, lanes_type), codegen
-
-
 def _reduction(combine: Any) -> Any:
     @in_line
     def reduction(typing_context, value):  # type: ignore[no-untyped-def]
@@ -167,24 +157,7 @@ def _reduction(combine: Any) -> Any:
     return reduction
 
 
-total = _reduction(lambda builder, a, b: builder.fadd(a, b))  # must be exact in any order
 greatest = _reduction(_select(">"))
-
-
-@in_line
-def store_bytes(typing_context, array, above, below, value):  # type: ignore[no-untyped-def]
-    """Store high bytes plus 128 at `above` and low bytes at `below` of a uint8 array: 16-bit codes 256 high + low."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_, above_, below_, lanes = arguments
-        codes = builder.fptosi(lanes, INT32)
-        eight, offset = (ir.Constant(INT32, [number] * LANES) for number in (8, 128))
-        kind = ir.VectorType(ir.IntType(8), LANES)
-        for place, part in ((above_, builder.add(builder.ashr(codes, eight), offset)), (below_, codes)):
-            builder.store(builder.trunc(part, kind), pointer(context, builder, array, array_, place, kind), align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, lanes_type), codegen
 
 
 def _load_sum(weights: tuple[int, ...]) -> Any:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.kernels.codes import CODES, gated, load_codes, product, rectified, scaled, spread, store_codes
 from models.kernels.elementwise import blend, copy_codes
-from models.kernels.matvecs import make_scratch, result, run_step
+from models.kernels.matvecs import make_scratch, run_step
 from models.kernels.sigmoid import sigmoid
 from models.quantization.compiling import compiled
 from models.quantization.fixed_point import GATE_FRACTION_BITS
@@ -83,7 +83,7 @@ def tanh(lines, x):  # type: ignore[no-untyped-def]
 def find_pre(matvecs, scratch, gate, row, sequences, frame, i):  # type: ignore[no-untyped-def]
     """Preactivation codes of units i on: a row's product of a gate, of equal width for all, plus `pre` of a frame."""
     column = gate * matvecs.width + i
-    back = result(matvecs, scratch, gate * scratch.plane + row * matvecs.width + i, column)
+    back = load_codes(scratch.results, row * scratch.results.shape[1] + column)
     return load_codes(sequences.pre, frame * sequences.pre.shape[1] + sequences.column + column) + back
 
 
@@ -144,9 +144,9 @@ def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent
             begin = frames[0, row] * pre.shape[1] + sequences.column + 2 * width
             for i in range(0, width, CODES):
                 place = row * width + i
-                back = result(candidate, second, place, i)
+                back = load_codes(second.results, place)
                 if after:
-                    back = gated(load_codes(r, place), back + load_codes(candidate.bias, i))
+                    back = gated(load_codes(r, place), back)
                 g = scaled(scaled(tanh(lines, load_codes(pre, begin + i) + back), scale), to_state)
                 store_codes(h, place, blend(load_codes(z, place), g, load_codes(h, place)))
         write_out(h, width, matvecs.cols, rows, frames, sequences)

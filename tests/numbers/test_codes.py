@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from numba import njit
 
-from models.kernels.codes import CODES, gated, load_codes, product, rectified, scaled, spread, store_codes, to_codes
+from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
+from models.kernels.codes import (
+    CODES,
+    gated,
+    load_codes,
+    nearest,
+    product,
+    rectified,
+    scaled,
+    spread,
+    store_codes,
+    to_codes,
+)
 from models.kernels.elementwise import copy_codes
 from models.kernels.lanes import LANES, load
 from models.kernels.sigmoid import sigmoid, sigmoid_lines
@@ -40,6 +52,32 @@ def steps(x, y, gates, step, out):
 
 
 @njit
+def moves(x, y, limit, out):
+    count = 0
+    for i in range(0, len(x), CODES):
+        a, b = load_codes(x, i), load_codes(y, i)
+        count += count_moves(a, b, limit)
+        store_codes(out, i, move(a, b, limit))
+    return count
+
+
+@njit
+def in_bytes(x, out):
+    for i in range(0, len(x), CODES):
+        store_upper_bytes(out, i, load_codes(x, i))
+        store_lower_bytes(out, len(x) + i, load_codes(x, i))
+
+
+@njit
+def roundings(x, out):
+    for i in range(0, len(x), CODES):
+        store_codes(out[0], i, to_codes(load(x, i), load(x, i + LANES)))
+        low, high = np.float32(-(2**15)), np.float32(2**15 - 1)
+        first, second = min(max(load(x, i), low), high), min(max(load(x, i + LANES), low), high)
+        store_codes(out[1], i, nearest(first, second))
+
+
+@njit
 def sigmoids(lines, x, out):
     for i in range(0, len(x), CODES):
         store_codes(out, i, sigmoid(lines, load_codes(x, i)))
@@ -64,6 +102,29 @@ def test_steps_are_numpys(step):
         assert (found == wanted).all()
 
 
+def test_rounding_is_half_to_even_and_saturates():
+    values = np.concatenate([X * f32(0.3), np.arange(-20, 28) + f32(0.5), [1e9, -1e9, 32767.5, -32768.5]])
+    values = np.resize(values, 72 * CODES).astype(f32)
+    out = np.empty((2, len(values)), np.int16)
+    roundings(values, out)
+    assert (out == grid(values)).all()
+
+
+@pytest.mark.parametrize("limit", [0, 1, 255, 2**15, 2**16 - 2, 2**16 - 1])
+def test_moves_beyond_a_limit(limit):
+    out = np.empty_like(X)
+    count = moves(X, Y, np.uint16(limit), out)
+    moved = np.abs(X.astype(np.int64) - Y) > limit
+    assert count == moved.sum() and (out == np.where(moved, X, Y)).all()
+
+
+def test_bytes_of_every_code():
+    out = np.empty(2 * len(EVERY), np.uint8)
+    in_bytes(EVERY, out)
+    high, low = out.reshape(2, -1).astype(np.int64)
+    assert ((high - 128) * 256 + low == EVERY).all()
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.5])
 def test_the_sigmoid_of_every_code(scale):
     knots = (sigmoid_knots() * scale).astype(np.int16)  # others too: nothing of the sigmoid is in the arithmetic
@@ -84,4 +145,7 @@ def check_all():
     for step in STEPS:
         test_steps_are_numpys(step)
     test_the_sigmoid_of_every_code(1.0)
+    test_rounding_is_half_to_even_and_saturates()
+    test_moves_beyond_a_limit(2**15)
+    test_bytes_of_every_code()
     test_copies_no_code_more(70)
