@@ -150,7 +150,7 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
     """
     scratch = make_scratch(matvecs, FRAMES_AT_ONCE)
     held = np.zeros(len(matvecs.gates) * matvecs.width, np.int16)
-    width, half, filled = matvecs.width, scratch.rows * matvecs.width, 0
+    width, half, filled = matvecs.width, scratch.rows * matvecs.width, np.int64(0)
     for u in range(len(lengths)):
         held[:] = 0
         t = 0
@@ -166,7 +166,7 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
             filled, t = filled + frames, t + frames
             if filled == FRAMES_AT_ONCE:
                 multiply_rows(matvecs, scratch, filled, out)
-                filled = 0
+                filled = np.int64(0)
     if filled:
         scratch.to[filled:] = scratch.to[filled - 1]
         multiply_rows(matvecs, scratch, filled, out)
