@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.codes import CODES, gated, load_codes, product, rectified, scaled, spread, store_codes
+from models.kernels.codes import CODES, gated, load_codes, prefetch, product, rectified, scaled, spread, store_codes
 from models.kernels.elementwise import blend, copy_codes
 from models.kernels.matvecs import make_scratch, run_step
 from models.kernels.sigmoid import sigmoid
@@ -39,19 +39,19 @@ class Sequences(NamedTuple):
 
 @compiled
 def start(sequences, matvecs):  # type: ignore[no-untyped-def]
-    """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [2, rows] for `find_frames`."""
+    """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [3, rows] for `find_frames`."""
     rows = sequences.each * len(sequences.lengths)
     scratch = make_scratch(matvecs, rows)
     size = scratch.rows * matvecs.width
     held = np.zeros(len(matvecs.gates) * size, np.int16)
-    return scratch, held, np.zeros(size, np.int16), np.empty((2, rows), np.int64)
+    return scratch, held, np.zeros(size, np.int16), np.empty((3, rows), np.int64)
 
 
 @compiled
 def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
-    """Set frames [2, rows] to the frames that rows read and write at step t; returns the number of active utterances.
+    """Set frames [3, rows] to the frames that rows read and write at step t, and read next.
 
-    `active` is that number at the step before.
+    Returns the number of active utterances; `active` is that number at the step before.
     """
     each, first = sequences.each, sequences.first
     while active and sequences.lengths[active - 1] <= t:
@@ -60,7 +60,8 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
         at, to, last = sequences.at[u], sequences.to[u], sequences.lengths[u] - 1 - t
         for k in range(each):
             step = last if first + k else t
-            frames[0, each * u + k], frames[1, each * u + k] = at + step, to + step
+            row, ahead = each * u + k, -1 if first + k else 1
+            frames[0, row], frames[1, row], frames[2, row] = at + step, to + step, at + step + ahead
     return active
 
 
@@ -80,11 +81,21 @@ def tanh(lines, x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def find_pre(matvecs, scratch, gate, row, sequences, frame, i):  # type: ignore[no-untyped-def]
-    """Preactivation codes of units i on: a row's product of a gate, of equal width for all, plus `pre` of a frame."""
-    column = gate * matvecs.width + i
-    back = load_codes(scratch.results, row * scratch.results.shape[1] + column)
-    return load_codes(sequences.pre, frame * sequences.pre.shape[1] + sequences.column + column) + back
+def find_pre(sequences, frames, row, gate, width, i, back):  # type: ignore[no-untyped-def]
+    """Preactivation codes of units i on of a row's gate: its product `back` plus `pre` of its frame.
+
+    Those of its next frame are far in memory, frames of one utterance, and fetched in time for the next step.
+    """
+    pre, column = sequences.pre, sequences.column + gate * width + i
+    prefetch(pre, frames[2, row] * pre.shape[1] + column)
+    return load_codes(pre, frames[0, row] * pre.shape[1] + column) + back
+
+
+@njit(inline="always")
+def gate_of(sequences, frames, row, gate, matvecs, scratch, i):  # type: ignore[no-untyped-def]
+    """Preactivation codes of units i on of a row's gate, one of equal width."""
+    back = load_codes(scratch.results, row * scratch.results.shape[1] + gate * matvecs.width + i)
+    return find_pre(sequences, frames, row, gate, matvecs.width, i, back)
 
 
 @compiled
@@ -102,16 +113,15 @@ def lstm_layer(sequences, matvecs, lines, scale, cell_step, cell_to_pre, h_step,
         rows = sequences.each * active
         run_step(matvecs, scratch, h, held, rows, sent)
         for row in range(rows):
-            frame = frames[0, row]
             for i in range(0, width, CODES):
                 place = row * width + i
-                f = sigmoid(lines, find_pre(matvecs, scratch, 0, row, sequences, frame, i))
+                f = sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i))
                 kept = gated(f, load_codes(cell, place))
-                g = scaled(tanh(lines, find_pre(matvecs, scratch, 3, row, sequences, frame, i)), scale)
-                add = sigmoid(lines, find_pre(matvecs, scratch, 1, row, sequences, frame, i))
+                g = scaled(tanh(lines, gate_of(sequences, frames, row, 3, matvecs, scratch, i)), scale)
+                add = sigmoid(lines, gate_of(sequences, frames, row, 1, matvecs, scratch, i))
                 c = kept + product(add, g, cell_step)
                 store_codes(cell, place, c)
-                o = sigmoid(lines, find_pre(matvecs, scratch, 2, row, sequences, frame, i))
+                o = sigmoid(lines, gate_of(sequences, frames, row, 2, matvecs, scratch, i))
                 store_codes(h, place, product(o, tanh(lines, scaled(c, cell_to_pre)), h_step))
         write_out(h, width, matvecs.cols, rows, frames, sequences)
 
@@ -126,7 +136,6 @@ def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent
     scratch, held, h, frames = start(sequences, matvecs)
     second, candidate_held, read, _ = start(sequences, candidate)
     width, z, r = matvecs.width, np.empty(len(h), np.int16), np.empty(len(h), np.int16)
-    pre = sequences.pre
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
@@ -135,19 +144,19 @@ def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent
         for row in range(rows):
             for i in range(0, width, CODES):
                 place = row * width + i
-                store_codes(z, place, sigmoid(lines, find_pre(matvecs, scratch, 0, row, sequences, frames[0, row], i)))
-                reset = sigmoid(lines, find_pre(matvecs, scratch, 1, row, sequences, frames[0, row], i))
+                store_codes(z, place, sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i)))
+                reset = sigmoid(lines, gate_of(sequences, frames, row, 1, matvecs, scratch, i))
                 store_codes(r, place, reset)
                 store_codes(read, place, gated(reset, load_codes(h, place)))
         run_step(candidate, second, h if after else read, candidate_held, rows, candidate_sent)
         for row in range(rows):
-            begin = frames[0, row] * pre.shape[1] + sequences.column + 2 * width
             for i in range(0, width, CODES):
                 place = row * width + i
                 back = load_codes(second.results, place)
                 if after:
                     back = gated(load_codes(r, place), back)
-                g = scaled(scaled(tanh(lines, load_codes(pre, begin + i) + back), scale), to_state)
+                x = find_pre(sequences, frames, row, 2, width, i, back)
+                g = scaled(scaled(tanh(lines, x), scale), to_state)
                 store_codes(h, place, blend(load_codes(z, place), g, load_codes(h, place)))
         write_out(h, width, matvecs.cols, rows, frames, sequences)
 
@@ -168,8 +177,8 @@ def ligru_layer(sequences, matvecs, lines, scale, to_state, sent):  # type: igno
         for row in range(rows):
             for i in range(0, width, CODES):
                 place = row * width + i
-                z = sigmoid(lines, find_pre(matvecs, scratch, 0, row, sequences, frames[0, row], i))
-                x = rectified(find_pre(matvecs, scratch, 1, row, sequences, frames[0, row], i))
+                z = sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i))
+                x = rectified(gate_of(sequences, frames, row, 1, matvecs, scratch, i))
                 g = scaled(scaled(x, scale), to_state)
                 store_codes(h, place, blend(z, g, load_codes(h, place)))
         write_out(h, width, matvecs.cols, rows, frames, sequences)
