@@ -86,7 +86,7 @@ class Packer:
             columns = padded(matvec.rows)
             fill = (0, columns - matvec.rows)
             scales.append(np.pad(matvec.scale, fill))
-            biases.append(np.pad(matvec.bias.astype(np.float32), fill))
+            biases.append(np.pad(matvec.bias, fill))
             products.append((gates[gate], len(matrix.weights), weight, start, column, columns))
             weight, start, column = weight + matrix.weights.size, start + matrix.row_sums.size, column + columns
             weights.append(matrix.weights.ravel())

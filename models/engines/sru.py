@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from models.engines.compiled import Packer, Readers, padded_rows
 from models.engines.engine import Engine, IntegerRun
 from models.engines.float_run import run_sru
-from models.engines.integer_network import IntegerNetwork, SruLayer
+from models.engines.integer_network import Codes, IntegerNetwork, SruLayer
 from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix
-from models.kernels.lanes import LANES
+from models.kernels.codes import CODES
 from models.kernels.matmul import padded
+from models.kernels.sigmoid import sigmoid_lines
 from models.kernels.sru_scan import scan_fixed
 from models.networks.directions import count
-from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS, sigmoid_table
+from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
 
 GROUP_FRAMES = 512  # utterances run in groups of about this many frames, which stay in the processor's caches
 Floats = NDArray[np.float32]
@@ -34,7 +35,7 @@ class SruEngine(Engine):
         self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
         spec = self.spec
-        table = sigmoid_table(network.sigmoid_knots)
+        lines = sigmoid_lines(network.sigmoid_knots)
         layers = [self._open(layer) for layer in network.layers[prefix.layers :] if isinstance(layer, SruLayer)]
         last = self._packer.open((network.output,))
         codes = np.empty((len(inputs), last.width), np.int16)
@@ -50,7 +51,7 @@ class SruEngine(Engine):
                 q = x if projection is None else projection.run(x, at, lengths, rows_of(frames, projection.width))
                 u = inward.run(q, at, lengths, rows_of(frames + 1, inward.width))
                 out = kept[number][part] if number in kept else rows_of(frames, width)
-                constants = scan.x_scale, scan.v, scan.v_scale, table
+                constants = scan.x_scale, scan.v, scan.v_scale, lines
                 scan_fixed(u, x, *constants, bounds, out, spec.hidden, directions, scan.has_highway)
                 x = out
             last.run(x, at, lengths, codes[part])
@@ -74,7 +75,7 @@ class ScanConstants:
     """Constants that `scan_fixed` reads besides codes; see there."""
 
     x_scale: np.float32
-    v: Floats  # [2, D + LANES]
+    v: Codes  # [2, D + CODES]
     v_scale: np.float32
     has_highway: bool
 
@@ -83,7 +84,7 @@ class ScanConstants:
         alpha = layer.alpha * 2.0**-layer.alpha_bits
         return cls(
             x_scale=np.float32(alpha * 2.0 ** (layer.state_bits - layer.input_bits)),
-            v=np.pad(layer.v.astype(np.float32), ((0, 0), (0, LANES))),
+            v=np.pad(layer.v, ((0, 0), (0, CODES))),
             v_scale=np.float32(2.0 ** (PREACTIVATION_FRACTION_BITS - layer.v_bits - layer.state_bits)),
             has_highway=layer.has_highway,
         )

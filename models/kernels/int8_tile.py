@@ -10,12 +10,11 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core.registry import cpu_target
 
-from models.kernels.lanes import LANES, everywhere, in_line
+from models.kernels.codes import ADD, ONE, WORDS, call, rounded
+from models.kernels.lanes import FEATURES, FLOAT, LANES, everywhere, in_line, pointer
 
 QUAD = 4  # bytes that one int32 sum takes in at once
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
 WIDE = "+avx512f" in FEATURES
 VNNI_BITS = 512 if WIDE and "+avx512vnni" in FEATURES else 256 if "+avxvnni" in FEATURES else 0
 VECTORS = 2  # of columns in a tile
@@ -29,62 +28,89 @@ SUMS = ir.VectorType(INT32, LANES)
 
 
 @in_line
-def multiply_tile(  # type: ignore[no-untyped-def]
+def sum_tile(  # type: ignore[no-untyped-def]
     typing_context, codes, code, stride, weights, weight, quads, starts, start, sums, sum_, sum_stride
 ):
     """Set sums[sum_ + r sum_stride + c] = starts[start + c] + codes of row r times weights of column c, for one tile.
 
     All arrays are flat. codes uint8: row r begins at code + r stride, a multiple of 4 bytes long; weights int8 in the
-    layout of `matmul.pack`, from `weight` on; starts int32; sums int32, or float32, rounded once. Reads and writes the
-    whole tile.
+    layout of `matmul.pack`, from `weight` on; starts and sums int32. Reads and writes the whole tile.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def pointer(array: int, kind: Any, *steps: Any) -> Any:
-            data = context.make_array(signature.args[array])(context, builder, arguments[array]).data
-            for step in steps:
-                data = builder.gep(data, [step])
-            return builder.bitcast(data, kind.as_pointer())
-
-        code, stride, weight, quads, start, sum_, sum_stride = (arguments[k] for k in (1, 2, 4, 5, 7, 9, 10))
-        rows = [pointer(0, INT32, code, builder.mul(stride, INT64(row))) for row in range(TILE_ROWS)]
-        panel = pointer(3, BYTES, weight)
-        first = pointer(6, SUMS, start)
-        begin = [builder.load(builder.gep(first, [INT64(v)]), align=4) for v in range(VECTORS)]
-
-        before = builder.block
-        loop, done = builder.append_basic_block("quads"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        step = builder.phi(INT64)
-        step.add_incoming(INT64(0), before)
-        totals = [[builder.phi(SUMS) for _ in range(VECTORS)] for _ in range(TILE_ROWS)]
-        place = builder.mul(step, INT64(VECTORS))
-        columns = [builder.load(builder.gep(panel, [builder.add(place, INT64(v))]), align=1) for v in range(VECTORS)]
-        results = []
-        for row, total in zip(rows, totals, strict=True):
-            value = everywhere(builder, builder.load(builder.gep(row, [step]), align=1), SUMS)
-            results.append([_add_quads(builder, *pair) for pair in zip(total, [value] * VECTORS, columns, strict=True)])
-            for v in range(VECTORS):
-                total[v].add_incoming(begin[v], before)
-                total[v].add_incoming(results[-1][v], loop)
-        following = builder.add(step, INT64(1))
-        step.add_incoming(following, loop)
-        builder.cbranch(builder.icmp_signed("<", following, quads), loop, done)
-
-        builder.position_at_end(done)
-        as_float = signature.args[8].dtype == types.float32
-        kind = ir.VectorType(ir.FloatType(), LANES) if as_float else SUMS
-        for r, result in enumerate(results):
-            to = pointer(8, kind, sum_, builder.mul(sum_stride, INT64(r)))
-            for v in range(VECTORS):
-                value = builder.sitofp(result[v], kind) if as_float else result[v]
-                builder.store(value, builder.gep(to, [INT64(v)]), align=4)
+        array, first, row_stride = arguments[8:]
+        for r, row in enumerate(_sums(context, builder, signature, arguments)):
+            place = builder.add(first, builder.mul(row_stride, INT64(r)))
+            to = pointer(context, builder, sums, array, place, SUMS)
+            for v, result in enumerate(row):
+                builder.store(result, builder.gep(to, [INT64(v)]), align=4)
         return context.get_dummy_value()
 
     place = types.intp
-    arguments = (codes, place, place, weights, place, place, starts, place, sums, place, place)
-    return types.void(*arguments), codegen
+    return types.void(codes, place, place, weights, place, place, starts, place, sums, place, place), codegen
+
+
+@in_line
+def code_tile(  # type: ignore[no-untyped-def]
+    typing_context, codes, code, stride, weights, weight, quads, starts, start, scale, bias, column, out, to, first
+):
+    """Turn the sums of `sum_tile`, while they are in registers, into codes: grid(sum * scale) + bias, saturated.
+
+    The columns are those of scale float32, bias int16 and out int16 [.., columns] from `column` on. Row r goes to row
+    to[first + r] of out, the last one first, so that rows which fill a tile up may go where its last true row goes.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        scale_, bias_, column_, out_, to_, first_ = arguments[8:]
+        scales = builder.bitcast(pointer(context, builder, scale, scale_, column_, FLOAT), FLOAT.as_pointer())
+        factors = [builder.load(builder.gep(scales, [INT64(v)]), align=4) for v in range(VECTORS)]
+        added = builder.load(pointer(context, builder, bias, bias_, column_, WORDS), align=2)
+        rows = pointer(context, builder, to, to_, first_, INT64)
+        width = builder.extract_value(context.make_array(out)(context, builder, out_).shape, 1)
+        for r, row in reversed(list(enumerate(_sums(context, builder, signature, arguments)))):
+            numbers = [builder.fmul(builder.sitofp(s, FLOAT), f) for s, f in zip(row, factors, strict=True)]
+            result = call(builder, ADD, rounded(builder, numbers, ONE, LANES), added)
+            place = builder.add(builder.mul(builder.load(builder.gep(rows, [INT64(r)])), width), column_)
+            builder.store(result, pointer(context, builder, out, out_, place, WORDS), align=2)
+        return context.get_dummy_value()
+
+    place = types.intp
+    inputs = codes, place, place, weights, place, place, starts, place
+    return types.void(*inputs, scale, bias, place, out, to, place), codegen
+
+
+def _sums(context: Any, builder: Any, signature: Any, arguments: Any) -> list[list[Any]]:
+    """Vectors of sums of a tile, by row; arguments are those that `sum_tile` and `code_tile` begin with."""
+
+    def to(array: int, kind: Any, place: Any) -> Any:
+        return pointer(context, builder, signature.args[array], arguments[array], place, kind)
+
+    code, stride, weight, quads, start = (arguments[k] for k in (1, 2, 4, 5, 7))
+    rows = [to(0, INT32, builder.add(code, builder.mul(stride, INT64(row)))) for row in range(TILE_ROWS)]
+    panel, first = to(3, BYTES, weight), to(6, SUMS, start)
+    begin = [builder.load(builder.gep(first, [INT64(v)]), align=4) for v in range(VECTORS)]
+
+    before = builder.block
+    loop, done = builder.append_basic_block("quads"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    step = builder.phi(INT64)
+    step.add_incoming(INT64(0), before)
+    totals = [[builder.phi(SUMS) for _ in range(VECTORS)] for _ in range(TILE_ROWS)]
+    place = builder.mul(step, INT64(VECTORS))
+    columns = [builder.load(builder.gep(panel, [builder.add(place, INT64(v))]), align=1) for v in range(VECTORS)]
+    results = []
+    for row, total in zip(rows, totals, strict=True):
+        value = everywhere(builder, builder.load(builder.gep(row, [step]), align=1), SUMS)
+        results.append([_add_quads(builder, *pair) for pair in zip(total, [value] * VECTORS, columns, strict=True)])
+        for v in range(VECTORS):
+            total[v].add_incoming(begin[v], before)
+            total[v].add_incoming(results[-1][v], loop)
+    following = builder.add(step, INT64(1))
+    step.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, quads), loop, done)
+    builder.position_at_end(done)
+    return results
 
 
 def _add_quads(builder: Any, total: Any, codes: Any, weights: Any) -> Any:

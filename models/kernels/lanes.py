@@ -12,9 +12,11 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
+FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
 FLOAT = ir.VectorType(ir.FloatType(), LANES)
 INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
@@ -40,7 +42,7 @@ def in_line(function: Any) -> Any:
     return intrinsic(function)
 
 
-def _pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: Any) -> Any:
+def pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any, to: Any) -> Any:
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), to.as_pointer())
 
@@ -49,7 +51,9 @@ def everywhere(builder: Any, value: Any, kind: Any) -> Any:
     """Broadcast one value to all lanes of a vector."""
     undefined = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(INT32, [0] * LANES))
+    return builder.shuffle_vector(
+        first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    )
 
 
 @in_line
@@ -61,7 +65,7 @@ def load(typing_context, array, index):  # type: ignore[no-untyped-def]
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = FLOAT if array.dtype == types.float32 else ir.VectorType(ir.IntType(element), LANES)
-        value = builder.load(_pointer(context, builder, array, arguments[0], arguments[1], kind), align=element // 8)
+        value = builder.load(pointer(context, builder, array, arguments[0], arguments[1], kind), align=element // 8)
         return value if array.dtype == types.float32 else builder.sitofp(value, FLOAT)
 
     return lanes_type(array, types.intp), codegen
@@ -78,7 +82,7 @@ def store(typing_context, array, index, value):  # type: ignore[no-untyped-def]
         if array.dtype != types.float32:
             kind = ir.VectorType(ir.IntType(element), LANES)
             lanes = builder.trunc(builder.fptosi(lanes, INT32), kind)
-        builder.store(lanes, _pointer(context, builder, array, array_, index_, kind), align=element // 8)
+        builder.store(lanes, pointer(context, builder, array, array_, index_, kind), align=element // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes_type), codegen
@@ -138,16 +142,6 @@ for _function, _operation in _operations.items():
     _register(_function, _operation)
 
 
-@in_line
-def exceeds(typing_context, left, right):  # type: ignore[no-untyped-def]
-    """Compare lanes: 1 where left is greater than right, else 0."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.uitofp(builder.fcmp_ordered(">", *arguments), FLOAT)
-
-    return lanes_type(lanes_type, lanes_type), codegen
-
-
 def _reduction(combine: Any) -> Any:
     @in_line
     def reduction(typing_context, value):  # type: ignore[no-untyped-def]
@@ -163,24 +157,7 @@ def _reduction(combine: Any) -> Any:
     return reduction
 
 
-total = _reduction(lambda builder, a, b: builder.fadd(a, b))  # must be exact in any order
 greatest = _reduction(_select(">"))
-
-
-@in_line
-def store_bytes(typing_context, array, above, below, value):  # type: ignore[no-untyped-def]
-    """Store high bytes plus 128 at `above` and low bytes at `below` of a uint8 array: 16-bit codes 256 high + low."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array_, above_, below_, lanes = arguments
-        codes = builder.fptosi(lanes, INT32)
-        eight, offset = (ir.Constant(INT32, [number] * LANES) for number in (8, 128))
-        kind = ir.VectorType(ir.IntType(8), LANES)
-        for place, part in ((above_, builder.add(builder.ashr(codes, eight), offset)), (below_, codes)):
-            builder.store(builder.trunc(part, kind), _pointer(context, builder, array, array_, place, kind), align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, lanes_type), codegen
 
 
 def _load_sum(weights: tuple[int, ...]) -> Any:
@@ -192,7 +169,7 @@ def _load_sum(weights: tuple[int, ...]) -> Any:
             array, index_, stride_ = arguments
             kind, result = ir.VectorType(ir.IntType(32), LANES), ir.Constant(INT64, [0] * LANES)
             for weight in weights:
-                part = builder.load(_pointer(context, builder, parts, array, index_, kind), align=4)
+                part = builder.load(pointer(context, builder, parts, array, index_, kind), align=4)
                 scaled = builder.mul(builder.sext(part, INT64), ir.Constant(INT64, [weight] * LANES))
                 result, index_ = builder.add(result, scaled), builder.add(index_, stride_)
             return builder.sitofp(result, FLOAT)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, multiply_tile
+from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, code_tile, sum_tile
 from models.quantization.compiling import compiled
 from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
@@ -57,11 +57,28 @@ def padded(count: int) -> int:
 def multiply(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
     """Set sums [count, columns] from sum_ on to the products of `count` rows of codes, `width` long, from `code` on.
 
-    Arrays and indices are those of `multiply_tile`; codes and sums must have room for whole tiles.
+    Arrays and indices are those of `sum_tile`; codes and sums must have room for whole tiles.
     """
     for panel in range(columns // TILE_COLUMNS):
         for row in range(0, count, TILE_ROWS):
-            multiply_tile(
+            sum_tile(
                 codes, code + row * width, width, weights, weight + panel * quads * QUAD * TILE_COLUMNS, quads,
                 starts, start + panel * TILE_COLUMNS, sums, sum_ + row * columns + panel * TILE_COLUMNS, columns,
+            )  # fmt: skip
+
+
+@compiled
+def multiply_to_codes(  # type: ignore[no-untyped-def]
+    codes, code, width, count, weights, weight, quads, starts, start, columns, scale, bias, column, out, to
+):  # fmt: skip
+    """Set the rows `to` of out, from `column` on, to the codes of these products, see `code_tile`.
+
+    codes must have room for whole tiles, and `to` [count, to whole tiles] name a row for each.
+    """
+    for panel in range(columns // TILE_COLUMNS):
+        at = panel * TILE_COLUMNS
+        for row in range(0, count, TILE_ROWS):
+            code_tile(
+                codes, code + row * width, width, weights, weight + at * quads * QUAD, quads,
+                starts, start + at, scale, bias, column + at, out, to, row,
             )  # fmt: skip

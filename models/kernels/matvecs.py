@@ -15,16 +15,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.elementwise import clip, grid
+from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
+from models.kernels.codes import CODES, load_codes, nearest, spread, store_codes, to_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
-from models.kernels.lanes import LANES, exceeds, load, load_four_bytes, load_two_bytes, splat, store, store_bytes, total
-from models.kernels.matmul import multiply
+from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, splat
+from models.kernels.matmul import multiply, multiply_to_codes
 from models.quantization.compiling import compiled
-from models.quantization.fixed_point import ROUNDER
 
+MOST_MOVE = 2**16 - 1  # of one code to another
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
 # Columns of `Matvecs.gates` and `Matvecs.products`
 ACT_BYTES, LEAST, MOST, THRESHOLD, OFFSET = range(5)
@@ -43,7 +43,7 @@ class Matvecs(NamedTuple):
     weights: NDArray[np.int8]  # those of all packed matrices
     starts: NDArray[np.int32]  # those of all packed matrices, then zeros: first values of the low bytes' sums
     scale: NDArray[np.float32]  # [all columns] one unit of a sum in steps of the result's grid
-    bias: NDArray[np.float32]  # [all columns] codes of that grid
+    bias: NDArray[np.int16]  # [all columns] codes of that grid
     cols: int  # of the vector
     width: int  # of the vector, padded
 
@@ -55,7 +55,8 @@ class Scratch(NamedTuple):
     plane: int  # size of one product's sums: rows times the widest product's columns
     codes: NDArray[np.uint8]  # [G, 2, rows, width]: high bytes, low bytes
     sums: NDArray[np.int32]  # [4, plane] of a product of 16-bit operands, by bytes
-    values: NDArray[np.float32]  # [M, plane]: [rows, columns] sums of each product, rounded to float32 once
+    results: NDArray[np.int16]  # [rows, all columns] of a step
+    to: NDArray[np.int64]  # [rows] each row of the block's place in what is written; by itself its own number
 
 
 @compiled
@@ -64,8 +65,8 @@ def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
     rows = -(-rows // TILE_ROWS) * TILE_ROWS
     plane = rows * matvecs.products[:, COLUMNS].max()
     codes = np.zeros(2 * len(matvecs.gates) * rows * matvecs.width, np.uint8)
-    values = np.empty(len(matvecs.products) * plane, np.float32)
-    return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), values)
+    results = np.empty((rows, len(matvecs.scale)), np.int16)
+    return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), results, np.arange(rows))
 
 
 @compiled
@@ -78,42 +79,42 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     """
     act_bytes, low, high, threshold, byte_offset = matvecs.gates[gate]
     divisor, shift = splat(matvecs.quantizers[gate, 0]), splat(matvecs.quantizers[gate, 1])
-    least, most, limit = splat(np.float32(low)), splat(np.float32(high)), splat(np.float32(threshold))
-    rounder, offset = splat(ROUNDER), splat(np.float32(byte_offset))
+    least, most = splat(np.float32(low)), splat(np.float32(high))
+    limit, offset = np.uint16(min(threshold, MOST_MOVE)), spread(np.int16(byte_offset))
     sent = np.int64(0)
     for frame in range(0, steps * count, count):
-        moved = splat(np.float32(0))
-        for i in range(0, count, LANES):
-            code = load(x, at + frame + i)
+        for i in range(0, count, CODES):
+            place, keep = frame + i, hold + i
             if act_bytes == 1:
-                code = (min(max(code / divisor - shift, least), most) + rounder) - rounder
-            before = load(held, hold + i)
-            move = code - before
-            moves = exceeds(max(move, before - code), limit)
-            moved = moved + moves
-            after = before + moves * move
-            store(held, hold + i, after)
-            if act_bytes == 1:
-                store(codes, above + frame + i, after + offset)
+                first = min(max(load(x, at + place) / divisor - shift, least), most)
+                code = nearest(first, min(max(load(x, at + place + LANES) / divisor - shift, least), most))
             else:
-                store_bytes(codes, above + frame + i, below + frame + i, after)
-        sent += np.int64(total(moved))
+                code = load_codes(x, at + place)
+            before = load_codes(held, keep)
+            sent += count_moves(code, before, limit)
+            after = move(code, before, limit)
+            store_codes(held, keep, after)
+            if act_bytes == 1:
+                store_lower_bytes(codes, above + place, after + offset)
+            else:
+                store_upper_bytes(codes, above + place, after)
+                store_lower_bytes(codes, below + place, after)
     return sent
 
 
 @compiled
-def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
-    """Multiply the first `count` rows of scratch.codes; the products go to scratch.values."""
+def multiply_rows(matvecs, scratch, count, out):  # type: ignore[no-untyped-def]
+    """Multiply the first `count` rows of scratch.codes; results plus bias go to the rows scratch.to of out int16."""
     half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
     for m in range(len(matvecs.products)):
-        gate, weight_bytes, weight, start, _, columns = matvecs.products[m]
+        gate, weight_bytes, weight, start, column, columns = matvecs.products[m]
         act_bytes = matvecs.gates[gate, ACT_BYTES]
         zeros = len(matvecs.starts) - columns
         code = 2 * gate * half
         if act_bytes == weight_bytes == 1:
-            multiply(
+            multiply_to_codes(
                 scratch.codes, code, matvecs.width, count, matvecs.weights, weight, quads,
-                matvecs.starts, start, columns, scratch.values, m * scratch.plane,
+                matvecs.starts, start, columns, matvecs.scale, matvecs.bias, column, out, scratch.to,
             )  # fmt: skip
             continue
         for a in range(act_bytes):
@@ -124,29 +125,19 @@ def multiply_rows(matvecs, scratch, count):  # type: ignore[no-untyped-def]
                     matvecs.starts, zeros if a else start + w * columns, columns,
                     scratch.sums, (a * weight_bytes + w) * scratch.plane,
                 )  # fmt: skip
-        for i in range(0, count * columns, LANES):
-            if act_bytes == weight_bytes:
-                store(scratch.values, m * scratch.plane + i, load_four_bytes(scratch.sums, i, scratch.plane))
-            else:
-                store(scratch.values, m * scratch.plane + i, load_two_bytes(scratch.sums, i, scratch.plane))
-
-
-@njit(inline="always")
-def result(matvecs, scratch, place, column):  # type: ignore[no-untyped-def]
-    """Result codes, without bias, of scratch.values from `place` on, whose columns begin with `column`."""
-    return grid(load(scratch.values, place) * load(matvecs.scale, column))
-
-
-@compiled
-def store_rows(matvecs, scratch, count, out, to):  # type: ignore[no-untyped-def]
-    """Store results plus bias of the first `count` rows in rows of out int16 [N, all columns] from `to` on."""
-    for m in range(len(matvecs.products)):
-        column, columns = matvecs.products[m, COLUMN], matvecs.products[m, COLUMNS]
         for row in range(count):
-            place = m * scratch.plane + row * columns
-            for i in range(column, column + columns, LANES):
-                codes = clip(result(matvecs, scratch, place + i - column, i) + load(matvecs.bias, i))
-                store(out, (to + row) * out.shape[1] + i, codes)
+            for i in range(0, columns, CODES):
+                place = row * columns + i
+                if act_bytes == weight_bytes:
+                    first = load_four_bytes(scratch.sums, place, scratch.plane)
+                    second = load_four_bytes(scratch.sums, place + LANES, scratch.plane)
+                else:
+                    first = load_two_bytes(scratch.sums, place, scratch.plane)
+                    second = load_two_bytes(scratch.sums, place + LANES, scratch.plane)
+                first = first * load(matvecs.scale, column + i)
+                second = second * load(matvecs.scale, column + i + LANES)
+                codes = to_codes(first, second) + load_codes(matvecs.bias, column + i)
+                store_codes(out, scratch.to[row] * out.shape[1] + column + i, codes)
 
 
 @compiled
@@ -154,27 +145,36 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
     """Run the matvecs over utterances: frames of x from at[u] on, results plus bias to rows of out from to[u] on.
 
     x int16 [.., width], out int16 [.., all columns]; at, lengths and to int64 [U]. The delta gates are reset at the
-    start of every utterance; their counts of sent elements are added to sent int64 [G].
+    start of every utterance; their counts of sent elements are added to sent int64 [G]. Blocks of frames go on from one
+    utterance to the next, so that products have whole tiles.
     """
     scratch = make_scratch(matvecs, FRAMES_AT_ONCE)
     held = np.zeros(len(matvecs.gates) * matvecs.width, np.int16)
-    width, half = matvecs.width, scratch.rows * matvecs.width
+    width, half, filled = matvecs.width, scratch.rows * matvecs.width, np.int64(0)
     for u in range(len(lengths)):
         held[:] = 0
-        for t in range(0, lengths[u], FRAMES_AT_ONCE):
-            frames = min(FRAMES_AT_ONCE, lengths[u] - t)
+        t = 0
+        while t < lengths[u]:
+            frames = min(FRAMES_AT_ONCE - filled, lengths[u] - t)
             for g in range(len(matvecs.gates)):
+                above, below = 2 * g * half + filled * width, (2 * g + 1) * half + filled * width
                 sent[g] += send(
-                    matvecs, g, x, (at[u] + t) * width, frames, width, held, g * width,
-                    scratch.codes, 2 * g * half, (2 * g + 1) * half,
-                )  # fmt: skip
-            multiply_rows(matvecs, scratch, frames)
-            store_rows(matvecs, scratch, frames, out, to[u] + t)
+                    matvecs, g, x, (at[u] + t) * width, frames, width, held, g * width, scratch.codes, above, below
+                )
+            for k in range(frames):
+                scratch.to[filled + k] = to[u] + t + k
+            filled, t = filled + frames, t + frames
+            if filled == FRAMES_AT_ONCE:
+                multiply_rows(matvecs, scratch, filled, out)
+                filled = np.int64(0)
+    if filled:
+        scratch.to[filled:] = scratch.to[filled - 1]
+        multiply_rows(matvecs, scratch, filled, out)
 
 
 @compiled
 def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
-    """Run one time step of the first `count` rows of x; the products go to scratch.values.
+    """Run one time step of the first `count` rows of x; results plus bias go to scratch.results.
 
     x int16 [rows, width] and held int16 [G, rows, width] are flat; held is updated in place. The delta gates' counts of
     sent elements are added to sent int64 [G].
@@ -184,4 +184,4 @@ def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped
         sent[g] += send(
             matvecs, g, x, 0, 1, count * matvecs.width, held, g * half, scratch.codes, 2 * g * half, (2 * g + 1) * half
         )
-    multiply_rows(matvecs, scratch, count)
+    multiply_rows(matvecs, scratch, count, scratch.results)

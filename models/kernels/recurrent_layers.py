@@ -3,7 +3,7 @@
 Every operation is one float32 operation, rounded to a grid. Preactivations are int16 codes on the preactivation grid (a
 ReLU candidate's on its own): `pre` [frames, sets * gates * padded H] = W x + b. A loop runs the directions that share a
 set of matrices. Rows are (utterance, direction), longest utterance first, so that active rows come first; their states
-are codes on their own grid. Table look-ups have loops of their own, between loops over `Lanes`.
+are codes on their own grid. A cell is one loop over `Codes`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.elementwise import GATE_STEP, blend, clip, grid, look_up, place_in_table
-from models.kernels.lanes import LANES, load, store
-from models.kernels.matvecs import make_scratch, result, run_step
+from models.kernels.codes import CODES, gated, load_codes, prefetch, product, rectified, scaled, spread, store_codes
+from models.kernels.elementwise import blend, copy_codes
+from models.kernels.matvecs import make_scratch, run_step
+from models.kernels.sigmoid import sigmoid
 from models.quantization.compiling import compiled
 from models.quantization.fixed_point import GATE_FRACTION_BITS
 
-ONE = np.float32(2.0**GATE_FRACTION_BITS)
-ZERO = np.float32(0)
+HALF = np.int16(1 << (GATE_FRACTION_BITS - 1))
 
 
 class Sequences(NamedTuple):
@@ -39,19 +39,19 @@ class Sequences(NamedTuple):
 
 @compiled
 def start(sequences, matvecs):  # type: ignore[no-untyped-def]
-    """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [2, rows] for `find_frames`."""
+    """Allocate a layer's scratch, held codes and states (both flat and zero) and frames [3, rows] for `find_frames`."""
     rows = sequences.each * len(sequences.lengths)
     scratch = make_scratch(matvecs, rows)
     size = scratch.rows * matvecs.width
     held = np.zeros(len(matvecs.gates) * size, np.int16)
-    return scratch, held, np.zeros(size, np.int16), np.empty((2, rows), np.int64)
+    return scratch, held, np.zeros(size, np.int16), np.empty((3, rows), np.int64)
 
 
 @compiled
 def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
-    """Set frames [2, rows] to the frames that rows read and write at step t; returns the number of active utterances.
+    """Set frames [3, rows] to the frames that rows read and write at step t, and read next.
 
-    `active` is that number at the step before.
+    Returns the number of active utterances; `active` is that number at the step before.
     """
     each, first = sequences.each, sequences.first
     while active and sequences.lengths[active - 1] <= t:
@@ -60,7 +60,8 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
         at, to, last = sequences.at[u], sequences.to[u], sequences.lengths[u] - 1 - t
         for k in range(each):
             step = last if first + k else t
-            frames[0, each * u + k], frames[1, each * u + k] = at + step, to + step
+            row, ahead = each * u + k, -1 if first + k else 1
+            frames[0, row], frames[1, row], frames[2, row] = at + step, to + step, at + step + ahead
     return active
 
 
@@ -68,133 +69,116 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
 def write_out(h, width, hidden, rows, frames, sequences):  # type: ignore[no-untyped-def]
     """Copy h [rows, width], flat, to each row's frame and direction of the output."""
     for row in range(rows):
-        values, to = h[row * width : row * width + hidden], sequences.out[frames[1, row]]
         shift = (sequences.first + row % sequences.each) * hidden
-        for i in range(hidden):
-            to[shift + i] = values[i]
+        copy_codes(h, row * width, sequences.out[frames[1, row]], shift, hidden)
 
 
 @njit(inline="always")
-def tanh(value, scale):  # type: ignore[no-untyped-def]
-    """Code of tanh(x) times a scale, from the sigmoid table's value at 2 x: tanh(x) = 2 sigmoid(2 x) - 1."""
-    return grid((value + value - ONE) * scale)
+def tanh(lines, x):  # type: ignore[no-untyped-def]
+    """Gate-grid codes of tanh(x) = 2 sigmoid(2 x) - 1."""
+    half = sigmoid(lines, x + x) - spread(HALF)
+    return half + half
+
+
+@njit(inline="always")
+def find_pre(sequences, frames, row, gate, width, i, back):  # type: ignore[no-untyped-def]
+    """Preactivation codes of units i on of a row's gate: its product `back` plus `pre` of its frame.
+
+    Those of its next frame are far in memory, frames of one utterance, and fetched in time for the next step.
+    """
+    pre, column = sequences.pre, sequences.column + gate * width + i
+    prefetch(pre, frames[2, row] * pre.shape[1] + column)
+    return load_codes(pre, frames[0, row] * pre.shape[1] + column) + back
+
+
+@njit(inline="always")
+def gate_of(sequences, frames, row, gate, matvecs, scratch, i):  # type: ignore[no-untyped-def]
+    """Preactivation codes of units i on of a row's gate, one of equal width."""
+    back = load_codes(scratch.results, row * scratch.results.shape[1] + gate * matvecs.width + i)
+    return find_pre(sequences, frames, row, gate, matvecs.width, i, back)
 
 
 @compiled
-def find_sigmoid(matvecs, scratch, gate, row, sequences, frame, times, index):  # type: ignore[no-untyped-def]
-    """Set a gate's part of index uint16 to the sigmoid table's indices of `times` (pre + recurrent result) of a row."""
-    width, pre = matvecs.width, sequences.pre
-    place, column = gate * scratch.plane + row * width, gate * width
-    begin = frame * pre.shape[1] + sequences.column + column
-    for i in range(0, width, LANES):
-        x = clip(load(pre, begin + i) + result(matvecs, scratch, place + i, column + i))
-        store(index, column + i, place_in_table(x * times))
-
-
-@compiled
-def lstm_layer(sequences, matvecs, table, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
+def lstm_layer(sequences, matvecs, lines, scale, cell_step, cell_to_pre, h_step, sent):  # type: ignore[no-untyped-def]
     """Run an LSTM layer, gates f, i, o, g.
 
     One step of a product of two gates is cell_step steps of the cell's grid and h_step steps of the state's grid;
     cell_to_pre converts cell codes to preactivation codes. Counts of sent elements are added to sent int64 [G].
     """
     scratch, held, h, frames = start(sequences, matvecs)
-    width, cell = matvecs.width, np.zeros(len(h), np.float32)
-    index, gates = np.empty(4 * width, np.uint16), np.empty(4 * width, np.float32)
-    once, twice = np.float32(1), np.float32(2)
+    width, cell = matvecs.width, np.zeros(len(h), np.int16)
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
         run_step(matvecs, scratch, h, held, rows, sent)
         for row in range(rows):
-            for gate in range(4):
-                times = twice if gate == 3 else once
-                find_sigmoid(matvecs, scratch, gate, row, sequences, frames[0, row], times, index)
-            look_up(table, index, gates)
-            for i in range(0, width, LANES):
-                kept = grid(load(gates, i) * load(cell, row * width + i) * GATE_STEP)
-                added = grid(load(gates, width + i) * tanh(load(gates, 3 * width + i), scale) * cell_step)
-                c = clip(kept + added)
-                store(cell, row * width + i, c)
-                store(index, i, place_in_table(grid(c * cell_to_pre) * twice))
-            look_up(table, index[:width], gates)
-            for i in range(0, width, LANES):
-                squashed = load(gates, i)
-                squashed = squashed + squashed - ONE
-                store(h, row * width + i, grid(load(gates, 2 * width + i) * squashed * h_step))
+            for i in range(0, width, CODES):
+                place = row * width + i
+                f = sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i))
+                kept = gated(f, load_codes(cell, place))
+                g = scaled(tanh(lines, gate_of(sequences, frames, row, 3, matvecs, scratch, i)), scale)
+                add = sigmoid(lines, gate_of(sequences, frames, row, 1, matvecs, scratch, i))
+                c = kept + product(add, g, cell_step)
+                store_codes(cell, place, c)
+                o = sigmoid(lines, gate_of(sequences, frames, row, 2, matvecs, scratch, i))
+                store_codes(h, place, product(o, tanh(lines, scaled(c, cell_to_pre)), h_step))
         write_out(h, width, matvecs.cols, rows, frames, sequences)
 
 
 @compiled
-def gru_layer(sequences, matvecs, candidate, table, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
+def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent, candidate_sent):  # type: ignore[no-untyped-def]
     """Run a GRU layer, gates z, r in `matvecs`, then `candidate`.
 
     The candidate reads r h, or h where r acts `after` the product and its bias. to_state converts gate-grid codes to
     state codes. Counts of sent elements are added to sent and candidate_sent, int64 [G] each.
     """
     scratch, held, h, frames = start(sequences, matvecs)
-    second, candidate_held, gated, _ = start(sequences, candidate)
-    width, z, r = matvecs.width, np.empty(len(h), np.float32), np.empty(len(h), np.float32)
-    index, gates = np.empty(2 * width, np.uint16), np.empty(2 * width, np.float32)
-    once, twice = np.float32(1), np.float32(2)
-    pre = sequences.pre
+    second, candidate_held, read, _ = start(sequences, candidate)
+    width, z, r = matvecs.width, np.empty(len(h), np.int16), np.empty(len(h), np.int16)
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
         run_step(matvecs, scratch, h, held, rows, sent)
         for row in range(rows):
-            for gate in range(2):
-                find_sigmoid(matvecs, scratch, gate, row, sequences, frames[0, row], once, index)
-            look_up(table, index, gates)
-            for i in range(0, width, LANES):
-                place, reset = row * width + i, load(gates, width + i)
-                store(z, place, load(gates, i))
-                store(r, place, reset)
-                store(gated, place, grid(reset * load(h, place) * GATE_STEP))
-        run_step(candidate, second, h if after else gated, candidate_held, rows, candidate_sent)
+            for i in range(0, width, CODES):
+                place = row * width + i
+                store_codes(z, place, sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i)))
+                reset = sigmoid(lines, gate_of(sequences, frames, row, 1, matvecs, scratch, i))
+                store_codes(r, place, reset)
+                store_codes(read, place, gated(reset, load_codes(h, place)))
+        run_step(candidate, second, h if after else read, candidate_held, rows, candidate_sent)
         for row in range(rows):
-            begin = frames[0, row] * pre.shape[1] + sequences.column + 2 * width
-            for i in range(0, width, LANES):
+            for i in range(0, width, CODES):
                 place = row * width + i
-                back = result(candidate, second, place, i)
+                back = load_codes(second.results, place)
                 if after:
-                    back = grid(load(r, place) * clip(back + load(candidate.bias, i)) * GATE_STEP)
-                x = clip(load(pre, begin + i) + back)
-                store(index, i, place_in_table(x * twice))
-            look_up(table, index[:width], gates)
-            for i in range(0, width, LANES):
-                place = row * width + i
-                g = grid(tanh(load(gates, i), scale) * to_state)
-                store(h, place, blend(load(z, place), g, load(h, place)))
+                    back = gated(load_codes(r, place), back)
+                x = find_pre(sequences, frames, row, 2, width, i, back)
+                g = scaled(scaled(tanh(lines, x), scale), to_state)
+                store_codes(h, place, blend(load_codes(z, place), g, load_codes(h, place)))
         write_out(h, width, matvecs.cols, rows, frames, sequences)
 
 
 @compiled
-def ligru_layer(sequences, matvecs, table, scale, to_state, sent):  # type: ignore[no-untyped-def]
+def ligru_layer(sequences, matvecs, lines, scale, to_state, sent):  # type: ignore[no-untyped-def]
     """Run a LiGRU layer, gates z, h; the candidate h is rectified.
 
     to_state converts codes of the candidate's grid to state codes. Counts of sent elements are added to sent int64 [G].
     """
     scratch, held, h, frames = start(sequences, matvecs)
     width = matvecs.width
-    index, z = np.empty(width, np.uint16), np.empty(width, np.float32)
-    once = np.float32(1)
-    pre = sequences.pre
     active = len(sequences.lengths)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
         run_step(matvecs, scratch, h, held, rows, sent)
         for row in range(rows):
-            find_sigmoid(matvecs, scratch, 0, row, sequences, frames[0, row], once, index)
-            look_up(table, index, z)
-            begin = frames[0, row] * pre.shape[1] + sequences.column + width
-            for i in range(0, width, LANES):
+            for i in range(0, width, CODES):
                 place = row * width + i
-                back = result(matvecs, scratch, scratch.plane + place, width + i)
-                x = max(clip(load(pre, begin + i) + back), ZERO)
-                g = grid(grid(x * scale) * to_state)
-                store(h, place, blend(load(z, i), g, load(h, place)))
+                z = sigmoid(lines, gate_of(sequences, frames, row, 0, matvecs, scratch, i))
+                x = rectified(gate_of(sequences, frames, row, 1, matvecs, scratch, i))
+                g = scaled(scaled(x, scale), to_state)
+                store_codes(h, place, blend(z, g, load_codes(h, place)))
         write_out(h, width, matvecs.cols, rows, frames, sequences)

@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
-from models.kernels.elementwise import blend, clip, grid, look_up, place_in_table
-from models.kernels.lanes import LANES, load, store
+from models.kernels.codes import CODES, load_codes, product, scaled, store_codes
+from models.kernels.elementwise import blend, copy_codes
+from models.kernels.sigmoid import sigmoid
 from models.quantization.compiling import compiled
 
 
@@ -90,21 +91,20 @@ def scan_float_gradient(dh, u, highway, c, f, r, v, offsets, directions):  # typ
 
 
 @compiled
-def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, directions, highway):  # type: ignore[no-untyped-def]
+def scan_fixed(u, x, x_scale, v, v_scale, lines, offsets, out, half, directions, highway):  # type: ignore[no-untyped-def]
     """Run the fixed-point recurrence: h goes to `out` int16 [N, D, padded], on the layer's state grid; H = half.
 
     u: codes int16 [N + 1, k D, padded], u0 and u3 on the state grid, u1 and u2 with their bias on the preactivation
     grid. x: codes int16 [N, D, padded] of the layer's input; times x_scale, which is alpha in steps of the state
-    grid, they are the highway. x is unused where u3 is the highway (`highway`). v: codes float32 [2, D + LANES];
-    v_scale: a code of v times a state code, in preactivation steps. table: the shared sigmoid.
+    grid, they are the highway. x is unused where u3 is the highway (`highway`). v: codes int16 [2, D + CODES];
+    v_scale: a code of v times a state code, in preactivation steps. lines: those of the sigmoid.
 
-    Every operation is one float32 operation, rounded to a grid. Lanes past H hold the numbers that follow, and their
-    results are not kept: backward's overwrite forward's, and out is zeroed past both.
+    Every operation is one float32 operation, rounded to a grid. Codes past H are the numbers that follow, and their
+    results are not kept. out is zeroed past both directions.
     """
     width, stride = directions * half, u.shape[1]
-    lanes = -(-half // LANES) * LANES
-    state = np.empty(lanes, np.float32)
-    index, gates = np.empty(2 * lanes, np.uint16), np.empty(2 * lanes, np.float32)
+    room = -(-half // CODES) * CODES
+    state, h, below = np.empty(room, np.int16), np.empty(room, np.int16), np.zeros(room, np.int16)
     for direction in range(directions):
         shift = direction * half
         for utterance in range(len(offsets) - 1):
@@ -112,21 +112,19 @@ def scan_fixed(u, x, x_scale, v, v_scale, table, offsets, out, half, directions,
             state[:] = 0
             for step in range(end - start):
                 n = start + step if direction == 0 else end - 1 - step
-                for i in range(0, lanes, LANES):
-                    before = load(state, i)
-                    for gate in range(2):
-                        through_v = grid(load(v, gate * v.shape[1] + shift + i) * before * v_scale)
-                        x_gate = clip(load(u, n * stride + (1 + gate) * width + shift + i) + through_v)
-                        store(index, gate * lanes + i, place_in_table(x_gate))
-                look_up(table, index, gates)
-                for i in range(0, lanes, LANES):
-                    u0 = load(u, n * stride + shift + i)
-                    after = blend(load(gates, i), u0, load(state, i))
-                    if highway:
-                        through = load(u, n * stride + 3 * width + shift + i)
-                    else:
-                        through = grid(load(x, n * x.shape[1] + shift + i) * x_scale)
-                    store(state, i, after)
-                    store(out, n * out.shape[1] + shift + i, blend(load(gates, lanes + i), through, after))
+                place = n * stride + shift
+                if not highway:
+                    copy_codes(x[n], shift, below, 0, half)
+                for i in range(0, room, CODES):
+                    before = load_codes(state, i)
+                    from_forget = product(load_codes(v, shift + i), before, v_scale)
+                    forget = sigmoid(lines, load_codes(u, place + width + i) + from_forget)
+                    from_reset = product(load_codes(v, v.shape[1] + shift + i), before, v_scale)
+                    reset = sigmoid(lines, load_codes(u, place + 2 * width + i) + from_reset)
+                    after = blend(forget, load_codes(u, place + i), before)
+                    through = load_codes(u, place + 3 * width + i) if highway else scaled(load_codes(below, i), x_scale)
+                    store_codes(state, i, after)
+                    store_codes(h, i, blend(reset, through, after))
+                copy_codes(h, 0, out[n], shift, half)
     if out.shape[1] > width:
         out[:, width:] = 0

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.kernels.int8_tile import QUAD, TILE_ROWS
-from models.kernels.matmul import BYTE_OFFSET, multiply, pack, padded
+from models.kernels.matmul import BYTE_OFFSET, multiply, multiply_to_codes, pack, padded
 from models.quantization.quantizer import WEIGHT_CODE_MAX, QuantizedMatrix
 
 
@@ -22,19 +22,41 @@ def random_matrix(rng: np.random.Generator, rows: int, cols: int, bits: int) -> 
     return QuantizedMatrix(codes, np.float32(1), np.ones(rows, np.int8), bits)
 
 
-def multiplied(codes: np.ndarray, matrix: QuantizedMatrix, dtype: type = np.int32) -> np.ndarray:
-    """Sums [parts, n, rows] of signed codes [n, cols], by `multiply`."""
-    packed = pack(matrix)
+def unsigned(codes: np.ndarray) -> np.ndarray:
+    """Codes as products read them, in whole tiles."""
     n, cols = codes.shape
-    width, columns, room = padded(cols), len(packed.scale), -(-n // TILE_ROWS) * TILE_ROWS
-    unsigned = np.random.default_rng(0).integers(0, 256, (room, width)).astype(np.uint8)  # filled up with anything
-    unsigned[:n, :cols] = codes + 128
-    sums = np.empty((len(packed.weights), room, columns), dtype)
+    room = -(-n // TILE_ROWS) * TILE_ROWS
+    filled = np.random.default_rng(0).integers(0, 256, (room, padded(cols))).astype(np.uint8)  # filled up with anything
+    filled[:n, :cols] = codes + 128
+    return filled
+
+
+def multiplied(codes: np.ndarray, matrix: QuantizedMatrix) -> np.ndarray:
+    """Sums [parts, n, rows] of signed codes [n, cols], by `multiply`."""
+    packed, read = pack(matrix), unsigned(codes)
+    n, cols = codes.shape
+    (room, width), columns = read.shape, len(packed.scale)
+    sums = np.empty((len(packed.weights), room, columns), np.int32)
     for weights, starts, out in zip(packed.weights, -BYTE_OFFSET * packed.row_sums, sums, strict=True):
         flat = out.ravel()
-        multiply(unsigned.ravel(), 0, width, n, weights, 0, -(-cols // QUAD), starts, 0, columns, flat, 0)
+        multiply(read.ravel(), 0, width, n, weights, 0, -(-cols // QUAD), starts, 0, columns, flat, 0)
         out[:] = flat.reshape(out.shape)
     return sums[:, :n, : len(matrix.codes)]
+
+
+def as_codes(codes: np.ndarray, matrix: QuantizedMatrix, scale: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Codes [n, rows] of the products of signed codes [n, cols], by `multiply_to_codes`, rows in reverse."""
+    packed, read = pack(matrix), unsigned(codes)
+    n, cols = codes.shape
+    columns, rows = len(packed.scale), len(matrix.codes)
+    to = np.maximum(n - 1 - np.arange(len(read)), 0)
+    out = np.full((n + 1, columns), 7, np.int16)
+    multiply_to_codes(
+        read.ravel(), 0, read.shape[1], n, packed.weights[0], 0, -(-cols // QUAD), -BYTE_OFFSET * packed.row_sums[0], 0,
+        columns, np.pad(scale, (0, columns - rows)), np.pad(bias, (0, columns - rows)), 0, out, to,
+    )  # fmt: skip
+    assert (out[n] == 7).all()  # rows that fill a tile up write nowhere else
+    return out[:n][::-1, :rows]
 
 
 @given(
@@ -54,7 +76,13 @@ def test_products_are_exact(seed, n, rows, cols, bits, extreme):
     exact = codes.astype(np.int64) @ matrix.codes.T.astype(np.int64)
     assert (sum(part * 256**k for k, part in enumerate(parts[::-1])) == exact).all()
     if bits <= 8:
-        assert (multiplied(codes, matrix, np.float32)[0] == exact.astype(np.float32)).all()
+        scale, bias = rng.normal(size=rows).astype(np.float32), rng.integers(-(2**15), 2**15, rows).astype(np.int16)
+        assert (as_codes(codes, matrix, scale, bias) == expected_codes(exact, scale, bias)).all()
+
+
+def expected_codes(exact: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    rounded = np.rint(np.clip(exact.astype(np.float32) * scale, -(2**15), 2**15 - 1))
+    return np.clip(rounded + bias, -(2**15), 2**15 - 1)
 
 
 PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbusd of 256 bits
@@ -65,7 +93,8 @@ PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbu
 }
 SCRIPT = """
 import numpy as np
-from test_matmul import multiplied, random_matrix
+from test_codes import check_all
+from test_matmul import as_codes, expected_codes, multiplied, random_matrix
 from test_rounding import HASHES, codes_hash
 from models.quantization.scheme import Scheme
 assert all(codes_hash(bits, Scheme(scales=scales)) == found for (scales, bits), found in HASHES.items())
@@ -73,7 +102,11 @@ rng = np.random.default_rng(0)
 for n, rows, cols in ((3, 5, 7), (17, 70, 130)):
     matrix = random_matrix(rng, rows, cols, 8)
     for codes in (rng.integers(-128, 128, (n, cols)), np.full((n, cols), -128)):
-        assert (multiplied(codes, matrix)[0] == codes @ matrix.codes.T.astype(np.int64)).all()
+        exact = codes @ matrix.codes.T.astype(np.int64)
+        assert (multiplied(codes, matrix)[0] == exact).all()
+        scale, bias = rng.normal(size=rows).astype(np.float32), rng.integers(-100, 100, rows).astype(np.int16)
+        assert (as_codes(codes, matrix, scale, bias) == expected_codes(exact, scale, bias)).all()
+check_all()
 print("exact")
 """
 

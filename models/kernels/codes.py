@@ -1,0 +1,236 @@
+"""Vectors of 32 codes of the 16-bit grid (`Codes`) for compiled loops: what cells do to them, in registers.
+
+Sums and differences saturate, as a clipped float32 sum does. Products are those of float32, rounded once to its 24 bits
+before they are rounded to a grid: the whole product of two codes is exact in 32 bits, and its conversion to float32 is
+that first rounding. Arrays are read and written by flat index, unchecked, as by `Lanes`.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import models, overload, register_model
+
+from models.kernels.lanes import FLOAT, INT32, LANES, everywhere, in_line, lanes_type, pointer
+from models.quantization.fixed_point import CODE_MAX, CODE_MIN, GATE_FRACTION_BITS, ROUNDER
+
+CODES = 2 * LANES
+ADD, SUBTRACT = (f"llvm.s{operation}.sat.v{CODES}i16" for operation in ("add", "sub"))  # what saturates
+INT16 = ir.IntType(16)
+WORDS = ir.VectorType(INT16, CODES)
+ONE = ir.Constant(ir.FloatType(), 1.0)
+GROUP = 8  # codes of 128 bits, within which processors interleave and pack vectors quickest
+
+
+class CodesType(types.Type):
+    """Numba type of `Codes`."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Codes")
+
+
+codes_type = CodesType()
+
+
+@register_model(CodesType)
+class _CodesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, WORDS)
+
+
+@in_line
+def load_codes(typing_context, array, index):  # type: ignore[no-untyped-def]
+    """Load 32 codes of an int16 array from a flat index on."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_, index_ = arguments
+        return builder.load(pointer(context, builder, array, array_, index_, WORDS), align=2)
+
+    return codes_type(array, types.intp), codegen
+
+
+@in_line
+def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]
+    """Fetch an int16 array's 32 codes from a flat index on, which need not be there, into the nearest cache."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address, int32, int32, int32])
+        function = builder.module.declare_intrinsic("llvm.prefetch", (address,), kind)
+        place = pointer(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
+        builder.call(function, [place, int32(0), int32(3), int32(1)])  # to read, to be kept, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), codegen
+
+
+@in_line
+def store_codes(typing_context, array, index, value):  # type: ignore[no-untyped-def]
+    """Store 32 codes in an int16 array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array_, index_, codes = arguments
+        builder.store(codes, pointer(context, builder, array, array_, index_, WORDS), align=2)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, codes_type), codegen
+
+
+@in_line
+def spread(typing_context, number):  # type: ignore[no-untyped-def]
+    """Broadcast one int16 code."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return everywhere(builder, arguments[0], WORDS)
+
+    return codes_type(types.int16), codegen
+
+
+def constant(number: int) -> ir.Constant:
+    """The same number in every word."""
+    return ir.Constant(WORDS, [INT16(number)] * CODES)
+
+
+def call(builder: Any, name: str, *operands: Any) -> Any:
+    """Call an intrinsic of LLVM on whole vectors of one type."""
+    kind = operands[0].type
+    return builder.call(
+        builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind] * len(operands))), operands
+    )
+
+
+def _binary(name: str) -> Any:
+    @in_line
+    def operation(typing_context, left, right):  # type: ignore[no-untyped-def]
+        return codes_type(codes_type, codes_type), lambda _, builder, __, arguments: call(builder, name, *arguments)
+
+    return operation
+
+
+_add, _subtract = _binary(ADD), _binary(SUBTRACT)
+
+
+@overload(operator.add)
+def _sum(left, right):  # type: ignore[no-untyped-def]
+    if left is codes_type and right is codes_type:
+        return lambda left, right: _add(left, right)
+    return None
+
+
+@overload(operator.sub)
+def _difference(left, right):  # type: ignore[no-untyped-def]
+    if left is codes_type and right is codes_type:
+        return lambda left, right: _subtract(left, right)
+    return None
+
+
+@in_line
+def rectified(typing_context, codes):  # type: ignore[no-untyped-def]
+    """Set codes below zero to zero."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (value,) = arguments
+        return builder.select(builder.icmp_signed(">", value, constant(0)), value, constant(0))
+
+    return codes_type(codes_type), codegen
+
+
+def unpacked(builder: Any, lower: Any, upper: Any) -> list[Any]:
+    """Two vectors of int32, lower and upper words, in the order that `packed` takes them."""
+    parts = []
+    for half in (0, GROUP // 2):
+        places = [group + half + k for group in range(0, CODES, GROUP) for k in range(GROUP // 2)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), CODES), [p + up for p in places for up in (0, CODES)])
+        parts.append(builder.bitcast(builder.shuffle_vector(lower, upper, mask), INT32))
+    return parts
+
+
+def packed(builder: Any, parts: list[Any], size: int) -> Any:
+    """Lower words of two vectors of int32, which follow each other by turns of `size` codes."""
+    places = [CODES * part + 2 * (turn + k) for turn in range(0, LANES, size) for part in (0, 1) for k in range(size)]
+    words = [builder.bitcast(part, WORDS) for part in parts]
+    return builder.shuffle_vector(*words, ir.Constant(ir.VectorType(ir.IntType(32), CODES), places))
+
+
+def rounded(builder: Any, parts: list[Any], step: Any, size: int, saturate: bool = True) -> Any:
+    """Codes of two vectors of float32 times a power of two, half to even.
+
+    A rounder, taken in units of the step, leaves the code in the number's lower bits; so there is no multiplication.
+    """
+    unit = builder.fdiv(ONE, step)
+    low, high, rounder = (
+        everywhere(builder, builder.fmul(unit, ir.Constant(ir.FloatType(), float(number))), FLOAT)
+        for number in (CODE_MIN, CODE_MAX, ROUNDER)
+    )
+    if saturate:
+        parts = [builder.select(builder.fcmp_ordered("<", part, high), part, high) for part in parts]
+        parts = [builder.select(builder.fcmp_ordered(">", part, low), part, low) for part in parts]
+    return packed(builder, [builder.bitcast(builder.fadd(part, rounder), INT32) for part in parts], size)
+
+
+def multiplied(builder: Any, left: Any, right: Any) -> list[Any]:
+    """Products of codes, rounded to float32."""
+    upper = upper_words(builder, builder.sext, left, right)
+    return [builder.sitofp(part, FLOAT) for part in unpacked(builder, builder.mul(left, right), upper)]
+
+
+def upper_words(builder: Any, extend: Any, left: Any, right: Any) -> Any:
+    """Upper words of products, signed or unsigned by `extend`. LLVM compiles this to one instruction (pmulh)."""
+    wide = ir.VectorType(ir.IntType(32), CODES)
+    product = builder.mul(extend(left, wide), extend(right, wide))
+    return builder.trunc(builder.lshr(product, ir.Constant(wide, [ir.IntType(32)(16)] * CODES)), WORDS)
+
+
+@in_line
+def product(typing_context, left, right, step):  # type: ignore[no-untyped-def]
+    """Compute grid(left * right * step), step a power of two."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        left_, right_, step_ = arguments
+        return rounded(builder, multiplied(builder, left_, right_), step_, GROUP // 2)
+
+    return codes_type(codes_type, codes_type, types.float32), codegen
+
+
+@in_line
+def gated(typing_context, gate, codes):  # type: ignore[no-untyped-def]
+    """Compute grid(gate * codes * 2^-14) for gates of 0 to 2^14, which nothing can leave the grid by."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        step = ir.Constant(ir.FloatType(), 2.0**-GATE_FRACTION_BITS)
+        return rounded(builder, multiplied(builder, *arguments), step, GROUP // 2, saturate=False)
+
+    return codes_type(codes_type, codes_type), codegen
+
+
+@in_line
+def scaled(typing_context, codes, factor):  # type: ignore[no-untyped-def]
+    """Compute grid(codes * factor) for any float32 factor."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        codes_, factor_ = arguments
+        factors = everywhere(builder, factor_, FLOAT)
+        sixteen = ir.Constant(INT32, [16] * LANES)
+        wide = [builder.ashr(part, sixteen) for part in unpacked(builder, codes_, codes_)]
+        parts = [builder.fmul(builder.sitofp(part, FLOAT), factors) for part in wide]
+        return rounded(builder, parts, ONE, GROUP // 2)
+
+    return codes_type(codes_type, types.float32), codegen
+
+
+def _of_lanes(saturate: bool) -> Any:
+    @in_line
+    def codes_of(typing_context, first, second):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return rounded(builder, list(arguments), ONE, LANES, saturate)
+
+        return codes_type(lanes_type, lanes_type), codegen
+
+    return codes_of
+
+
+to_codes = _of_lanes(saturate=True)  # grid(x) of twice sixteen numbers
+nearest = _of_lanes(saturate=False)  # the same where none is beyond the grid
