@@ -39,7 +39,9 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     if options.list:
         found, damaged = read_experiments(options.studies, KINDS)
         if not found and not damaged:
-            raise MissingError(f"no experiments in {options.studies}: no folder in it has a study.toml")
+            raise MissingError(
+                f"no experiments in {options.studies}: no folder in it has a study.toml; --studies names another"
+            )
         for each in found:
             print(f"{each.name:<20} {each.title}")
         if damaged:

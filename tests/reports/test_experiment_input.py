@@ -13,7 +13,10 @@ TWO = '[search]\nevaluations = 12\npopulation = 12\n[vary.model]\nsru = { model 
 BAD = [
     (["nothing"], "no experiment at studies/nothing/study.toml; there are my-fronts"),
     (["my-front"], "no experiment at studies/my-front/study.toml; my-fronts?"),
-    (["--list", "--studies", "file"], "no experiments in file: no folder in it has a study.toml"),
+    (
+        ["--list", "--studies", "file"],
+        "no experiments in file: no folder in it has a study.toml; --studies names another",
+    ),
     (["my-fronts", "--png", "3"], "PNG cannot be 3 pixels wide; 500 to 4000 can be drawn"),
     (["my-fronts", "--evaluations", "0"], "evaluations 0 is too small; it is at least 1"),
     (["my-fronts", "--out", "file"], "cannot write to the folder file: file is a file"),
