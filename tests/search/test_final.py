@@ -128,7 +128,8 @@ RUNS = {
 }
 
 
-@pytest.mark.filterwarnings("error")
+# From Python 3.13 on databases that are closed as they are collected warn, which may be in any test.
+@pytest.mark.filterwarnings("error", "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     "runs",
     ["", "point", "front", "point front", "front again", "front interrupted", "point interrupted", "front grown"],
