@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.engines.threads import cpu_threads
 
 Values = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ class Regression:
         """
         each = np.broadcast_to(optimism, len(self._columns)).tolist()
         blocks = [vectors[first : first + AT_ONCE] for first in range(0, max(len(vectors), 1), AT_ONCE)]
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(cpu_threads()) as threads:
             return np.concatenate(list(threads.map(lambda block: self._predict(block, each), blocks)))
 
     def _predict(self, vectors: Values, optimism: Sequence[float]) -> Values:
