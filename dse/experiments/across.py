@@ -57,7 +57,9 @@ def across(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     foreign = sorted(
         (row for row in rows if row["searched for"] != row["used on"]), key=lambda row: -float(row["share_percent"])
     )
-    told = "; at worst ".join(
+    alike = sum(row["share_percent"] == foreign[-1]["share_percent"] for row in foreign)
+    worst = f"; at worst, as in {alike} cases, " if alike > 1 else "; at worst "
+    told = worst.join(
         f"a front for {row['searched for']} has {row['share_percent']:.0f} % on {row['used on']} of what a search for "
         f"it finds ({row['points_that_run']} of {row['points']} points run)"
         for row in (foreign[0], foreign[-1])

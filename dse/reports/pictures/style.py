@@ -20,7 +20,8 @@ INK, MUTED, FAINT, GRID = "#222b36", "#5b6672", "#b8bec6", "#e7eaee"
 # Told apart by the colour-blind. Source: Okabe and Ito, "Color Universal Design" (2008), less its light yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 BLUE, VERMILION, _, PURPLE = COLOURS[:4]
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+# Of pixels: plotly's own grow with the line, and then the stairs of a front fall into their gaps.
+DASHES = ("solid", "5px,2px", "2px,2px", "7px,2px,2px,2px", "11px,3px")
 SYMBOLS = ("circle", "square", "diamond", "cross", "x", "star")  # so that print without colours tells them apart
 DRAWN_UNITS = {"pJ/frame": ("µJ/frame", 1e6)}  # and how many of the metric's are one
 SCALE = "Viridis"  # even in print and for the colour-blind
