@@ -7,8 +7,8 @@ DESCRIBED = {
 within = ["8 bit", "+0.05", "+1"]
 [search]
 objectives = ["error", "size", "ops"]
-evaluations = 40
-population = 12
+evaluations = 24
+population = 8
 [vary.weights]
 all = {}
 wide = { weight_bits = [8, 16] }
@@ -19,13 +19,13 @@ wide = { weight_bits = [8, 16] }
     "uniform": "[uniform]\nbits = ['16', '4x8']\ndelta = [0, 2]\n[vary.model]\nsru = { model = 'sru' }\n",
     "steps": """
 [steps]
-seeds = 3
-first = { objectives = ["error", "size"], delta = [0], evaluations = 10 }
+seeds = 2
+first = { objectives = ["error", "size"], delta = [0], evaluations = 8 }
 second = { objectives = ["error", "ops"], freeze = ["bits"] }
 points = ["+0.05", "+1"]
 [search]
 objectives = ["error", "size", "ops"]
-evaluations = 30
+evaluations = 20
 population = 8
 """,
     "across": """
@@ -36,8 +36,10 @@ weight_bits = [4, 8]
 activation_bits = [4, 8]
 delta = [0]
 [vary.platform]
-silago = { platform = "silago" }
-bitfusion = { platform = "bitfusion" }
+silago = { platform = "silago", freeze = ["l0.input.bits=8x8", "l1.projection.bits=8x8"] }
+[vary.platform.bitfusion]
+platform = "bitfusion"
+freeze = ["l0.input.weight_bits=8", "l0.input.act_bits=8", "l1.projection.weight_bits=8", "l1.projection.act_bits=8"]
 """,
     "prices": "[prices]\nplatforms = ['silago', 'edgedrnn', 'bitfusion:level=ideal']\nmodels = ['sru', 'gru']\n",
 }
