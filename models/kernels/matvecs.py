@@ -22,7 +22,7 @@ from models.kernels.codes import CODES, load_codes, nearest, spread, store_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
 from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, splat
 from models.kernels.matmul import multiply, multiply_to_codes
-from models.quantization.compiling import compiled
+from models.quantization.compiling import compiled, compiled_uncounted
 
 MOST_MOVE = 2**16 - 1  # of one code to another
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
@@ -69,7 +69,7 @@ def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
     return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), results, np.arange(rows))
 
 
-@compiled
+@compiled_uncounted
 def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  # type: ignore[no-untyped-def]
     """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and pass them through a delta gate.
 
@@ -102,7 +102,7 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     return sent
 
 
-@compiled
+@compiled_uncounted
 def multiply_rows(matvecs, scratch, count, out):  # type: ignore[no-untyped-def]
     """Multiply the first `count` rows of scratch.codes; results plus bias go to the rows scratch.to of out int16."""
     half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
@@ -172,7 +172,7 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
         multiply_rows(matvecs, scratch, filled, out)
 
 
-@compiled
+@compiled_uncounted
 def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
     """Run one time step of the first `count` rows of x; results plus bias go to scratch.results.
 
