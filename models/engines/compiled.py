@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.engines.counter import Counter
 from models.engines.integer_network import IntegerMatVec
+from models.kernels.amx_tile import LINE, at_line, tiles_allowed
 from models.kernels.matmul import BYTE_OFFSET, PackedMatrix, pack, padded
 from models.kernels.matvecs import GATE, Matvecs, run_sequences
 from models.workload import BASELINE_BITS
@@ -101,14 +102,21 @@ class Packer:
                 np.array(rules),
                 np.array(quantizers, np.float32),
                 np.array(products),
-                np.concatenate(weights),
-                np.concatenate([*starts, nothing]),
+                joined(weights),
+                joined([*starts, nothing]),
                 np.concatenate(scales),
                 np.concatenate(biases),
                 cols,
                 padded(cols),
+                tiles_allowed(),
             ),
         )
+
+
+def joined(arrays: Sequence[NDArray]) -> NDArray:
+    """Copy flat arrays of one type, one after another, to memory that begins at a line of the cache."""
+    room = np.empty(sum(map(len, arrays)) + LINE, arrays[0].dtype)
+    return np.concatenate(arrays, out=at_line(room))
 
 
 def padded_rows(codes: NDArray[np.int16]) -> NDArray[np.int16]:

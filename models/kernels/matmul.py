@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, code_tile, sum_tile
-from models.quantization.compiling import compiled
+from models.quantization.compiling import compiled_uncounted
 from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
 BYTE_OFFSET = 128
@@ -53,7 +53,7 @@ def padded(count: int) -> int:
     return -(-count // TILE_COLUMNS) * TILE_COLUMNS
 
 
-@compiled
+@compiled_uncounted
 def multiply(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
     """Set sums [count, columns] from sum_ on to the products of `count` rows of codes, `width` long, from `code` on.
 
@@ -67,7 +67,7 @@ def multiply(codes, code, width, count, weights, weight, quads, starts, start, c
             )  # fmt: skip
 
 
-@compiled
+@compiled_uncounted
 def multiply_to_codes(  # type: ignore[no-untyped-def]
     codes, code, width, count, weights, weight, quads, starts, start, columns, scale, bias, column, out, to
 ):  # fmt: skip

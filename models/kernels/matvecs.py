@@ -17,12 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from models.kernels.amx_tile import LINE, at_line, blocks, configure, multiply_blocks, multiply_blocks_to_codes, release
 from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
 from models.kernels.codes import CODES, load_codes, nearest, spread, store_codes, to_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
 from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, splat
 from models.kernels.matmul import multiply, multiply_to_codes
-from models.quantization.compiling import compiled
+from models.quantization.compiling import compiled, compiled_uncounted
 
 MOST_MOVE = 2**16 - 1  # of one code to another
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
@@ -46,6 +47,7 @@ class Matvecs(NamedTuple):
     bias: NDArray[np.int16]  # [all columns] codes of that grid
     cols: int  # of the vector
     width: int  # of the vector, padded
+    tiles: bool = False  # whether products use tile registers, see `amx_tile`
 
 
 class Scratch(NamedTuple):
@@ -64,12 +66,13 @@ def make_scratch(matvecs, rows):  # type: ignore[no-untyped-def]
     """Allocate scratch for at least `rows` rows."""
     rows = -(-rows // TILE_ROWS) * TILE_ROWS
     plane = rows * matvecs.products[:, COLUMNS].max()
-    codes = np.zeros(2 * len(matvecs.gates) * rows * matvecs.width, np.uint8)
-    results = np.empty((rows, len(matvecs.scale)), np.int16)
-    return Scratch(rows, plane, codes, np.empty(4 * plane, np.int32), results, np.arange(rows))
+    codes = at_line(np.zeros(2 * len(matvecs.gates) * rows * matvecs.width + LINE, np.uint8))
+    results = at_line(np.empty(rows * len(matvecs.scale) + LINE, np.int16)).reshape(rows, len(matvecs.scale))
+    sums = at_line(np.empty(4 * plane + LINE, np.int32))
+    return Scratch(rows, plane, codes, sums, results, np.arange(rows))
 
 
-@compiled
+@compiled_uncounted
 def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  # type: ignore[no-untyped-def]
     """Quantize `steps` vectors of `count` numbers, int16 x from `at` on, and pass them through a delta gate.
 
@@ -102,29 +105,43 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     return sent
 
 
-@compiled
+@compiled_uncounted
 def multiply_rows(matvecs, scratch, count, out):  # type: ignore[no-untyped-def]
     """Multiply the first `count` rows of scratch.codes; results plus bias go to the rows scratch.to of out int16."""
     half, quads = scratch.rows * matvecs.width, -(-matvecs.cols // QUAD)
+    if matvecs.tiles:
+        configure(blocks(count), quads)
     for m in range(len(matvecs.products)):
         gate, weight_bytes, weight, start, column, columns = matvecs.products[m]
         act_bytes = matvecs.gates[gate, ACT_BYTES]
         zeros = len(matvecs.starts) - columns
         code = 2 * gate * half
         if act_bytes == weight_bytes == 1:
-            multiply_to_codes(
-                scratch.codes, code, matvecs.width, count, matvecs.weights, weight, quads,
-                matvecs.starts, start, columns, matvecs.scale, matvecs.bias, column, out, scratch.to,
-            )  # fmt: skip
+            if matvecs.tiles:
+                multiply_blocks_to_codes(
+                    scratch.codes, code, matvecs.width, count, matvecs.weights, weight, quads, matvecs.starts, start,
+                    columns, matvecs.scale, matvecs.bias, column, out, scratch.to, scratch.sums,
+                )  # fmt: skip
+            else:
+                multiply_to_codes(
+                    scratch.codes, code, matvecs.width, count, matvecs.weights, weight, quads,
+                    matvecs.starts, start, columns, matvecs.scale, matvecs.bias, column, out, scratch.to,
+                )  # fmt: skip
             continue
         for a in range(act_bytes):
             for w in range(weight_bytes):
-                multiply(
-                    scratch.codes, code + a * half, matvecs.width, count,
-                    matvecs.weights, weight + w * quads * QUAD * columns, quads,
-                    matvecs.starts, zeros if a else start + w * columns, columns,
-                    scratch.sums, (a * weight_bytes + w) * scratch.plane,
-                )  # fmt: skip
+                weight_, start_ = weight + w * quads * QUAD * columns, zeros if a else start + w * columns
+                plane = (a * weight_bytes + w) * scratch.plane
+                if matvecs.tiles:
+                    multiply_blocks(
+                        scratch.codes, code + a * half, matvecs.width, count, matvecs.weights, weight_, quads,
+                        matvecs.starts, start_, columns, scratch.sums, plane,
+                    )  # fmt: skip
+                else:
+                    multiply(
+                        scratch.codes, code + a * half, matvecs.width, count, matvecs.weights, weight_, quads,
+                        matvecs.starts, start_, columns, scratch.sums, plane,
+                    )  # fmt: skip
         for row in range(count):
             for i in range(0, columns, CODES):
                 place = row * columns + i
@@ -138,6 +155,8 @@ def multiply_rows(matvecs, scratch, count, out):  # type: ignore[no-untyped-def]
                 second = second * load(matvecs.scale, column + i + LANES)
                 codes = to_codes(first, second) + load_codes(matvecs.bias, column + i)
                 store_codes(out, scratch.to[row] * out.shape[1] + column + i, codes)
+    if matvecs.tiles:
+        release()
 
 
 @compiled
@@ -172,7 +191,7 @@ def run_sequences(matvecs, x, at, lengths, out, to, sent):  # type: ignore[no-un
         multiply_rows(matvecs, scratch, filled, out)
 
 
-@compiled
+@compiled_uncounted
 def run_step(matvecs, scratch, x, held, count, sent):  # type: ignore[no-untyped-def]
     """Run one time step of the first `count` rows of x; results plus bias go to scratch.results.
 

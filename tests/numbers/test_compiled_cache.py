@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from models.quantization import compiling
 
@@ -93,3 +95,17 @@ def test_no_folder_at_all_compiles_in_memory(monkeypatch):
     compiling._warn.cache_clear()
     with pytest.warns(UserWarning, match="cannot be kept, no folder for it can be written; DSE_CACHE_DIR"):
         assert compiling.compiled(lambda x: x + 1)(2) == 3
+
+
+def test_uncounted_functions_compute_the_same_and_make_no_arrays():
+    def total(pair):
+        return pair[0][1] + pair[1][0]
+
+    def ones(count):
+        return np.ones(count)
+
+    pair = np.arange(3), np.arange(5, 7)
+    counted, uncounted = compiling.compiled(total), compiling.compiled_uncounted(total)
+    assert counted(pair) == uncounted(pair) == 6
+    with pytest.raises(NumbaError, match="array passed into the function"):
+        compiling.compiled_uncounted(ones)(3)
