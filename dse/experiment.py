@@ -24,6 +24,7 @@ from models.workload import InputError, MissingError
 
 STUDIES = Path("studies")
 COMMAND = "python -m dse.experiment"
+RESULTS = ("preset", "corpus", "corpus_path", "checkpoints", "evaluations")  # options that change them
 OVERRIDES = ("preset", "corpus", "corpus_path", "device", "workers", "evaluations", "storage")
 
 
@@ -36,6 +37,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     from dse.experiments.description import read_experiment, read_experiments
     from dse.experiments.page import RESULT, write_findings, write_index, write_page
 
+    if options.name is not None and (options.list or options.claims):
+        raise InputError(f"--list and --claims are of all experiments: leave {options.name} out")
     if options.list:
         found, damaged = read_experiments(options.studies, KINDS)
         if not found and not damaged:
@@ -65,12 +68,18 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     if options.png is not None:
         require_drawable(options.png)
 
-    if folder != described:  # what surprised is of what is published
+    if folder.resolve() != described.resolve():  # what surprised is of what is published
         experiment = replace(experiment, surprise="")
+    elif changed := [name for name in RESULTS if getattr(options, name) is not None and not options.page]:
+        raise InputError(
+            f"--{changed[0].replace('_', '-')} gives other results than those of {folder}: --out FOLDER takes them"
+        )
     if options.page:
         paths, answer = [write_page(experiment, folder)], ""
     else:
-        findings = KINDS[experiment.kind](experiment, lambda table: settings_of(table, options, task))
+        findings = KINDS[experiment.kind](
+            experiment, lambda table: settings_of(table, options, task, experiment.source)
+        )
         paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
         answer = f"{findings.answer}\n\n"
     if folder == described:
@@ -104,16 +113,18 @@ def parser() -> Parser:
     return result
 
 
-def settings_of(table: Mapping[str, Any], options: argparse.Namespace, task: Callable[..., Task]) -> SearchSettings:
-    """Settings of a search as an experiment describes it, with what the command overrides."""
+def settings_of(
+    table: Mapping[str, Any], options: argparse.Namespace, task: Callable[..., Task], source: str
+) -> SearchSettings:
+    """Settings of a search as an experiment describes it in `source`, with what the command overrides."""
     from dse import search
-    from dse.experiments.description import FILE
 
     given = {name: value for name in OVERRIDES if (value := getattr(options, name)) is not None}
     if options.checkpoints is not None:
         given["checkpoint"] = str(checkpoint_in(options.checkpoints, table.get("model", NetworkTask().model)))
     reader = search.parser()
-    return search.settings_of(reader.parse_args(arguments_of({**table, **given}, reader, FILE)), task)
+    reader.prog = source  # for messages
+    return search.settings_of(reader.parse_args(arguments_of({**table, **given}, reader, source)), task)
 
 
 def checkpoint_in(folder: Path, model: str) -> Path:

@@ -17,7 +17,7 @@ from dse.design.objective import OBJECTIVES, Objective
 from dse.experiments.bounds import BITS, PERCENT, POINTS, Bound, read_bound
 from dse.experiments.searches import Searched
 from dse.reports.labels import short_number
-from dse.reports.pictures.style import unit_of, value_of
+from dse.reports.pictures.style import amount, unit_of
 from dse.reports.table import SHORT_NAMES
 from dse.study.choose import best
 from dse.study.references import REFERENCE_BITS, uniform_references
@@ -172,7 +172,11 @@ def _rest(searched: Searched) -> str:
 
 
 def _value(point: Evaluation | None, objective: Objective) -> str:
-    return "no point" if point is None else f"{short_number(value_of(point, objective))} {unit_of(objective)}"
+    return (
+        "no point"
+        if point is None
+        else f"{short_number(amount(point.metrics[objective.metric], objective))} {unit_of(objective)}"
+    )
 
 
 def _short(objective: Objective) -> str:

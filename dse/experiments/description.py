@@ -89,6 +89,11 @@ def read_experiment(folder: Path, kinds: Mapping[str, object]) -> Experiment:
     for axis, values in tables["vary"].items():
         if not isinstance(values, dict) or not values or not all(isinstance(each, dict) for each in values.values()):
             raise InputError(f"{path}: [vary.{axis}] holds no tables of options, as in sru = {{ model = 'sru' }}")
+    varied: dict[str, str] = {}
+    for axis, values in tables["vary"].items():
+        for option in dict.fromkeys(option for options in values.values() for option in options):
+            if (other := varied.setdefault(option.replace("-", "_"), axis)) != axis:
+                raise InputError(f"{path}: [vary.{other}] and [vary.{axis}] both vary {option}")
     texts = {name: table[name].strip() for name in TEXTS}
     given = {"search": tables["search"], "vary": tables["vary"], "own": tables[kind]}
     return Experiment(

@@ -35,7 +35,9 @@ def fronts(experiment: Experiment, settings_of: SettingsOf) -> Findings:
     """Run the searches and compare them. Raises InputError on keys that are none, and a search without any result."""
     own = own_of(experiment, DEFAULTS)
     if own["at"] not in own["within"]:
-        raise InputError(f"{experiment.source} [fronts]: at is '{own['at']}', none of within")
+        raise InputError(
+            f"{experiment.source} [fronts]: at is '{own['at']}', none of within: {', '.join(map(str, own['within']))}"
+        )
     bounds = read_bounds(own["within"], experiment.source)
     answer = read_answer(own["tells"], own["of"], experiment.vary, experiment.source)
     found = [

@@ -20,7 +20,6 @@ from models.whole_file import whole_file
 from models.workload import InputError, MissingError
 
 RESULT, PAGE, INDEX = "result.json", "README.md", "README.md"
-COMMAND = "python -m dse.experiment"
 BEGIN, END = "<!-- experiments -->", "<!-- end of experiments -->"
 SOURCES = ("dse", "models", "platforms")  # what the result depends on
 UNITS = {  # by the endings of columns
@@ -72,7 +71,7 @@ def write_page(experiment: Experiment, folder: Path) -> Path:
         tables = {name: _read(folder / f"{name}.csv") for name in result["tables"]}
         text = page(experiment, tables, result, folder)
     except FileNotFoundError as error:
-        raise MissingError(f"no {error.filename}; {COMMAND} {experiment.name} makes it") from None
+        raise MissingError(f"no {error.filename}; the same command without --page makes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} or a table is damaged or of an older version: {error!r}") from error
     with whole_file(folder / PAGE) as beside:

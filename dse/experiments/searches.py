@@ -53,7 +53,7 @@ def search(settings: SearchSettings, name: str) -> Study:
     What a longer search of the same study found after as many evaluations is left out.
     """
     plan = make_plan(settings)
-    print(f"{name}: study {plan.study}", file=sys.stderr, flush=True)
+    print(f"{name}: study {plan.study}" if name else f"study {plan.study}", file=sys.stderr, flush=True)
     study = run_plan(plan)
     study = first_of(study, plan.evaluations)
     if not len(study.front):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -121,24 +122,35 @@ class Beacons:
         self._store.add_beacon(Beacon(configuration, content_hash(path), str(path), seconds))
         return len(self._store.beacons)
 
+    def restore(self) -> None:
+        """Retrain what is gone of all that scored the study, so that its points can be exported; warn where that fails.
+
+        The search itself is done, on another processor perhaps, whose sums were others.
+        """
+        for beacon in self._store.beacons:
+            try:
+                self._number(beacon.configuration)
+            except InputError as error:
+                tell([f"warning: {error}"])
+
     def _path(self, number: int) -> Path:
         path = found(self._store.beacons[number - 1])
         assert path is not None  # it was there or made by `_number`
         return path
 
     def _again(self, number: int, beacon: Beacon) -> None:
-        """Retrain a network whose checkpoint is gone. Raises InputError where it becomes another."""
+        """Retrain a network whose checkpoint is gone or damaged. Raises InputError where it becomes another."""
         from models.checkpoint import content_hash
 
-        path, _ = self._retrained(beacon.configuration, number)
+        path, _ = self._retrained(beacon.configuration, number, anew=True)
         if content_hash(path) != beacon.checkpoint:
             raise InputError(
-                f"beacon {number} of study '{self._store.name}' is gone from {beacon.path}, and retraining makes "
-                "another network here: search anew, under another --study"
+                f"beacon {number} of study '{self._store.name}' is gone from {beacon.path}, or damaged there, and "
+                "retraining makes another network here: search anew, under another --study"
             )
 
-    def _retrained(self, configuration: Configuration, number: int) -> tuple[Path, float]:
-        """The checkpoint of a configuration, retrained unless some search has done so, and the seconds that took."""
+    def _retrained(self, configuration: Configuration, number: int, anew: bool = False) -> tuple[Path, float]:
+        """The checkpoint of a configuration, and the seconds that took; of another search's, unless it is made anew."""
         made_of = [self._plan.identity["content"], configuration.to_json(), asdict(self._settings)]
         identity = [*made_of, sources_digest(*SOURCES)]
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
@@ -146,19 +158,24 @@ class Beacons:
         make_folder(path.parent)
         with FileLock(path.with_suffix(".lock")):
             clock = Clock(path.with_suffix(".seconds"))
+            if anew:
+                path.unlink(missing_ok=True)
             if not path.exists():
                 most, epochs = self._plan.settings.beacons, self._settings.epochs
-                tell([f"beacon {number} of at most {most}: retraining a candidate, {epochs} epochs"])
+                tell([f"beacon {number} of at most {most}: retraining a candidate, epochs: {epochs}"])
                 retrain_task(self._plan.task, configuration, path, self._settings, clock.tell)
                 clock.keep()
         return path, clock.seconds
 
 
 class Clock:
-    """Seconds spent on a retraining, in all processes, in a file beside it: its own bytes are the same in any time."""
+    """Seconds spent on a retraining, in all processes, in a file beside it: its own bytes are the same in any time.
+
+    They count from its first line on, which is told once the speech is there: that is made for any network.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path, self._started = path, time.monotonic()
+        self._path, self._started = path, math.inf
         try:
             self.seconds = float(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -167,7 +184,7 @@ class Clock:
     def keep(self) -> None:
         """Keep what was spent by now."""
         now = time.monotonic()
-        self.seconds, self._started = self.seconds + now - self._started, now
+        self.seconds, self._started = self.seconds + max(0.0, now - self._started), now
         with whole_file(self._path) as beside:
             beside.write_text(str(self.seconds), encoding="utf-8")
 

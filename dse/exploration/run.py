@@ -146,6 +146,8 @@ def _search(plan: Plan, store: Store) -> Study:
             wanted = offspring
             if new and genomes == whole:
                 remember(searcher, asked, store)
+        if ended != "timed out":
+            beacons.restore()
     study = study_of(store, baseline, settings.storage)
     by_genome = {evaluation.genome: evaluation for evaluation in study.evaluations}
     in_order = dict.fromkeys((*asked, *by_genome))

@@ -79,7 +79,9 @@ def ties(study: Study) -> list[str]:
     The interval of each is that of what it is compared with, which is named.
     """
     best = least_error(study)
-    found = [("tied with 16 bit", tied_with_baseline(study), study.baseline, "16 bit")]
+    tied = tied_with_baseline(study)
+    better = tied is not None and study.error_bars.difference(tied, study.baseline).high < 0
+    found = [("better than 16 bit" if better else "tied with 16 bit", tied, study.baseline, "16 bit")]
     if best is not None:
         margin, name = f"less than {MARGIN_POINTS:g} point worse", f"point {study.front.number(best)}"
         found.append((f"{margin} than its least error", near_best(study), best, name))

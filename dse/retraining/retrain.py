@@ -152,7 +152,9 @@ def _train(
         state.save(model, optimizer, history, is_best=now < min(before, default=math.inf))
         tell(f"{what}  validation {error_name} {now:.2f} %, {history[-1][ELIMINATED]:.1f} % eliminated")
 
-    if not history:
+    if history:
+        tell(f"goes on after {len(history) - 1} of {settings.epochs} epochs")
+    else:
         done("start")
     for epoch in range(len(history) - 1, settings.epochs):
         if len(history) - 1 - int(np.argmin([each[ERROR] for each in history])) >= PATIENCE:

@@ -36,5 +36,7 @@ def checkpoint_of(beacons: Sequence[Beacon], number: int | None) -> str | None:
         raise InputError(f"an evaluation was scored by beacon {number}, and its study's record has {len(beacons)}")
     if (path := found(beacons[number - 1])) is None:
         where = beacons[number - 1].path
-        raise MissingError(f"beacon {number} is gone from {where}; the study's search command makes it again")
+        raise MissingError(
+            f"beacon {number} is gone from {where}, or damaged there; the study's search command makes it again"
+        )
     return str(path)

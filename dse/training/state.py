@@ -51,7 +51,7 @@ class TrainState:
         changed = [f"{k}: stored {v}, now {now.get(k)}" for k, v in compared.items() if v != now.get(k)]
         if changed:
             raise InputError(
-                f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or use --out"
+                f"training state {self.path} has other settings ({'; '.join(changed)}); delete it or give another --out"
             )
         network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
         moments: dict[int, dict[str, Any]] = {}

@@ -32,7 +32,16 @@ from dse.exploration.plan import make_plan
         ("steps", "[steps]\nseeds = 0\n", "it takes a seed and a point or more"),
         ("fronts", "[fronts]\nat = 2\n", "at is 2, not of type str"),
         ("fronts", "[fronts]\nto = 2\n", "unknown key 'to'"),
-        ("fronts", "[search]\nevaluation = 3\n", "unknown setting 'evaluation' in study.toml; evaluations?"),
+        (
+            "fronts",
+            "[search]\nevaluation = 3\n",
+            "unknown setting 'evaluation' in studies/my-fronts/study.toml; evaluations?",
+        ),
+        (
+            "fronts",
+            "[vary.a]\nx = { rounding = 'nearest' }\n[vary.b]\ny = {}\nz = { rounding = 'nearest' }\n",
+            "[vary.a] and [vary.b] both vary rounding",
+        ),
         ("uniform", "[uniform]\nbits = ['x']\n", "bits 'x' are none"),
         ("across", "", "a kind 'across' varies platform"),
         ("across", "[vary.platform]\na = {}\nb = {}\n", "'a' has 0 platforms"),
@@ -50,11 +59,11 @@ from dse.exploration.plan import make_plan
 )
 def test_bad_descriptions_are_told_in_a_line(cli, tmp_path, kind, text, said):
     write_described(tmp_path, kind, text)
-    status, _, err = cli("experiment", f"my-{kind}", "--evaluations", "12")
+    status, _, err = cli("experiment", f"my-{kind}", "--evaluations", "12", "--out", "elsewhere")
     assert status == 2 and said in err and len(err.strip().splitlines()[-1:]) == 1 and "Traceback" not in err
     if "better on a than 16 bit" not in said:  # which is known of a search only
         assert len(err.strip().splitlines()) == 1  # nothing was searched
-        assert f"studies/my-{kind}/study.toml" in err or "silgo" in err or "'evaluation'" in err
+        assert f"studies/my-{kind}/study.toml" in err or "silgo" in err
 
 
 def test_an_experiment_that_is_not_there(cli, tmp_path):
@@ -92,7 +101,7 @@ def test_published_experiments_have_searches_that_can_be_planned(folder):
             options = {
                 name: value for name, value in {**variation.options, **more}.items() if name != "freeze" or not more
             }
-            settings = settings_of(options, parser().parse_args([]), NetworkTask)
+            settings = settings_of(options, parser().parse_args([]), NetworkTask, experiment.source)
             sizes += [make_plan(settings).space.size] if settings.task.corpus == "synthetic" else []
     assert not sizes or max(sizes) > 1  # one of several may be a single configuration, which others are held against
 

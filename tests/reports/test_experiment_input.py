@@ -39,7 +39,7 @@ OF_NETWORKS = [  # told by what reads networks and corpora
     (["my-fronts", "--checkpoints", "damaged"], "checkpoint damaged/gru.safetensors is damaged"),
     (["my-fronts", "--checkpoints", "swapped"], "checkpoint swapped/gru.safetensors holds a sru, not a gru"),
 ]
-MAKES = "python -m dse.experiment my-prices makes it\n"
+MAKES = "the same command without --page makes it\n"
 
 
 @pytest.fixture
@@ -58,15 +58,44 @@ def folders(tmp_path):
 
 @pytest.mark.parametrize(("argv", "said"), [*BAD, *OF_NETWORKS])
 def test_bad_input_is_told_in_a_line_before_the_first_search(cli, folders, tmp_path, argv, said):
-    status, out, err = cli("experiment", *argv, task=NetworkTask if (argv, said) in OF_NETWORKS else FakeTask)
+    elsewhere = [] if {"--out", "--list"} & {*argv} else ["--out", "elsewhere"]
+    task = NetworkTask if (argv, said) in OF_NETWORKS else FakeTask
+    status, out, err = cli("experiment", *argv, *elsewhere, task=task)
     assert (status, out) == (2, "") and err.startswith(f"error: {said}") and len(err.splitlines()) == 1
     assert not (tmp_path / "studies/dse.db").exists()
+
+
+@pytest.mark.parametrize(
+    "option", ["--evaluations=12", "--preset=edge", "--corpus=synthetic", "--corpus-path=empty", "--checkpoints=one"]
+)
+def test_other_results_do_not_replace_the_experiments_own(cli, folders, tmp_path, option):
+    for own in ([], ["--out", "studies/../studies/my-fronts"]):
+        status, _, err = cli("experiment", "my-fronts", option, *own)
+        assert (
+            status == 2 and "gives other results than those of" in err and err.endswith(": --out FOLDER takes them\n")
+        )
+    assert [path.name for path in (tmp_path / "studies/my-fronts").iterdir()] == ["study.toml"]
+
+
+@pytest.mark.parametrize("what", ["--list", "--claims"])
+def test_what_is_of_all_experiments_takes_no_name(cli, folders, what):
+    status, out, err = cli("experiment", "my-fronts", what)
+    assert (status, out) == (
+        2,
+        "",
+    ) and err == "error: --list and --claims are of all experiments: leave my-fronts out\n"
+
+
+def test_a_bad_value_of_a_description_is_told_with_its_file(cli, tmp_path):
+    folder = write_described(tmp_path, "fronts", '[search]\nevaluations = "five"\n').relative_to(tmp_path)
+    status, _, err = cli("experiment", "my-fronts")
+    assert status == 2 and err.startswith(f"{folder}/study.toml: argument --evaluations: ") and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("kind", ["uniform", "steps"])
 def test_every_kind_plans_all_searches_before_the_first(cli, folders, tmp_path, kind):
     write_described(tmp_path, kind, TWO)
-    status, _, err = cli("experiment", f"my-{kind}", "--checkpoints", "one")
+    status, _, err = cli("experiment", f"my-{kind}", "--checkpoints", "one", "--out", "elsewhere")
     assert status == 2 and err.startswith("error: --checkpoints one: it needs gru.safetensors") and err.count("\n") == 1
 
 

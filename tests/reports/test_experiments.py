@@ -193,7 +193,7 @@ def test_two_steps_spend_as_many_evaluations_as_one(cli, described):
 def test_two_steps_begin_at_the_same_points_beside_a_longer_search_of_the_first(cli, described):
     folder = described("steps")
     assert cli("experiment", "my-steps", "--out", "alone", "--storage", "sqlite:///alone.db")[0] == 0
-    longer = "--objectives error,size --delta 0 --population 8 --evaluations 40 --workers 1".split()
+    longer = ["--objectives", "error,size", "--delta", "0", "--population", "8", "--evaluations", "40"]
     for seed in ("1", "2"):
         assert cli("search", *longer, "--seed", seed, "--storage", "sqlite:///beside.db")[0] == 0
     assert cli("experiment", "my-steps", "--out", "beside", "--storage", "sqlite:///beside.db")[0] == 0

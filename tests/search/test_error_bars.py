@@ -125,12 +125,26 @@ def test_what_is_told_of_a_front_is_true_of_what_it_names(tmp_path, objectives):
         assert interval == (None if itself else over.signed) and bool(itself) == (
             point.configuration == reference.configuration
         )
-        held = (lambda e: e.low <= 0) if what == "tied with 16 bit" else (lambda e: e.high <= 1)
+        held = (lambda e: e.high <= 1) if "least error" in what else (lambda e: e.low <= 0)
+        if what == "better than 16 bit":
+            assert over.high < 0
+        elif "least error" not in what:
+            assert what == "tied with 16 bit" and over.low <= 0 <= over.high
         holding = [each for each in study.front if held(bars.difference(each, reference))]
         assert point in holding and point.metrics["size_mib"] == min(each.metrics["size_mib"] for each in holding)
         if "least error" in what:
             every = [e.metrics["error_percent"] for e in study.evaluations if e.status == "ok"]
             assert reference.metrics["error_percent"] == min(every)
+
+
+def test_what_is_better_than_the_baseline_is_not_called_tied(tmp_path):
+    """As points of a retrained network can be."""
+    study = search(tmp_path)
+    worst = max((e for e in study.evaluations if e.measured), key=lambda e: e.metrics["error_percent"])
+    (line, *_) = ties(replace(study, baseline=worst))
+    assert line.startswith("  smallest of the front better than 16 bit: ") and re.search(
+        r"-[\d.]+ to -[\d.]+ points", line
+    )
 
 
 def test_a_study_without_errors_of_utterances_has_no_bars(tmp_path):

@@ -101,6 +101,7 @@ def _(
     """Keeps what it is retrained at. Epochs take FAKE_EPOCH_SECONDS, and are logged and gone on from."""
     state = out.with_suffix(".state.json")
     done = int(state.read_text()) if state.exists() else 0
+    tell(f"goes on after {done} of {settings.epochs} epochs" if done else "start")
     for epoch in range(done, settings.epochs):
         time.sleep(float(os.environ.get("FAKE_EPOCH_SECONDS", "0")))
         tell(f"epoch {epoch + 1}/{settings.epochs}")
