@@ -24,7 +24,7 @@ from models.workload import InputError, MissingError
 
 STUDIES = Path("studies")
 COMMAND = "python -m dse.experiment"
-RESULTS = ("preset", "corpus", "corpus_path", "checkpoints", "evaluations")  # options that change them
+RESULTS = ("preset", "corpus", "evaluations", "checkpoints")  # options that change them
 OVERRIDES = ("preset", "corpus", "corpus_path", "device", "workers", "evaluations", "storage")
 
 
@@ -68,12 +68,13 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     if options.png is not None:
         require_drawable(options.png)
 
+    others = [name for name in RESULTS if getattr(options, name) is not None]
+    if options.corpus_path is not None and others == ["checkpoints"]:
+        others = []  # recorded speech has no other networks
     if folder.resolve() != described.resolve():  # what surprised is of what is published
         experiment = replace(experiment, surprise="")
-    elif changed := [name for name in RESULTS if getattr(options, name) is not None and not options.page]:
-        raise InputError(
-            f"--{changed[0].replace('_', '-')} gives other results than those of {folder}: --out FOLDER takes them"
-        )
+    elif others and not options.page:
+        raise InputError(f"--{others[0]} gives other results than those of {folder}: --out FOLDER takes them")
     if options.page:
         paths, answer = [write_page(experiment, folder)], ""
     else:

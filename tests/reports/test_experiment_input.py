@@ -65,9 +65,7 @@ def test_bad_input_is_told_in_a_line_before_the_first_search(cli, folders, tmp_p
     assert not (tmp_path / "studies/dse.db").exists()
 
 
-@pytest.mark.parametrize(
-    "option", ["--evaluations=12", "--preset=edge", "--corpus=synthetic", "--corpus-path=empty", "--checkpoints=one"]
-)
+@pytest.mark.parametrize("option", ["--evaluations=12", "--preset=edge", "--corpus=synthetic", "--checkpoints=one"])
 def test_other_results_do_not_replace_the_experiments_own(cli, folders, tmp_path, option):
     for own in ([], ["--out", "studies/../studies/my-fronts"]):
         status, _, err = cli("experiment", "my-fronts", option, *own)
@@ -75,6 +73,12 @@ def test_other_results_do_not_replace_the_experiments_own(cli, folders, tmp_path
             status == 2 and "gives other results than those of" in err and err.endswith(": --out FOLDER takes them\n")
         )
     assert [path.name for path in (tmp_path / "studies/my-fronts").iterdir()] == ["study.toml"]
+
+
+def test_recorded_speech_brings_its_path_and_networks(cli, folders):
+    """As in the command of the study timit-sample."""
+    err = cli("experiment", "my-fronts", "--corpus-path", "empty", "--checkpoints", "one")[2]
+    assert err.startswith("error: --checkpoints one: it needs gru.safetensors")
 
 
 @pytest.mark.parametrize("what", ["--list", "--claims"])
