@@ -1,4 +1,5 @@
-"""Where a candidate's time goes, one thread: products, recurrent products, cells, the rest; share of the int8 peak.
+"""Where a candidate's time goes, one thread: products, recurrent products, cells, the rest; share of the int8 peak
+of vector registers, and of AMX's tiles where products use them.
 
 Run by hand: python tests/bench_profile.py [models...] [--preset edge|paper] [--bits 8] [--utterances N]
 Inference alone, as tests/bench_evaluate.py runs it. Products are those of whole sequences, with quantizing what they
@@ -11,7 +12,7 @@ import argparse
 
 import numpy as np
 from bench_case import DELTA, Case, alone, timed
-from bench_evaluate import PARTS, peak_macs_per_second, profile
+from bench_evaluate import PARTS, peaks, profile
 from numba import njit
 
 from models.engines.compiled import Packer, Readers
@@ -68,7 +69,7 @@ def run_again(matvecs, scratch, x, held, rows, turns, sent):  # type: ignore[no-
         run_step(matvecs, scratch, x[turn % len(x)], held, rows, sent)
 
 
-def table(found: dict[str, dict], peak: float) -> list[str]:
+def table(found: dict[str, dict], peaks: dict[str, float]) -> list[str]:
     """Lines of a Markdown table: a column a model; seconds, share of the whole, and MACs a second of products."""
     lines = [f"| | {' | '.join(found)} |", "|---|" + "---|" * len(found)]
     for row in ROWS:
@@ -80,8 +81,10 @@ def table(found: dict[str, dict], peak: float) -> list[str]:
             nothing = row == "recurrent products" and not each["macs"][row]
             cells.append("" if nothing else f"{seconds:.3f} s{share}{rate}")
         lines.append(f"| {row} | {' | '.join(cells)} |")
-    shares = (f"{100 * each['macs']['whole'] / each['seconds']['whole'] / peak:.0f} %" for each in found.values())
-    return [*lines, f"| share of the int8 peak | {' | '.join(shares)} |"]
+    for kind, peak in peaks.items():
+        shares = (f"{100 * each['macs']['whole'] / each['seconds']['whole'] / peak:.0f} %" for each in found.values())
+        lines.append(f"| share of the int8 peak of {kind} | {' | '.join(shares)} |")
+    return lines
 
 
 def main() -> None:
@@ -93,17 +96,18 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
     utterances = arguments.utterances or {"edge": 400, "paper": 100}[arguments.preset]
-    peak = peak_macs_per_second()
+    known = peaks()
     found = {
         model: alone(measure, model, arguments.preset, utterances, arguments.bits, arguments.repeat)
         for model in arguments.models
     }
     frames = next(iter(found.values()))["frames"]
+    told = ", of ".join(f"{kind} {peak / 1e9:.0f} GMAC/s" for kind, peak in known.items())
     print(
-        f"{arguments.preset}, W{arguments.bits}A{arguments.bits} delta {DELTA}, {utterances} utterances,"
-        f" {frames} frames; int8 peak {peak / 1e9:.0f} GMAC/s\n"
+        f"{arguments.preset}, W{arguments.bits}A{arguments.bits} delta {DELTA}, {utterances} utterances, {frames} "
+        f"frames; int8 peak of {told}\n"
     )
-    print("\n".join(table(found, peak)))
+    print("\n".join(table(found, known)))
 
 
 if __name__ == "__main__":
