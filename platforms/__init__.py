@@ -55,14 +55,14 @@ def open_platform(spec: str) -> Platform:
         from platforms.custom import load_chip
 
         return load_chip(Path(spec))
-    name, colon, given = spec.partition(":")
+    name, _, given = spec.partition(":")
     if name not in PLATFORMS:
         raise InputError(f"no platform '{name}'; valid: {', '.join(PLATFORMS)}, or the path of a .toml file")
     module, _, attribute = PLATFORMS[name].partition(":")
     kind: type[Platform] = getattr(import_module(module), attribute)
     valid = parameters(kind)
     chosen: dict[str, Any] = {}
-    for item in given.split(",") if colon else ():
+    for item in filter(None, given.split(",")):
         key, equals, text = item.partition("=")
         if key in chosen:
             raise InputError(f"platform {name}: {key} is given twice")
