@@ -164,28 +164,25 @@ def blocks(count):  # type: ignore[no-untyped-def]
 
 
 @compiled_uncounted
-def sum_blocks(codes, first, second, stride, weights, weight, quads, starts, start):  # type: ignore[no-untyped-def]
-    """Leave in the tile registers what `sum_tile` computes, of the rows from first and from second on."""
-    begin(starts, start)
+def sum_blocks(codes, code, width, one, two, weights, weight, quads, starts, start, at):  # type: ignore[no-untyped-def]
+    """Leave in the tile registers what `sum_tile` computes of the rows from one and two on, the panel at a column."""
+    first, second, weight = code + one * width, code + two * width, weight + at * quads * QUAD
+    begin(starts, start + at)
     for k in range(quads // BLOCK):
-        add_whole(codes, first + k * LINE, second + k * LINE, stride, weights, weight + k * BLOCK * PANEL)
+        add_whole(codes, first + k * LINE, second + k * LINE, width, weights, weight + k * BLOCK * PANEL)
     if quads % BLOCK:
         k = quads // BLOCK
-        add_left(codes, first + k * LINE, second + k * LINE, stride, weights, weight + k * BLOCK * PANEL)
+        add_left(codes, first + k * LINE, second + k * LINE, width, weights, weight + k * BLOCK * PANEL)
 
 
 @compiled_uncounted
 def multiply_blocks(codes, code, width, count, weights, weight, quads, starts, start, columns, sums, sum_):  # type: ignore[no-untyped-def]
     """`matmul.multiply` by tiles, which are configured for count and quads."""
     size = blocks(count)
-    for panel in range(columns // TILE_COLUMNS):
-        at = panel * TILE_COLUMNS
+    for at in range(0, columns, TILE_COLUMNS):
         for row in range(0, count, 2 * size):
             one, two = min(row, count - size), min(row + size, count - size)
-            sum_blocks(
-                codes, code + one * width, code + two * width, width,
-                weights, weight + at * quads * QUAD, quads, starts, start + at,
-            )  # fmt: skip
+            sum_blocks(codes, code, width, one, two, weights, weight, quads, starts, start, at)
             end(sums, sum_ + one * columns + at, sum_ + two * columns + at, columns)
 
 
@@ -198,10 +195,7 @@ def multiply_blocks_to_codes(  # type: ignore[no-untyped-def]
     for at in range(0, columns, TILE_COLUMNS):
         for row in range(0, count, 2 * size):
             one, two = min(row, count - size), min(row + size, count - size)
-            sum_blocks(
-                codes, code + one * width, code + two * width, width,
-                weights, weight + at * quads * QUAD, quads, starts, start + at,
-            )  # fmt: skip
+            sum_blocks(codes, code, width, one, two, weights, weight, quads, starts, start, at)
             end(sums, 0, size * TILE_COLUMNS, TILE_COLUMNS)
             scales, more_scales = load(scale, column + at), load(scale, column + at + LANES)
             added = load_codes(bias, column + at)
