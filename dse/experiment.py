@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
     others = [name for name in RESULTS if getattr(options, name) is not None]
     if options.corpus_path is not None and others == ["checkpoints"]:
         others = []  # recorded speech has no other networks
-    if folder.resolve() != described.resolve():  # what surprised is of what is published
+    own = folder.resolve() == described.resolve()
+    if not own:  # what surprised is of what is published
         experiment = replace(experiment, surprise="")
     elif others and not options.page:
         raise InputError(f"--{others[0]} gives other results than those of {folder}: --out FOLDER takes them")
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None, task: Callable[..., Task] = NetworkT
         )
         paths = write_findings(experiment, findings, folder, shlex.join([*COMMAND.split(), *given]), options.png)
         answer = f"{findings.answer}\n\n"
-    if folder == described:
+    if own:
         every, damaged = read_experiments(options.studies, KINDS)
         index = write_index(options.studies, every)
         paths += [index] if index else []
