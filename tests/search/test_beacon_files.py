@@ -4,54 +4,38 @@ import time
 
 import pytest
 from fake_task import FakeTask
-from searches import search
+from searches import WITH_BEACONS, epochs, scored, search
 
 from dse.exploration import beacons
 from dse.exploration.aside import measure_aside
 from dse.study.references import uniform_configurations
 from models.workload import MissingError
 
-GIVEN = {"beacons": 3, "beacon_epochs": 2, "objectives": ("error", "size")}
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Retrained networks of each test alone, and a log of all that is measured and trained."""
-    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    return tmp_path / "cache"
-
-
-def epochs(folder):
-    return [line for line in (folder / "log").read_text().splitlines() if line.startswith("epoch")]
-
-
-def scored(study):
-    return [(e.genome, e.metrics, e.beacon, e.base, e.status) for e in study.evaluations]
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_another_study_finds_what_was_retrained(tmp_path):
-    first = search(tmp_path, **GIVEN)
-    again = search(tmp_path, **GIVEN, study="another")
+    first = search(tmp_path, **WITH_BEACONS)
+    again = search(tmp_path, **WITH_BEACONS, study="another")
     assert len(epochs(tmp_path)) == 4 and 0 < again.beacons[0].seconds == first.beacons[0].seconds
-    other = search(tmp_path, **{**GIVEN, "beacon_epochs": 1})
+    other = search(tmp_path, **{**WITH_BEACONS, "beacon_epochs": 1})
     assert len(epochs(tmp_path)) == 6 and other.name != again.name
 
 
 def test_what_is_gone_from_the_cache_is_told_and_made_again(tmp_path, cache):
-    whole = search(tmp_path, **GIVEN, study="whole")
-    study = search(tmp_path, **GIVEN, evaluations=20)
+    whole = search(tmp_path, **WITH_BEACONS, study="whole")
+    study = search(tmp_path, **WITH_BEACONS, evaluations=20)
     for path in (cache / "beacons").iterdir():
         path.unlink()
     point = next(e for e in study.evaluations if e.beacon is not None)
     with pytest.raises(MissingError, match=r"beacon 1 is gone from .*; the study's search command makes it again"):
         measure_aside(study, [whole.front[0].configuration], FakeTask(), beacon=point.beacon)
-    assert scored(search(tmp_path, **GIVEN)) == scored(whole)
+    assert scored(search(tmp_path, **WITH_BEACONS)) == scored(whole)
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged"])
 def test_a_finished_search_makes_again_what_its_points_need(tmp_path, cache, harm):
-    study = search(tmp_path, **GIVEN)
+    study = search(tmp_path, **WITH_BEACONS)
     point = next(point for point in study.front if point.beacon is not None)
     paths = sorted((cache / "beacons").glob("*.safetensors"))
     before = [path.read_bytes() for path in paths]
@@ -60,15 +44,15 @@ def test_a_finished_search_makes_again_what_its_points_need(tmp_path, cache, har
         path.unlink() if harm == "gone" else path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(MissingError, match=r"is gone from .*, or damaged there; the study's search command"):
         measure_aside(study, uniform_configurations(study).values(), FakeTask(), beacon=point.beacon)
-    assert scored(search(tmp_path, **GIVEN)) == scored(study)
+    assert scored(search(tmp_path, **WITH_BEACONS)) == scored(study)
     assert [path.read_bytes() for path in paths] == before
     assert len(epochs(tmp_path)) == 8  # four of them once more
-    search(tmp_path, **GIVEN)
+    search(tmp_path, **WITH_BEACONS)
     assert len(epochs(tmp_path)) == 8
 
 
 def test_where_a_beacon_becomes_another_a_finished_search_still_tells_its_front(tmp_path, cache, capsys, monkeypatch):
-    study = search(tmp_path, **GIVEN)
+    study = search(tmp_path, **WITH_BEACONS)
     for path in (cache / "beacons").glob("*.safetensors"):
         path.unlink()
 
@@ -77,7 +61,7 @@ def test_where_a_beacon_becomes_another_a_finished_search_still_tells_its_front(
 
     monkeypatch.setattr(beacons, "retrain_task", other)
     capsys.readouterr()
-    assert scored(search(tmp_path, **GIVEN)) == scored(study)
+    assert scored(search(tmp_path, **WITH_BEACONS)) == scored(study)
     assert capsys.readouterr().err.count("retraining makes another network here: search anew, under another") == 2
 
 
@@ -89,5 +73,5 @@ def test_minutes_of_a_beacon_do_not_count_its_speech(tmp_path, monkeypatch):
         made(*arguments)
 
     monkeypatch.setattr(beacons, "retrain_task", slow)
-    study = search(tmp_path, **GIVEN, evaluations=20)
+    study = search(tmp_path, **WITH_BEACONS, evaluations=20)
     assert study.beacons and all(0 < beacon.seconds < 2 for beacon in study.beacons)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fake_task import FakeMeasurer, FakeTask, answer, counting
-from searches import search, settings, start
+from searches import WITH_BEACONS, epochs, scored, search, settings, start
 
 from dse.exploration.aside import measure_aside
 from dse.exploration.final import spend
@@ -21,17 +21,9 @@ from dse.study.result import load_study
 from dse.study.store import find_study
 from models.workload import InputError
 
-GIVEN = {"beacons": 3, "beacon_epochs": 2, "objectives": ("error", "size")}
 ARGV = ["--evaluations", "40", "--population", "12", "--objectives", "error,size", "--beacons", "3"]
 ARGV += ["--beacon-epochs", "2"]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Retrained networks of each test alone, and a log of all that is measured and trained."""
-    monkeypatch.setenv("DSE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "log"))
-    return tmp_path / "cache"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +31,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("beacons")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DSE_CACHE_DIR", str(folder / "cache"))
-        return search(folder, **GIVEN)
-
-
-def epochs(folder):
-    return [line for line in (folder / "log").read_text().splitlines() if line.startswith("epoch")]
-
-
-def scored(study):
-    return [(e.genome, e.metrics, e.beacon, e.base, e.status) for e in study.evaluations]
+        return search(folder, **WITH_BEACONS)
 
 
 def of_weights(study, evaluation):
@@ -101,22 +85,22 @@ def test_it_finds_what_no_search_without_finds(whole, tmp_path):
 
 
 def test_limits_on_the_error_are_judged_after_the_beacon(tmp_path):
-    study = search(tmp_path, **GIVEN, limits=("error=+4",))
+    study = search(tmp_path, **WITH_BEACONS, limits=("error=+4",))
     made_feasible = [e for e in study.evaluations if e.status == "ok" and e.base.get("error_percent", 0) > 19.1]
     assert made_feasible
-    broken = search(tmp_path, **GIVEN, limits=("size=0.004", "error=+10"), study="small")
+    broken = search(tmp_path, **WITH_BEACONS, limits=("size=0.004", "error=+10"), study="small")
     assert all(e.beacon is None for e in broken.evaluations if e.metrics["size_mib"] > 0.004)
 
 
 def test_any_number_of_workers_gives_the_same_study(whole, tmp_path):
-    assert scored(search(tmp_path, **GIVEN, workers=2)) == scored(whole)
+    assert scored(search(tmp_path, **WITH_BEACONS, workers=2)) == scored(whole)
 
 
 @pytest.mark.parametrize("stop_at", [5, 30, 45])
 def test_interrupted_and_resumed_is_as_uninterrupted(whole, tmp_path, stop_at):
     with pytest.raises(KeyboardInterrupt):
-        run_search(settings(tmp_path, task=counting(stop_at)[0], **GIVEN))
-    assert scored(search(tmp_path, **GIVEN)) == scored(whole)
+        run_search(settings(tmp_path, task=counting(stop_at)[0], **WITH_BEACONS))
+    assert scored(search(tmp_path, **WITH_BEACONS)) == scored(whole)
     lines = (tmp_path / "log").read_text().splitlines()
     assert len(lines) == len(set(lines)) and len(epochs(tmp_path)) == 4  # nothing ran twice
 
@@ -132,14 +116,14 @@ def test_killed_while_it_retrains(whole, tmp_path, monkeypatch, how, lines):
     process.communicate(timeout=20)
     done = len(epochs(tmp_path))
     assert lines <= done < 4
-    resumed = search(tmp_path, **GIVEN, storage=f"sqlite:///{tmp_path}/studies/dse.db")
+    resumed = search(tmp_path, **WITH_BEACONS, storage=f"sqlite:///{tmp_path}/studies/dse.db")
     assert scored(resumed) == scored(whole)
     assert len(epochs(tmp_path)) == len(set(epochs(tmp_path))) == 4
 
 
 def test_more_evaluations_go_on_with_the_same_beacons(whole, tmp_path):
-    search(tmp_path, **GIVEN, evaluations=17)
-    assert scored(search(tmp_path, **GIVEN)) == scored(whole)
+    search(tmp_path, **WITH_BEACONS, evaluations=17)
+    assert scored(search(tmp_path, **WITH_BEACONS)) == scored(whole)
     assert len(epochs(tmp_path)) == 4
 
 
@@ -153,15 +137,15 @@ def test_an_evaluation_that_fails_by_its_beacon_is_tried_again(whole, tmp_path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(FakeMeasurer, "measure", breaks)
-        broken = search(tmp_path, **GIVEN, evaluations=12)
+        broken = search(tmp_path, **WITH_BEACONS, evaluations=12)
     assert broken.count("failed") and all("the beacon broke" in e.reasons[0] for e in broken.evaluations if e.reasons)
-    mended = search(tmp_path, **GIVEN)
+    mended = search(tmp_path, **WITH_BEACONS)
     assert scored(mended) == scored(whole) and len(mended.retried) == broken.count("failed")
     assert len(epochs(tmp_path)) == 4
 
 
 def test_whoever_measures_beside_a_point_takes_the_weights_that_scored_it(tmp_path):
-    study = search(tmp_path, **GIVEN)
+    study = search(tmp_path, **WITH_BEACONS)
     point = next(point for point in study.front if point.beacon is not None)
     weights = study.beacons[point.beacon - 1].configuration
     table = one_more_bit(study, point, FakeTask())
@@ -181,7 +165,7 @@ def test_whoever_measures_beside_a_point_takes_the_weights_that_scored_it(tmp_pa
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_test_split_is_scored_by_the_same_weights(tmp_path, workers):
-    study = spend(search(tmp_path, **GIVEN), FakeTask(), workers)
+    study = spend(search(tmp_path, **WITH_BEACONS), FakeTask(), workers)
     assert any(point.beacon for point in study.front)
     for point in study.front:  # the fake has one split
         assert point.metrics["test_error_percent"] == point.metrics["error_percent"]

@@ -19,6 +19,7 @@ from platforms import open_platform
 SUPPORT = str(Path(fake_task.__file__).parent)
 PATHS = os.pathsep.join((SUPPORT, os.environ.get("PYTHONPATH", "")))  # where a process finds what it is run from
 EXAMPLE_CHIP = Path(platforms.__file__).with_name("example_chip.toml")
+WITH_BEACONS = {"beacons": 3, "beacon_epochs": 2, "objectives": ("error", "size")}
 TIGHT = "silago:memory_limit_mib=0.008"  # the fake is 0.020 MiB at 16 bit, 0.010 at 8, 0.005 at 4
 
 
@@ -49,6 +50,16 @@ def priced_search(tmp_path, *specs, **changes):
 def priced(spec, evaluation):
     """What a platform says of an evaluation."""
     return open_platform(spec).estimate(fake_task.WORKLOAD, evaluation.configuration, evaluation.computed)
+
+
+def scored(study):
+    """What every evaluation is, and whose weights scored it."""
+    return [(e.genome, e.metrics, e.beacon, e.base, e.status) for e in study.evaluations]
+
+
+def epochs(folder):
+    """Lines of the epochs in the log of a test's `cache`."""
+    return [line for line in (folder / "log").read_text().splitlines() if line.startswith("epoch")]
 
 
 def points(result):
