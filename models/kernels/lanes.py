@@ -8,6 +8,7 @@ unchecked. Every operation is one IEEE float32 operation, never fused with anoth
 from __future__ import annotations
 
 import operator
+from platform import machine
 from typing import Any
 
 from llvmlite import ir
@@ -17,6 +18,7 @@ from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
 FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
+FUSES = "+fma" in FEATURES or machine() in ("aarch64", "arm64")  # multiplies and adds with one rounding
 FLOAT = ir.VectorType(ir.FloatType(), LANES)
 INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
@@ -96,6 +98,27 @@ def splat(typing_context, number):  # type: ignore[no-untyped-def]
         return everywhere(builder, arguments[0], FLOAT)
 
     return lanes_type(types.float32), codegen
+
+
+@in_line
+def quotient(typing_context, numbers, divisor, near, rest):  # type: ignore[no-untyped-def]
+    """Divide whole numbers by a divisor, rounded once; near, a float32, and rest add up to its reciprocal.
+
+    The guess is less than one unit of its last place off, and its remainder exact, so that the correction rounds as a
+    division does, in a quarter of the time. Source: Markstein, "Computation of elementary functions on the IBM RISC
+    System/6000 processor", IBM J. Res. Dev. 34(1), 1990, theorem 8.2.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers_, divisor_, near_, rest_ = arguments
+        if not FUSES:
+            return builder.fdiv(numbers_, divisor_)
+        fma = builder.module.declare_intrinsic(f"llvm.fma.v{LANES}f32", (), ir.FunctionType(FLOAT, [FLOAT] * 3))
+        guess = builder.call(fma, [numbers_, near_, builder.fmul(numbers_, rest_)])
+        left = builder.call(fma, [builder.fneg(guess), divisor_, numbers_])
+        return builder.call(fma, [left, near_, guess])
+
+    return lanes_type(*[lanes_type] * 4), codegen
 
 
 def _binary(emit: Any) -> Any:

@@ -21,7 +21,7 @@ from models.kernels.amx_tile import LINE, at_line, blocks, configure, multiply_b
 from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
 from models.kernels.codes import CODES, load_codes, nearest, spread, store_codes, to_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
-from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, splat
+from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, quotient, splat
 from models.kernels.matmul import multiply, multiply_to_codes
 from models.quantization.compiling import compiled, compiled_uncounted
 
@@ -82,6 +82,8 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     """
     act_bytes, low, high, threshold, byte_offset = matvecs.gates[gate]
     divisor, shift = splat(matvecs.quantizers[gate, 0]), splat(matvecs.quantizers[gate, 1])
+    reciprocal = 1 / np.float64(matvecs.quantizers[gate, 0])
+    near, rest = splat(np.float32(reciprocal)), splat(np.float32(reciprocal - np.float32(reciprocal)))
     least, most = splat(np.float32(low)), splat(np.float32(high))
     limit, offset = np.uint16(min(threshold, MOST_MOVE)), spread(np.int16(byte_offset))
     sent = np.int64(0)
@@ -89,8 +91,9 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
         for i in range(0, count, CODES):
             place, keep = frame + i, hold + i
             if act_bytes == 1:
-                first = min(max(load(x, at + place) / divisor - shift, least), most)
-                code = nearest(first, min(max(load(x, at + place + LANES) / divisor - shift, least), most))
+                first = quotient(load(x, at + place), divisor, near, rest)
+                second = quotient(load(x, at + place + LANES), divisor, near, rest)
+                code = nearest(min(max(first - shift, least), most), min(max(second - shift, least), most))
             else:
                 code = load_codes(x, at + place)
             before = load_codes(held, keep)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numba import njit
 
-from models.kernels.lanes import LANES, greatest, load, load_four_bytes, load_two_bytes, splat, store
+from models.kernels.lanes import LANES, greatest, load, load_four_bytes, load_two_bytes, quotient, splat, store
 
 RNG = np.random.default_rng(0)
 X, Y = (RNG.normal(size=5 * LANES).astype(np.float32) * 1000 for _ in range(2))
@@ -92,3 +94,19 @@ def test_sums_of_bytes_are_rounded_once():
     wide = parts.astype(np.int64)
     assert (out[:LANES] == (wide[0] * 256 + wide[1]).astype(np.float32)).all()
     assert (out[LANES:] == (wide[0] * 65536 + (wide[1] + wide[2]) * 256 + wide[3]).astype(np.float32)).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.floats(2.0**-20, 2.0**20, width=32) | st.integers(1, 2**15))
+def test_a_quotient_of_any_code_is_the_divisions(divisor):
+    """Also where it lies close to between two numbers, and is one of them or a half exactly."""
+    codes, near = np.arange(-(2**15), 2**15), 1 / np.float64(divisor)
+    quotients = np.empty(len(codes), np.float32)
+    divide(codes.astype(np.int16), np.float32(divisor), np.float32(near), np.float32(near - np.float32(near)), quotients)
+    assert (quotients == codes.astype(np.float32) / np.float32(divisor)).all()
+
+
+@njit
+def divide(codes, divisor, near, rest, quotients):
+    for i in range(0, len(codes), LANES):
+        store(quotients, i, quotient(load(codes, i), splat(divisor), splat(near), splat(rest)))
