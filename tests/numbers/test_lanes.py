@@ -100,9 +100,10 @@ def test_sums_of_bytes_are_rounded_once():
 @given(st.floats(2.0**-20, 2.0**20, width=32) | st.integers(1, 2**15))
 def test_a_quotient_of_any_code_is_the_divisions(divisor):
     """Also where it lies close to between two numbers, and is one of them or a half exactly."""
-    codes, near = np.arange(-(2**15), 2**15), 1 / np.float64(divisor)
+    codes, whole = np.arange(-(2**15), 2**15), 1 / np.float64(divisor)
     quotients = np.empty(len(codes), np.float32)
-    divide(codes.astype(np.int16), np.float32(divisor), np.float32(near), np.float32(near - np.float32(near)), quotients)
+    near, rest = np.float32(whole), np.float32(whole - np.float32(whole))
+    divide(codes.astype(np.int16), np.float32(divisor), near, rest, quotients)
     assert (quotients == codes.astype(np.float32) / np.float32(divisor)).all()
 
 
