@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.engines.counter import Counter
-from models.engines.integer_network import IntegerMatVec
+from models.engines.integer_network import IntegerMatVec, IntegerNetwork
 from models.kernels.amx_tile import LINE, at_line, tiles_allowed
+from models.kernels.features import quantize_features
 from models.kernels.matmul import BYTE_OFFSET, PackedMatrix, pack, padded
 from models.kernels.matvecs import GATE, Matvecs, run_sequences
 from models.workload import BASELINE_BITS
@@ -119,6 +120,9 @@ def joined(arrays: Sequence[NDArray]) -> NDArray:
     return np.concatenate(arrays, out=at_line(room))
 
 
-def padded_rows(codes: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Pad codes [N, D] with zeros to the rows of the compiled loops, see `matmul.padded`."""
-    return np.ascontiguousarray(np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1]))))
+def input_rows(network: IntegerNetwork, features: NDArray[np.float32]) -> NDArray[np.int16]:
+    """`IntegerNetwork.input_codes` of features [N, F], padded with zeros to the rows of the compiled loops."""
+    rows = np.empty((len(features), padded(features.shape[1])), np.int16)
+    unit = np.float32(2.0**network.input_bits)
+    quantize_features(np.asarray(features, np.float32), network.input_mean, network.input_std, unit, rows)
+    return rows

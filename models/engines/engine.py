@@ -44,7 +44,7 @@ class Engine:
             return self._run_float(features, offsets), dict.fromkeys(self.workload.names, 1.0)
         network = self.quantizer.network(configuration)
         prefix = Prefix() if batch is None else self.prefixes.longest(batch, configuration)
-        codes, counter, outputs = self._run_integers(network, network.input_codes(features), offsets, prefix)
+        codes, counter, outputs = self._run_integers(network, features, offsets, prefix)
         for layer, output in outputs.items():
             self.prefixes.keep(prefix.kept[layer], layer, output, counter)
         return to_float(codes, network.logit_bits), counter.computed
@@ -57,14 +57,14 @@ class Engine:
         Sites are the output of every layer, "l0.state" and so on, and "logits". Arguments are as `run` has them.
         """
         prefix = Prefix(kept={layer: layer for layer in range(len(network.layers))})
-        logits, counter, outputs = self._run_integers(network, network.input_codes(features), offsets, prefix)
+        logits, counter, outputs = self._run_integers(network, features, offsets, prefix)
         states = {f"l{layer}.state": outputs[layer][:, : network.width] for layer in sorted(outputs)}
         return states | {"logits": logits}, counter
 
     def _run_integers(
-        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+        self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
-        """Run from input codes int16 [N, features], or from the output of `prefix` with the layers after it."""
+        """Run from features [N, features], or from the output of `prefix` with the layers after it."""
         raise NotImplementedError
 
     def _run_float(self, features: NDArray[np.float32], offsets: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines.compiled import Packer, Readers, padded_rows
+from models.engines.compiled import Packer, Readers, input_rows
 from models.engines.engine import Engine, IntegerRun
 from models.engines.float_run import run_gated
 from models.engines.integer_network import GatedLayer, IntegerNetwork
@@ -28,17 +28,17 @@ class RecurrentEngine(Engine):
         self._rows: dict[str, NDArray[np.int16]] = {}
 
     def _run_integers(
-        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+        self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
         spec = self.spec
         layers = [
             self._open(layer, network) for layer in network.layers[prefix.layers :] if isinstance(layer, GatedLayer)
         ]
         last = self._packer.open((network.output,))
-        codes = np.empty((len(inputs), last.width), np.int16)
+        codes = np.empty((len(features), last.width), np.int16)
         width = padded(spec.width)
-        kept = {layer: self.prefixes.reserve((len(inputs), width)) for layer in prefix.kept}
-        first = padded_rows(inputs) if prefix.codes is None else prefix.codes
+        kept = {layer: self.prefixes.reserve((len(features), width)) for layer in prefix.kept}
+        first = input_rows(network, features) if prefix.codes is None else prefix.codes
         for group in groups(offsets, ROWS_AT_ONCE // len(network.ways[0])):
             x, at, lengths = first, offsets[group], offsets[group + 1] - offsets[group]
             local = lengths.cumsum() - lengths
@@ -52,7 +52,7 @@ class RecurrentEngine(Engine):
                     column = number_of_set * inward.width // len(recurrent)
                     cell.run(Sequences(pre, column, local, lengths, x, at, len(way), way[0]), readers)
             last.run(x, at, lengths, codes, offsets[group])
-        counter, vectors = prefix.counter, len(inputs)
+        counter, vectors = prefix.counter, len(features)
         for inward, _, recurrent in layers:
             inward.add_counts(counter, vectors)
             for way, readers in zip(network.ways, recurrent, strict=True):

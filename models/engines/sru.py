@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engines.compiled import Packer, Readers, padded_rows
+from models.engines.compiled import Packer, Readers, input_rows
 from models.engines.engine import Engine, IntegerRun
 from models.engines.float_run import run_sru
 from models.engines.integer_network import Codes, IntegerNetwork, SruLayer
@@ -32,16 +32,16 @@ class SruEngine(Engine):
         self._packer = Packer()
 
     def _run_integers(
-        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+        self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
         spec = self.spec
         lines = sigmoid_lines(network.sigmoid_knots)
         layers = [self._open(layer) for layer in network.layers[prefix.layers :] if isinstance(layer, SruLayer)]
         last = self._packer.open((network.output,))
-        codes = np.empty((len(inputs), last.width), np.int16)
+        codes = np.empty((len(features), last.width), np.int16)
         width, directions = padded(spec.width), count(spec.directions)
-        kept = {layer: self.prefixes.reserve((len(inputs), width)) for layer in prefix.kept}
-        first = padded_rows(inputs) if prefix.codes is None else prefix.codes
+        kept = {layer: self.prefixes.reserve((len(features), width)) for layer in prefix.kept}
+        first = input_rows(network, features) if prefix.codes is None else prefix.codes
         for a, b in groups(offsets):
             part = slice(offsets[a], offsets[b])
             bounds = offsets[a : b + 1] - part.start
@@ -58,8 +58,8 @@ class SruEngine(Engine):
         for projection, inward, _ in layers:
             for readers in (projection, inward):
                 if readers is not None:
-                    readers.add_counts(prefix.counter, len(inputs))
-        last.add_counts(prefix.counter, len(inputs))
+                    readers.add_counts(prefix.counter, len(features))
+        last.add_counts(prefix.counter, len(features))
         return codes[:, : spec.outputs], prefix.counter, kept
 
     def _open(self, layer: SruLayer) -> tuple[Readers | None, Readers, ScanConstants]:

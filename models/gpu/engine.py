@@ -33,10 +33,11 @@ class GpuEngine(Engine):
         self.on_device = Device(device)
 
     def _run_integers(
-        self, network: IntegerNetwork, inputs: NDArray[np.int16], offsets: NDArray[np.int64], prefix: Prefix
+        self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64], prefix: Prefix
     ) -> IntegerRun:
         self.table = self.on_device.tensor(gate_table(network.sigmoid_knots))
-        codes, counter = self.on_device.run(inputs, offsets, partial(self._packed, network=network))
+        inputs, packed = network.input_codes(features), partial(self._packed, network=network)
+        codes, counter = self.on_device.run(inputs, offsets, packed)
         return codes, counter, {}
 
     def _packed(self, x: Tensor, batch: Batch, network: IntegerNetwork) -> Tensor:

@@ -17,12 +17,12 @@ REMEDY = "DSE_CACHE_DIR or NUMBA_CACHE_DIR names another folder"
 
 
 def compiled(function: Callable[..., Any], counts: bool = True) -> Any:
-    """Compile a function at its first call; it runs without the interpreter's lock.
+    """Compile a function at its first call; it runs without the interpreter's lock, and divides by zero as NumPy does.
 
     Without `counts` it must make no array and keeps no count of who holds those it is given.
     Warns once, naming the folder, where its code cannot be kept and where what was kept is damaged.
     """
-    options: dict[str, Any] = {"nogil": True, "_nrt": counts}
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": counts}
     dispatcher: Any = njit(**options)(function)
     try:
         dispatcher._cache = _Kept(function)

@@ -46,7 +46,7 @@ def to_grid(values: NDArray[np.floating], bits: int) -> NDArray[np.int16]:
 
 def to_float(codes: NDArray[np.generic], bits: int) -> NDArray[np.float32]:
     """Values of codes (any shape) on the grid with `bits` fraction bits; exact."""
-    values: NDArray[np.float32] = codes.astype(np.float32) * np.float32(2.0**-bits)
+    values: NDArray[np.float32] = np.multiply(codes, np.float32(2.0**-bits), dtype=np.float32)  # in one pass
     return values
 
 

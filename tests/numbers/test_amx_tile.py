@@ -92,9 +92,8 @@ if sys.argv[1] == "refused":  # Linux gives no tile registers to those whose sig
     memory = ctypes.create_string_buffer(4096)
     stack = Stack(ctypes.addressof(memory), 0, 4096)
     assert ctypes.CDLL(None).sigaltstack(ctypes.byref(stack), None) == 0
-from test_matvecs import opened
+from test_matvecs import opened, padded_rows
 from models.kernels.amx_tile import tiles_allowed
-from models.engines.compiled import padded_rows
 
 digest = hashlib.sha256()
 for seed, (rows, cols) in enumerate(((5, 7), (70, 130), (33, 64))):

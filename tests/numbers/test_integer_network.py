@@ -1,5 +1,7 @@
 """The one description of what is deployed, run in plain NumPy, against the engines: bit for bit, counts too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from networks import LENGTHS, SHIPPED_MODELS, features_of, offsets_of
 from numpy_network import run
 
 from dse.evaluator.task import NetworkTask
+from models.engines.compiled import input_rows
 from models.workload import Configuration, Setting
 
 BITS = st.sampled_from([2, 4, 8, 16])
@@ -77,3 +80,16 @@ def test_features_beyond_the_grid_saturate_and_what_is_no_number_is_zero(engines
     assert not codes[1].any()
     for code, expected in zip(codes[2:], (2**15 - 1, -(2**15)) * 2, strict=True):
         assert (code == expected).all()
+
+
+def test_the_compiled_engines_features_are_those_of_the_definition(engines):
+    spec, compiled, _ = engines
+    network = compiled.quantizer.network(Configuration.uniform(spec.workload(), 8))
+    rng = np.random.default_rng(0)
+    features = rng.normal(scale=10.0 ** rng.integers(-4, 4, (2000, 1)), size=(2000, spec.features)).astype(np.float32)
+    features[::7, 0] = np.resize([0, np.nan, np.inf, -np.inf, 3.4e38, -3.4e38], len(features[::7]))
+    even = replace(network, input_mean=np.zeros_like(network.input_mean), input_std=np.ones_like(network.input_std))
+    halves = np.float32(np.arange(-999, 999) * 2.0 ** -(network.input_bits + 1))[:, None] + np.zeros_like(features[:1])
+    for each, values in ((network, features), (even, halves)):
+        rows = input_rows(each, values)
+        assert (rows[:, : spec.features] == each.input_codes(values)).all() and not rows[:, spec.features :].any()

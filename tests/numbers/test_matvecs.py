@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.engines.compiled import Packer, padded_rows
+from models.engines.compiled import Packer
 from models.engines.integer_network import IntegerMatVec
 from models.kernels.matmul import padded
 from models.kernels.matvecs import make_scratch, run_step
@@ -124,6 +124,10 @@ def test_steps_equal_sequences(seed, cols, rows, chosen):
         )
         assert (scratch.results[:count] == out[frames]).all()
     assert (stepwise.sent == readers.sent).all()
+
+
+def padded_rows(codes):
+    return np.pad(codes, ((0, 0), (0, padded(codes.shape[1]) - codes.shape[1])))
 
 
 def sent_of(x, delta):
