@@ -52,19 +52,24 @@ def load_codes(typing_context, array, index):  # type: ignore[no-untyped-def]
     return codes_type(array, types.intp), codegen
 
 
-@in_line
-def prefetch(typing_context, array, index):  # type: ignore[no-untyped-def]
-    """Fetch an int16 array's 32 codes from a flat index on, which need not be there, into the nearest cache."""
+def _prefetch(to_write: int) -> Any:
+    @in_line
+    def prefetched(typing_context, array, index):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            address, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [address, int32, int32, int32])
+            function = builder.module.declare_intrinsic("llvm.prefetch", (address,), kind)
+            place = pointer(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
+            builder.call(function, [place, int32(to_write), int32(3), int32(1)])  # to be kept, data
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, int32 = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address, int32, int32, int32])
-        function = builder.module.declare_intrinsic("llvm.prefetch", (address,), kind)
-        place = pointer(context, builder, array, arguments[0], arguments[1], ir.IntType(8))
-        builder.call(function, [place, int32(0), int32(3), int32(1)])  # to read, to be kept, data
-        return context.get_dummy_value()
+        return types.void(array, types.intp), codegen
 
-    return types.void(array, types.intp), codegen
+    return prefetched
+
+
+# Fetch an int16 array's 32 codes from a flat index on, which need not be there, into the nearest cache.
+prefetch, prefetch_to_write = _prefetch(0), _prefetch(1)
 
 
 @in_line

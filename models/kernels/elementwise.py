@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from models.kernels.codes import CODES, gated, load_codes, store_codes
-from models.quantization.compiling import compiled
+from models.quantization.compiling import compiled_uncounted
 
 
 @njit(inline="always")
@@ -15,9 +15,12 @@ def blend(gate, candidate, state):  # type: ignore[no-untyped-def]
     return candidate + gated(gate, state - candidate)
 
 
-@compiled
+@compiled_uncounted
 def copy_codes(source, at, to, place, count):  # type: ignore[no-untyped-def]
-    """Copy `count` codes int16 from source at `at` to `place`, and not one more."""
+    """Copy `count` codes of flat int16 arrays, from source at `at` to `place`, and not one more.
+
+    A row of an array would do as well, but to make one and to count who holds it takes 70 ns.
+    """
     whole = count - count % CODES
     for i in range(0, whole, CODES):
         store_codes(to, place + i, load_codes(source, at + i))

@@ -14,11 +14,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.codes import CODES, gated, load_codes, prefetch, product, rectified, scaled, spread, store_codes
+from models.kernels.codes import CODES, gated, load_codes, prefetch, prefetch_to_write, product, rectified, scaled, spread, store_codes
 from models.kernels.elementwise import blend, copy_codes
 from models.kernels.matvecs import make_scratch, run_step
 from models.kernels.sigmoid import sigmoid
-from models.quantization.compiling import compiled
+from models.quantization.compiling import compiled, compiled_uncounted
 from models.quantization.fixed_point import GATE_FRACTION_BITS
 
 HALF = np.int16(1 << (GATE_FRACTION_BITS - 1))
@@ -65,12 +65,15 @@ def find_frames(sequences, t, active, frames):  # type: ignore[no-untyped-def]
     return active
 
 
-@compiled
-def write_out(h, width, hidden, rows, frames, sequences):  # type: ignore[no-untyped-def]
-    """Copy h [rows, width], flat, to each row's frame and direction of the output."""
+@compiled_uncounted
+def write_out(h, width, hidden, rows, frames, sequences, out):  # type: ignore[no-untyped-def]
+    """Copy h [rows, width], flat, to each row's frame and direction of the output, `out`, flat too."""
     for row in range(rows):
         shift = (sequences.first + row % sequences.each) * hidden
-        copy_codes(h, row * width, sequences.out[frames[1, row]], shift, hidden)
+        to, step = frames[1, row], frames[2, row] - frames[0, row]
+        copy_codes(h, row * width, out, to * sequences.out.shape[1] + shift, hidden)
+        for i in range(0, hidden, CODES):
+            prefetch_to_write(out, (to + step) * sequences.out.shape[1] + shift + i)
 
 
 @njit(inline="always")
@@ -107,7 +110,7 @@ def lstm_layer(sequences, matvecs, lines, scale, cell_step, cell_to_pre, h_step,
     """
     scratch, held, h, frames = start(sequences, matvecs)
     width, cell = matvecs.width, np.zeros(len(h), np.int16)
-    active = len(sequences.lengths)
+    active, out = len(sequences.lengths), sequences.out.reshape(-1)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
@@ -123,7 +126,7 @@ def lstm_layer(sequences, matvecs, lines, scale, cell_step, cell_to_pre, h_step,
                 store_codes(cell, place, c)
                 o = sigmoid(lines, gate_of(sequences, frames, row, 2, matvecs, scratch, i))
                 store_codes(h, place, product(o, tanh(lines, scaled(c, cell_to_pre)), h_step))
-        write_out(h, width, matvecs.cols, rows, frames, sequences)
+        write_out(h, width, matvecs.cols, rows, frames, sequences, out)
 
 
 @compiled
@@ -136,7 +139,7 @@ def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent
     scratch, held, h, frames = start(sequences, matvecs)
     second, candidate_held, read, _ = start(sequences, candidate)
     width, z, r = matvecs.width, np.empty(len(h), np.int16), np.empty(len(h), np.int16)
-    active = len(sequences.lengths)
+    active, out = len(sequences.lengths), sequences.out.reshape(-1)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
@@ -158,7 +161,7 @@ def gru_layer(sequences, matvecs, candidate, lines, scale, to_state, after, sent
                 x = find_pre(sequences, frames, row, 2, width, i, back)
                 g = scaled(scaled(tanh(lines, x), scale), to_state)
                 store_codes(h, place, blend(load_codes(z, place), g, load_codes(h, place)))
-        write_out(h, width, matvecs.cols, rows, frames, sequences)
+        write_out(h, width, matvecs.cols, rows, frames, sequences, out)
 
 
 @compiled
@@ -169,7 +172,7 @@ def ligru_layer(sequences, matvecs, lines, scale, to_state, sent):  # type: igno
     """
     scratch, held, h, frames = start(sequences, matvecs)
     width = matvecs.width
-    active = len(sequences.lengths)
+    active, out = len(sequences.lengths), sequences.out.reshape(-1)
     for t in range(sequences.lengths[0]):
         active = find_frames(sequences, t, active, frames)
         rows = sequences.each * active
@@ -181,4 +184,4 @@ def ligru_layer(sequences, matvecs, lines, scale, to_state, sent):  # type: igno
                 x = rectified(gate_of(sequences, frames, row, 1, matvecs, scratch, i))
                 g = scaled(scaled(x, scale), to_state)
                 store_codes(h, place, blend(z, g, load_codes(h, place)))
-        write_out(h, width, matvecs.cols, rows, frames, sequences)
+        write_out(h, width, matvecs.cols, rows, frames, sequences, out)

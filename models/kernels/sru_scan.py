@@ -104,6 +104,7 @@ def scan_fixed(u, x, x_scale, v, v_scale, lines, offsets, out, half, directions,
     """
     width, stride = directions * half, u.shape[1]
     room = -(-half // CODES) * CODES
+    x_codes, out_codes = x.reshape(-1), out.reshape(-1)
     state, h, below = np.empty(room, np.int16), np.empty(room, np.int16), np.zeros(room, np.int16)
     for direction in range(directions):
         shift = direction * half
@@ -114,7 +115,7 @@ def scan_fixed(u, x, x_scale, v, v_scale, lines, offsets, out, half, directions,
                 n = start + step if direction == 0 else end - 1 - step
                 place = n * stride + shift
                 if not highway:
-                    copy_codes(x[n], shift, below, 0, half)
+                    copy_codes(x_codes, n * x.shape[1] + shift, below, 0, half)
                 for i in range(0, room, CODES):
                     before = load_codes(state, i)
                     from_forget = product(load_codes(v, shift + i), before, v_scale)
@@ -125,6 +126,6 @@ def scan_fixed(u, x, x_scale, v, v_scale, lines, offsets, out, half, directions,
                     through = load_codes(u, place + 3 * width + i) if highway else scaled(load_codes(below, i), x_scale)
                     store_codes(state, i, after)
                     store_codes(h, i, blend(reset, through, after))
-                copy_codes(h, 0, out[n], shift, half)
+                copy_codes(h, 0, out_codes, n * out.shape[1] + shift, half)
     if out.shape[1] > width:
         out[:, width:] = 0
