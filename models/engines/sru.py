@@ -13,10 +13,10 @@ from models.engines.float_run import run_sru
 from models.engines.integer_network import Codes, IntegerNetwork, SruLayer
 from models.engines.network_quantizer import NetworkQuantizer
 from models.engines.prefix_cache import Prefix
-from models.kernels.codes import CODES
 from models.kernels.matmul import padded
 from models.kernels.sigmoid import sigmoid_lines
 from models.kernels.sru_scan import scan_fixed
+from models.kernels.words import CODES
 from models.networks.directions import count
 from models.quantization.fixed_point import PREACTIVATION_FRACTION_BITS
 

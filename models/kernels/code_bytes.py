@@ -7,8 +7,9 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from models.kernels.codes import CODES, WORDS, codes_type, constant
+from models.kernels.codes import codes_type
 from models.kernels.lanes import everywhere, in_line, pointer
+from models.kernels.words import CODES, WORDS, constant
 
 BYTES = ir.VectorType(ir.IntType(8), CODES)
 

@@ -15,14 +15,19 @@ from numba import types
 from numba.extending import models, overload, register_model
 
 from models.kernels.lanes import FLOAT, INT32, LANES, everywhere, in_line, lanes_type, pointer
-from models.quantization.fixed_point import CODE_MAX, CODE_MIN, GATE_FRACTION_BITS, ROUNDER
-
-CODES = 2 * LANES
-ADD, SUBTRACT = (f"llvm.s{operation}.sat.v{CODES}i16" for operation in ("add", "sub"))  # what saturates
-INT16 = ir.IntType(16)
-WORDS = ir.VectorType(INT16, CODES)
-ONE = ir.Constant(ir.FloatType(), 1.0)
-GROUP = 8  # codes of 128 bits, within which processors interleave and pack vectors quickest
+from models.kernels.words import (
+    ADD,
+    GROUP,
+    ONE,
+    SUBTRACT,
+    WORDS,
+    call,
+    constant,
+    multiplied,
+    rounded,
+    unpacked,
+)
+from models.quantization.fixed_point import GATE_FRACTION_BITS
 
 
 class CodesType(types.Type):
@@ -94,19 +99,6 @@ def spread(typing_context, number):  # type: ignore[no-untyped-def]
     return codes_type(types.int16), codegen
 
 
-def constant(number: int) -> ir.Constant:
-    """The same number in every word."""
-    return ir.Constant(WORDS, [INT16(number)] * CODES)
-
-
-def call(builder: Any, name: str, *operands: Any) -> Any:
-    """Call an intrinsic of LLVM on whole vectors of one type."""
-    kind = operands[0].type
-    return builder.call(
-        builder.module.declare_intrinsic(name, (), ir.FunctionType(kind, [kind] * len(operands))), operands
-    )
-
-
 def _binary(name: str) -> Any:
     @in_line
     def operation(typing_context, left, right):  # type: ignore[no-untyped-def]
@@ -141,52 +133,6 @@ def rectified(typing_context, codes):  # type: ignore[no-untyped-def]
         return builder.select(builder.icmp_signed(">", value, constant(0)), value, constant(0))
 
     return codes_type(codes_type), codegen
-
-
-def unpacked(builder: Any, lower: Any, upper: Any) -> list[Any]:
-    """Two vectors of int32, lower and upper words, in the order that `packed` takes them."""
-    parts = []
-    for half in (0, GROUP // 2):
-        places = [group + half + k for group in range(0, CODES, GROUP) for k in range(GROUP // 2)]
-        mask = ir.Constant(ir.VectorType(ir.IntType(32), CODES), [p + up for p in places for up in (0, CODES)])
-        parts.append(builder.bitcast(builder.shuffle_vector(lower, upper, mask), INT32))
-    return parts
-
-
-def packed(builder: Any, parts: list[Any], size: int) -> Any:
-    """Lower words of two vectors of int32, which follow each other by turns of `size` codes."""
-    places = [CODES * part + 2 * (turn + k) for turn in range(0, LANES, size) for part in (0, 1) for k in range(size)]
-    words = [builder.bitcast(part, WORDS) for part in parts]
-    return builder.shuffle_vector(*words, ir.Constant(ir.VectorType(ir.IntType(32), CODES), places))
-
-
-def rounded(builder: Any, parts: list[Any], step: Any, size: int, saturate: bool = True) -> Any:
-    """Codes of two vectors of float32 times a power of two, half to even.
-
-    A rounder, taken in units of the step, leaves the code in the number's lower bits; so there is no multiplication.
-    """
-    unit = builder.fdiv(ONE, step)
-    low, high, rounder = (
-        everywhere(builder, builder.fmul(unit, ir.Constant(ir.FloatType(), float(number))), FLOAT)
-        for number in (CODE_MIN, CODE_MAX, ROUNDER)
-    )
-    if saturate:
-        parts = [builder.select(builder.fcmp_ordered("<", part, high), part, high) for part in parts]
-        parts = [builder.select(builder.fcmp_ordered(">", part, low), part, low) for part in parts]
-    return packed(builder, [builder.bitcast(builder.fadd(part, rounder), INT32) for part in parts], size)
-
-
-def multiplied(builder: Any, left: Any, right: Any) -> list[Any]:
-    """Products of codes, rounded to float32."""
-    upper = upper_words(builder, builder.sext, left, right)
-    return [builder.sitofp(part, FLOAT) for part in unpacked(builder, builder.mul(left, right), upper)]
-
-
-def upper_words(builder: Any, extend: Any, left: Any, right: Any) -> Any:
-    """Upper words of products, signed or unsigned by `extend`. LLVM compiles this to one instruction (pmulh)."""
-    wide = ir.VectorType(ir.IntType(32), CODES)
-    product = builder.mul(extend(left, wide), extend(right, wide))
-    return builder.trunc(builder.lshr(product, ir.Constant(wide, [ir.IntType(32)(16)] * CODES)), WORDS)
 
 
 @in_line

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from models.kernels.codes import CODES, gated, load_codes, store_codes
+from models.kernels.codes import gated, load_codes, store_codes
+from models.kernels.words import CODES
 from models.quantization.compiling import compiled_uncounted
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from llvmlite import binding, ir
 from numba import types
 
-from models.kernels.codes import ADD, ONE, WORDS, call, rounded
 from models.kernels.lanes import FEATURES, FLOAT, LANES, everywhere, in_line, pointer
+from models.kernels.words import ADD, ONE, WORDS, call, rounded
 
 QUAD = 4  # bytes that one int32 sum takes in at once
 WIDE = "+avx512f" in FEATURES

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from models.kernels.amx_tile import LINE, at_line, blocks, configure, multiply_blocks, multiply_blocks_to_codes, release
 from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
-from models.kernels.codes import CODES, load_codes, nearest, spread, store_codes, to_codes
+from models.kernels.codes import load_codes, nearest, spread, store_codes, to_codes
 from models.kernels.int8_tile import QUAD, TILE_ROWS
 from models.kernels.lanes import LANES, load, load_four_bytes, load_two_bytes, quotient, splat
 from models.kernels.matmul import multiply, multiply_to_codes
+from models.kernels.words import CODES
 from models.quantization.compiling import compiled, compiled_uncounted
 
 MOST_MOVE = 2**16 - 1  # of one code to another

@@ -14,10 +14,21 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from models.kernels.codes import CODES, gated, load_codes, prefetch, prefetch_to_write, product, rectified, scaled, spread, store_codes
+from models.kernels.codes import (
+    gated,
+    load_codes,
+    prefetch,
+    prefetch_to_write,
+    product,
+    rectified,
+    scaled,
+    spread,
+    store_codes,
+)
 from models.kernels.elementwise import blend, copy_codes
 from models.kernels.matvecs import make_scratch, run_step
 from models.kernels.sigmoid import sigmoid
+from models.kernels.words import CODES
 from models.quantization.compiling import compiled, compiled_uncounted
 from models.quantization.fixed_point import GATE_FRACTION_BITS
 

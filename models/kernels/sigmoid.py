@@ -1,7 +1,8 @@
 """The sigmoid of `models.quantization.fixed_point` on 32 codes at a time, its knots in registers.
 
 With AVX-512 the 64 knots and slopes of its lines are two registers each, whose words a permutation picks by the codes'
-upper bits. Elsewhere they are gathered from 256 bytes, the nearest cache, a knot and its slope at once.
+upper bits, or, quicker where there is one, a permutation of bytes their lower and their upper halves. Elsewhere they
+are gathered from 256 bytes, the nearest cache, a knot and its slope at once.
 """
 
 from __future__ import annotations
@@ -12,25 +13,34 @@ import numpy as np
 from llvmlite import ir
 from numpy.typing import NDArray
 
-from models.kernels.codes import CODES, WORDS, call, codes_type, constant, packed, upper_words
+from models.kernels.codes import codes_type
 from models.kernels.lanes import FEATURES, INT32, LANES, in_line, pointer
+from models.kernels.words import CODES, WORDS, call, constant, packed, picked
 from models.quantization.fixed_point import GATE_FRACTION_BITS, KNOT_SHIFT, KNOTS, SIGMOID_REACH
 
 LINES = KNOTS - 1
-# A slope is stored so high, and the way along its line taken so high, that the upper word of their product is the rise,
-# rounded down, and the lower word what that left out, in steps of 2^-16.
-SLOPE_SHIFT = 6
-ALONG_SHIFT = 16 - KNOT_SHIFT - SLOPE_SHIFT
+ALONG = (1 << KNOT_SHIFT) - 1  # most steps along a line before the next
+HALF = 1 << (KNOT_SHIFT - 1)
+BYTES = ir.VectorType(ir.IntType(8), 2 * CODES)
 PERMUTES = "+avx512bw" in FEATURES
+PERMUTES_BYTES = PERMUTES and "+avx512vbmi" in FEATURES
 GATHERS = "+avx2" in FEATURES
 GATHERED = 8  # codes of one instruction
+WORDS_AT, BYTES_AT, PAIRS_AT = 0, 2 * LINES, 4 * LINES  # places of the lines' numbers
 
 
 def sigmoid_lines(knots: NDArray[np.int16]) -> NDArray[np.int16]:
-    """The lines between knots [KNOTS] as `sigmoid` reads them, [4, LINES]: knots, slopes; knot and slope in turn."""
-    wide, first = knots.astype(np.int32), knots[:-1]
-    slopes = ((wide[1:] - wide[:-1]) << SLOPE_SHIFT).astype(np.uint16).view(np.int16)
-    return np.stack([first, slopes, *np.stack([first, slopes], axis=1).reshape(2, -1)])
+    """The lines between knots [KNOTS] as `sigmoid` reads them, [6, LINES].
+
+    Knots, slopes; lower and upper bytes of the knots, of the slopes; knot and slope in turn. Raises ValueError for
+    slopes that its words have no room for, and for a last one whose end is not what lies a step before it.
+    """
+    first, slopes = knots[:-1], np.diff(knots)
+    steepest, last = int(slopes.max()), int(slopes[-1])
+    if slopes.min() < 0 or steepest * ALONG + HALF >= 2**16 or last >= HALF:
+        raise ValueError(f"knots of a sigmoid rise, by less than {2**16 // ALONG - 1}, and {HALF} at last")
+    apart = [each.astype("<i2").view(np.uint8).reshape(-1, 2).T.ravel().view(np.int16) for each in (first, slopes)]
+    return np.stack([first, slopes, *apart, *np.stack([first, slopes], axis=1).reshape(2, -1)])
 
 
 @in_line
@@ -41,50 +51,53 @@ def sigmoid(typing_context, lines, codes):  # type: ignore[no-untyped-def]
         lines_, codes_ = arguments
         below = builder.icmp_signed("<", codes_, constant(0))
         size = builder.select(below, builder.neg(codes_), codes_)  # 2^15 is one of unsigned codes
-        size = _least(builder, size, SIGMOID_REACH)
-        number = _least(builder, builder.lshr(size, constant(KNOT_SHIFT)), LINES - 1)
-        along = builder.sub(size, builder.shl(number, constant(KNOT_SHIFT)))
-        find = _permuted if PERMUTES else _gathered
-        knot, slope = find(builder, lambda at, kind: pointer(context, builder, lines, lines_, at, kind), number)
-        along = builder.shl(along, constant(ALONG_SHIFT))
-        rise, rest = upper_words(builder, builder.zext, slope, along), builder.mul(slope, along)
-        # Half to even: more than half is left out, or half and the rise is odd; the rest's lowest bit is free for that.
-        rest = builder.or_(rest, builder.and_(rise, constant(1)))
-        more = builder.sext(builder.icmp_unsigned(">", rest, constant(1 << 15)), WORDS)
-        value = builder.sub(builder.add(knot, rise), more)
+        most = constant(SIGMOID_REACH - 1)  # where it is 1 already
+        size = builder.select(builder.icmp_unsigned("<", size, most), size, most)
+        find = _bytes_permuted if PERMUTES_BYTES else _permuted if PERMUTES else _gathered
+        knot, slope = find(builder, lambda at, kind: pointer(context, builder, lines, lines_, at, kind), size)
+        rise = builder.mul(slope, builder.and_(size, constant(ALONG)))
+        # Half to even: half, less one where what it is added to is even
+        odd = builder.icmp_unsigned("!=", builder.and_(rise, constant(1 << KNOT_SHIFT)), constant(0))
+        rise = builder.add(rise, builder.select(odd, constant(HALF), constant(HALF - 1)))
+        value = builder.add(knot, builder.lshr(rise, constant(KNOT_SHIFT)))
         return builder.select(below, builder.sub(constant(1 << GATE_FRACTION_BITS), value), value)
 
     return codes_type(lines, codes_type), codegen
 
 
-def _least(builder: Any, codes: Any, most: int) -> Any:
-    return builder.select(builder.icmp_unsigned("<", codes, constant(most)), codes, constant(most))
+def _bytes_permuted(builder: Any, at: Any, size: Any) -> list[Any]:
+    """Knots and slopes of lines by half a register of bytes each."""
+    upper, found = ir.Constant(ir.VectorType(ir.IntType(1), 2 * CODES), [False, True] * CODES), []
+    # The number of a line in the lower bytes, and, below bits that its permutation does not read, in the upper ones
+    places = [builder.lshr(size, constant(KNOT_SHIFT)), builder.shl(size, constant(8 - KNOT_SHIFT))]
+    for first in (BYTES_AT, BYTES_AT + LINES):
+        parts = []
+        for half, place in enumerate(places):
+            table = builder.load(at(ir.IntType(64)(first + half * LINES // 2), BYTES), align=2)
+            parts.append(call(builder, "llvm.x86.avx512.permvar.qi.512", table, builder.bitcast(place, BYTES)))
+        found.append(builder.bitcast(builder.select(upper, parts[1], parts[0]), WORDS))
+    return found
 
 
-def _permuted(builder: Any, at: Any, number: Any) -> list[Any]:
-    """Knots and slopes of lines by number, from registers."""
-    found = []
-    for table in (0, LINES):
+def _permuted(builder: Any, at: Any, size: Any) -> list[Any]:
+    """Knots and slopes of lines, from two registers each."""
+    found, number = [], builder.lshr(size, constant(KNOT_SHIFT))
+    for table in (WORDS_AT, WORDS_AT + LINES):
         low, high = (builder.load(at(ir.IntType(64)(table + k), WORDS), align=2) for k in (0, CODES))
         found.append(call(builder, "llvm.x86.avx512.vpermi2var.hi.512", low, number, high))
     return found
 
 
-def _gathered(builder: Any, at: Any, number: Any) -> list[Any]:
-    """Knots and slopes of lines by number, from memory."""
+def _gathered(builder: Any, at: Any, size: Any) -> list[Any]:
+    """Knots and slopes of lines, from memory."""
     int32 = ir.IntType(32)
-    pairs = at(ir.IntType(64)(2 * LINES), int32)
-    indices = builder.zext(number, ir.VectorType(int32, CODES))
-    halves = [_picked(builder, indices, range(half, half + LANES)) for half in (0, LANES)]
+    pairs = at(ir.IntType(64)(PAIRS_AT), int32)
+    indices = builder.zext(builder.lshr(size, constant(KNOT_SHIFT)), ir.VectorType(int32, CODES))
+    halves = [picked(builder, indices, indices, range(half, half + LANES)) for half in (0, LANES)]
     gather = _gather if GATHERS else _each
     parts = [gather(builder, pairs, half) for half in halves]
     sixteen = ir.Constant(INT32, [int32(16)] * LANES)
     return [packed(builder, parts, LANES), packed(builder, [builder.lshr(part, sixteen) for part in parts], LANES)]
-
-
-def _picked(builder: Any, vector: Any, lanes: range) -> Any:
-    places = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), list(map(ir.IntType(32), lanes)))
-    return builder.shuffle_vector(vector, vector, places)
 
 
 def _gather(builder: Any, pairs: Any, indices: Any) -> Any:
@@ -95,9 +108,9 @@ def _gather(builder: Any, pairs: Any, indices: Any) -> Any:
     nothing, every = (ir.Constant(eight, [ir.IntType(32)(each)] * GATHERED) for each in (0, -1))
     start, parts = builder.bitcast(pairs, address), []
     for first in range(0, LANES, GATHERED):
-        part = _picked(builder, indices, range(first, first + GATHERED))
+        part = picked(builder, indices, indices, range(first, first + GATHERED))
         parts.append(builder.call(function, [nothing, start, part, every, ir.IntType(8)(4)]))
-    return builder.shuffle_vector(*parts, ir.Constant(INT32, [ir.IntType(32)(k) for k in range(LANES)]))
+    return picked(builder, *parts, range(LANES))
 
 
 def _each(builder: Any, pairs: Any, indices: Any) -> Any:

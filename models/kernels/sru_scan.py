@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
-from models.kernels.codes import CODES, load_codes, product, scaled, store_codes
+from models.kernels.codes import load_codes, product, scaled, store_codes
 from models.kernels.elementwise import blend, copy_codes
 from models.kernels.sigmoid import sigmoid
+from models.kernels.words import CODES
 from models.quantization.compiling import compiled
 
 

@@ -5,21 +5,11 @@ import pytest
 from numba import njit
 
 from models.kernels.code_bytes import count_moves, move, store_lower_bytes, store_upper_bytes
-from models.kernels.codes import (
-    CODES,
-    gated,
-    load_codes,
-    nearest,
-    product,
-    rectified,
-    scaled,
-    spread,
-    store_codes,
-    to_codes,
-)
+from models.kernels.codes import gated, load_codes, nearest, product, rectified, scaled, spread, store_codes, to_codes
 from models.kernels.elementwise import copy_codes
 from models.kernels.lanes import LANES, load
 from models.kernels.sigmoid import sigmoid, sigmoid_lines
+from models.kernels.words import CODES
 from models.quantization.fixed_point import sigmoid as plain_sigmoid
 from models.quantization.fixed_point import sigmoid_knots
 
@@ -131,6 +121,12 @@ def test_the_sigmoid_of_every_code(scale):
     out = np.empty_like(EVERY)
     sigmoids(sigmoid_lines(knots), EVERY, out)
     assert (out == plain_sigmoid(knots, EVERY)).all()
+
+
+@pytest.mark.parametrize("knots", [np.arange(65)[::-1], np.arange(65) * 516, np.r_[np.zeros(64), 64]])
+def test_knots_that_words_have_no_room_for_are_refused(knots):
+    with pytest.raises(ValueError, match="knots of a sigmoid rise, by less than 515, and 64 at last"):
+        sigmoid_lines(knots.astype(np.int64))
 
 
 @pytest.mark.parametrize("count", [0, 1, 31, 32, 33, 64, 70])

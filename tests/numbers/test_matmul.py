@@ -90,6 +90,7 @@ PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbu
     "haswell": "+avx2",
     "skylake-avx512": "+avx512f,+avx512bw",
     "alderlake": "+avx2,+avxvnni",
+    "icelake-server": "+avx512f,+avx512bw,+avx512vbmi,+avx512vnni",
 }
 SCRIPT = """
 import numpy as np
