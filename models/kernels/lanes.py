@@ -16,7 +16,8 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
+TARGET = cpu_target.target_context.codegen().magic_tuple()  # triple, processor and its features, as LLVM calls them
+FEATURES = TARGET[2].split(",")
 FLOAT = ir.VectorType(ir.FloatType(), LANES)
 INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
