@@ -8,7 +8,6 @@ unchecked. Every operation is one IEEE float32 operation, never fused with anoth
 from __future__ import annotations
 
 import operator
-from platform import machine
 from typing import Any
 
 from llvmlite import ir
@@ -17,8 +16,15 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
-FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")  # of the target processor
-FUSES = "+fma" in FEATURES or machine() in ("aarch64", "arm64")  # multiplies and adds with one rounding
+
+
+def is_arm(triple: str) -> bool:
+    return triple.startswith(("aarch64", "arm64"))
+
+
+TARGET = cpu_target.target_context.codegen().magic_tuple()  # triple, processor and its features, as LLVM calls them
+FEATURES = TARGET[2].split(",")
+FUSES = "+fma" in FEATURES or is_arm(TARGET[0])  # multiplies and adds with one rounding
 FLOAT = ir.VectorType(ir.FloatType(), LANES)
 INT32, INT64 = (ir.VectorType(ir.IntType(bits), LANES) for bits in (32, 64))
 
@@ -105,8 +111,8 @@ def quotient(typing_context, numbers, divisor, near, rest):  # type: ignore[no-u
     """Divide whole numbers by a divisor, rounded once; near, a float32, and rest add up to its reciprocal.
 
     The guess is less than one unit of its last place off, and its remainder exact, so that the correction rounds as a
-    division does, in a quarter of the time. Source: Markstein, "Computation of elementary functions on the IBM RISC
-    System/6000 processor", IBM J. Res. Dev. 34(1), 1990, theorem 8.2.
+    division does, in less time. Source: Markstein, "Computation of elementary functions on the IBM RISC System/6000
+    processor", IBM J. Res. Dev. 34(1), 1990.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, code_tile, sum_tile
+from models.kernels.int8_tile import LANES, QUAD, TILE_COLUMNS, TILE_ROWS, VECTORS, WEIGHT_OFFSET, code_tile, sum_tile
 from models.quantization.compiling import compiled_uncounted
 from models.quantization.quantizer import QuantizedMatrix, weight_bytes
 
@@ -41,7 +41,7 @@ def pack(matrix: QuantizedMatrix) -> PackedMatrix:
     codes = np.zeros((padded(rows), quads * QUAD), np.int32)
     codes[:rows, :cols] = matrix.codes
     parts = np.stack(weight_bytes(codes, matrix.bits))
-    panels = parts.astype(np.int8).reshape(len(parts), -1, VECTORS, LANES, quads, QUAD)
+    panels = (parts + WEIGHT_OFFSET).astype(np.int8).reshape(len(parts), -1, VECTORS, LANES, quads, QUAD)
     weights = np.ascontiguousarray(panels.transpose(0, 1, 4, 2, 3, 5)).reshape(len(parts), -1)
     scale = np.zeros(len(codes), np.float32)
     scale[:rows] = matrix.scale

@@ -110,7 +110,8 @@ def _gather(builder: Any, pairs: Any, indices: Any) -> Any:
     for first in range(0, LANES, GATHERED):
         part = picked(builder, indices, indices, range(first, first + GATHERED))
         parts.append(builder.call(function, [nothing, start, part, every, ir.IntType(8)(4)]))
-    return picked(builder, *parts, range(LANES))
+    first_half, second_half = parts
+    return picked(builder, first_half, second_half, range(LANES))
 
 
 def _each(builder: Any, pairs: Any, indices: Any) -> Any:

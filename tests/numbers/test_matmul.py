@@ -85,13 +85,20 @@ def expected_codes(exact: np.ndarray, scale: np.ndarray, bias: np.ndarray) -> np
     return np.clip(rounded + bias, -(2**15), 2**15 - 1)
 
 
-PROCESSORS = {  # what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbusd of 256 bits
-    "nehalem": "",
-    "haswell": "+avx2",
-    "skylake-avx512": "+avx512f,+avx512bw",
-    "alderlake": "+avx2,+avxvnni",
-    "icelake-server": "+avx512f,+avx512bw,+avx512vbmi,+avx512vnni",
-}
+# By machine, what the tile is made of there: vpmaddwd or pmaddwd, or vpdpbusd of 256 bits; sadalp, udot, usdot
+PROCESSORS = {
+    "x86_64": {
+        "nehalem": "",
+        "haswell": "+avx2,+fma",
+        "skylake-avx512": "+avx512f,+avx512bw",
+        "alderlake": "+avx2,+avxvnni",
+        "icelake-server": "+avx512f,+avx512bw,+avx512vbmi,+avx512vnni",
+    },
+    "aarch64": {"cortex-a72": "", "neoverse-n1": "", "neoverse-n2": "-sve,-sve2"},
+}.get(platform.machine(), {})
+# What Linux calls the instructions of some of them
+NEEDED = {"avxvnni": "avx_vnni", "avx512": "avx512bw", "avx512vbmi": "avx512vbmi", "avx512vnni": "avx512_vnni"}
+NEEDED |= {"neoverse-n1": "asimddp", "neoverse-n2": "i8mm"}
 SCRIPT = """
 import numpy as np
 from test_codes import check_all
@@ -112,13 +119,10 @@ print("exact")
 """
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="processors of another kind cannot run this code")
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_other_processors_compute_the_same(processor, tmp_path):
-    if "avxvnni" in PROCESSORS[processor] and not _has("avx_vnni"):
+    if not all(_has(flag) for name, flag in NEEDED.items() if name in processor + PROCESSORS[processor]):
         pytest.skip("this processor has no such instruction")
-    if "avx512" in PROCESSORS[processor] and not _has("avx512bw"):
-        pytest.skip("this processor has no such registers")
     environment = {
         **os.environ,
         "NUMBA_CPU_NAME": processor,
