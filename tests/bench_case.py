@@ -55,7 +55,7 @@ class Case:
     def infer(self, configuration: Configuration) -> None:
         for batch in batches(np.diff(self.offsets), frames_at_once(self.workload)):
             bounds = self.offsets[batch.start : batch.stop + 1]
-            self.engine.run(self.features[bounds[0] : bounds[-1]], bounds - bounds[0], configuration)
+            self.engine.outputs(self.features[bounds[0] : bounds[-1]], bounds - bounds[0], configuration)
 
     def evaluate(self, configuration: Configuration) -> None:
         if self.measurer is not None:

@@ -68,9 +68,9 @@ class NetworkMeasurer:
             bounds = split.offsets[batch.start : batch.stop + 1]
             features = split.features[bounds[0] : bounds[-1]]
             name = batch.start, len(split)
-            logits, fractions = self.engine.run(features, bounds - bounds[0], configuration, name)
-            scores = phone_state_scores(self.corpus, logits)
-            decoded.append(self.decoder.decode(scores, split.lengths[batch]))
+            logits, bits, fractions = self.engine.outputs(features, bounds - bounds[0], configuration, name)
+            scores, bits = phone_state_scores(self.corpus, logits, bits)
+            decoded.append(self.decoder.decode(scores, split.lengths[batch], bits))
             computed.append((len(features), fractions))
         labels, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))
         found = self.decoder.errors(labels, counts, split.segment_phones, split.segment_counts)

@@ -41,8 +41,13 @@ class LabelDecoder(Protocol):
     @property
     def outputs(self) -> int: ...
 
-    def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        """Indices of labels int16 [P] and labels per utterance int64 [U], of logits [N, outputs] and frames [U]."""
+    def decode(
+        self, logits: ArrayLike, lengths: ArrayLike, bits: int = 0
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """Indices of labels int16 [P] and labels per utterance int64 [U], of logits [N, outputs] and frames [U].
+
+        Logits are float32, or codes int16 of the grid 2^-bits.
+        """
 
     def errors(
         self, labels: ArrayLike, counts: ArrayLike, references: ArrayLike, reference_counts: ArrayLike

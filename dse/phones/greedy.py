@@ -49,10 +49,13 @@ class CtcDecoder:
     def blank_output(self) -> int:
         return 0 if self.blank == FIRST else len(self.labels)
 
-    def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    def decode(
+        self, logits: ArrayLike, lengths: ArrayLike, bits: int = 0
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """Decode the best path: (indices of labels int16 [P], labels per utterance int64 [U]).
 
-        logits: float32 [N, outputs], the frames of all utterances concatenated; lengths: frames per utterance [U].
+        logits: float32 [N, outputs], the frames of all utterances concatenated, or int16 codes on 2^-bits, which change
+        no order; lengths: frames per utterance [U].
         Raises InputError for shapes that do not fit or logits that are not finite.
         """
         best, counts = _best(logits, lengths, self.outputs)
@@ -97,7 +100,9 @@ class FrameDecoder:
     def outputs(self) -> int:
         return len(self.labels)
 
-    def decode(self, logits: ArrayLike, lengths: ArrayLike) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    def decode(
+        self, logits: ArrayLike, lengths: ArrayLike, bits: int = 0
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         """The highest output of each frame int16 [N], and the lengths; arguments and errors as of `CtcDecoder`."""
         return _best(logits, lengths, self.outputs)
 
@@ -139,7 +144,8 @@ def check_labels(labels: tuple[str, ...]) -> None:
 
 def _best(logits: ArrayLike, lengths: ArrayLike, outputs: int) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     """Index of the highest logit of each frame int16 [N], and the lengths int64 [U], both checked."""
-    scores, frames = np.asarray(logits, np.float32), np.ascontiguousarray(lengths, np.int64)
+    scores, frames = np.asarray(logits), np.ascontiguousarray(lengths, np.int64)
+    scores = scores if scores.dtype == np.int16 else scores.astype(np.float32, copy=False)
     if scores.ndim != 2 or scores.shape[1] != outputs or (frames < 0).any() or frames.sum() != len(scores):
         raise InputError(
             f"logits must be [frames, {outputs}] with frames = {frames.sum()}, the sum of the lengths, "

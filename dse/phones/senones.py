@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dse.phones.sets import FOLD_61_TO_48, PHONES_39, PHONES_48, PHONES_61, STATES_PER_PHONE
 from dse.phones.text import read_lines
+from models.quantization.fixed_point import to_float
 from models.workload import InputError, MissingError
 
 TARGETS = len(PHONES_48) * STATES_PER_PHONE
@@ -91,9 +92,9 @@ def outputs_for(corpus: object) -> int:
     return len(corpus.senones) if isinstance(corpus, SenoneCorpus) else TARGETS
 
 
-def phone_state_scores(corpus: object, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scores [N, 144] for the decoder: the network's outputs, with senones collapsed where the corpus has them."""
-    return corpus.senones.collapse(logits) if isinstance(corpus, SenoneCorpus) else logits
+def phone_state_scores(corpus: object, logits: NDArray[Any], bits: int = 0) -> tuple[NDArray[Any], int]:
+    """Scores [N, 144] for the decoder and their bits, see `Engine.outputs`: senones, where there are some, collapse."""
+    return (corpus.senones.collapse(to_float(logits, bits)), 0) if isinstance(corpus, SenoneCorpus) else (logits, bits)
 
 
 def read_senone_map(path: Path) -> SenoneMap:

@@ -17,7 +17,7 @@ _FRAMES_BETWEEN_RESTARTS = 16
 
 @compiled
 def viterbi(
-    logits: NDArray[np.float32],
+    logits: NDArray[np.float32] | NDArray[np.int16],
     lengths: NDArray[np.int64],
     scale: np.float32,
     bias: NDArray[np.float32],
@@ -25,8 +25,8 @@ def viterbi(
 ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
     """Search the best path of every utterance: phones int16 [P] of all, and their number per utterance int64 [U].
 
-    logits [N, 144]; lengths [U]; bias [144] is added to each scaled frame, enter [49, 48] on entering a phone. A count
-    of 0 marks an utterance whose scores overflowed.
+    logits [N, 144], float32 or int16; lengths [U]; bias [144] is added to each scaled frame, enter [49, 48] on entering
+    a phone. A count of 0 marks an utterance whose scores overflowed.
     """
     # Overflowed scores can cost one phone more than there is room for in whole phones.
     phones = np.empty(len(logits) // STATES_PER_PHONE + len(lengths), dtype=np.int16)

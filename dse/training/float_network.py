@@ -57,7 +57,7 @@ def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
         device = next(network.parameters()).device
         features, offsets = torch.tensor(split.features, device=device), torch.tensor(split.offsets, device=device)
         logits: np.ndarray = network(features, offsets).cpu().numpy()
-    return phone_state_scores(corpus, logits)
+    return phone_state_scores(corpus, logits)[0]
 
 
 def float_error(network: Any, decoder: LabelDecoder, corpus: Corpus, split: Split) -> float:

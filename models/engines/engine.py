@@ -40,14 +40,28 @@ class Engine:
         them: runs over the same batch share the first layers in which their configurations agree, see `prefixes`.
         Raises InputError where only some matvecs are float, KeyError where the configuration lacks a matvec.
         """
+        logits, bits, computed = self.outputs(features, offsets, configuration, batch)
+        return to_float(logits, bits), computed
+
+    def outputs(
+        self,
+        features: NDArray[np.float32],
+        offsets: NDArray[np.int64],
+        configuration: Configuration,
+        batch: Hashable = None,
+    ) -> tuple[NDArray[np.int16] | NDArray[np.float32], int, dict[str, float]]:
+        """`run` with logits as they are computed: codes int16 [N, outputs] on 2^-bits, bits, and computed fractions.
+
+        Before quantization they are float32, on 2^0. Codes are half as large, and decoders take them.
+        """
         if is_float(configuration):
-            return self._run_float(features, offsets), dict.fromkeys(self.workload.names, 1.0)
+            return self._run_float(features, offsets), 0, dict.fromkeys(self.workload.names, 1.0)
         network = self.quantizer.network(configuration)
         prefix = Prefix() if batch is None else self.prefixes.longest(batch, configuration)
         codes, counter, outputs = self._run_integers(network, features, offsets, prefix)
         for layer, output in outputs.items():
             self.prefixes.keep(prefix.kept[layer], layer, output, counter)
-        return to_float(codes, network.logit_bits), counter.computed
+        return codes, network.logit_bits, counter.computed
 
     def trace(
         self, network: IntegerNetwork, features: NDArray[np.float32], offsets: NDArray[np.int64]

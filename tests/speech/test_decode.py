@@ -133,6 +133,14 @@ def test_utterances_are_decoded_as_if_alone_in_any_order() -> None:
         assert [part.tolist() for part in parts] == [alone[i] for i in order]
 
 
+def test_codes_are_decoded_as_the_logits_that_they_are() -> None:
+    rng, lengths = np.random.default_rng(0), [3, 40, 17]
+    decoder, codes = random_decoder(rng), rng.integers(-(2**15), 2**15, (60, 160)).astype(np.int16)[:, :TARGETS]
+    for bits in (0, 7, -3):
+        expected = decoder.decode(codes * np.float32(2.0**-bits), lengths)
+        assert all(map(np.array_equal, decoder.decode(codes, lengths, bits), expected))
+
+
 def test_a_shift_of_all_states_of_a_frame_changes_nothing() -> None:
     rng = np.random.default_rng(4)
     decoder = random_decoder(rng)
@@ -204,10 +212,8 @@ def test_tuning_finds_the_best_of_its_grid(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_stored_decoder_comes_back_equal(tmp_path: Path) -> None:
     decoder = random_decoder(np.random.default_rng(7))
     save_file(decoder.to_arrays(), tmp_path / "decoder.safetensors")
-    back = Decoder.from_arrays(load_file(tmp_path / "decoder.safetensors"))
-    for name, array in decoder.to_arrays().items():
-        assert np.array_equal(back.to_arrays()[name], array), name
-    arrays = decoder.to_arrays()
+    back, arrays = Decoder.from_arrays(load_file(tmp_path / "decoder.safetensors")).to_arrays(), decoder.to_arrays()
+    assert all(np.array_equal(back[name], array) for name, array in arrays.items())
     del arrays["log_prior"]
     with pytest.raises(ValueError, match="lack log_prior"):
         Decoder.from_arrays(arrays)

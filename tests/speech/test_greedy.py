@@ -44,6 +44,7 @@ def test_ctc_is_the_first_highest_outputs_grouped_without_blanks(case, blank):
     found, counts = decoder.decode(logits, lengths)
     assert found.dtype == np.int16 and counts.dtype == np.int64
     assert [[LABELS[place] for place in part] for part in split_by(found, counts)] == expected
+    assert decoder.decode(logits.astype(np.int16), lengths, bits=3)[0].tolist() == found.tolist()
 
 
 @given(st.lists(st.lists(st.integers(0, 2), max_size=4), min_size=1, max_size=4), st.sampled_from([FIRST, LAST]))
