@@ -16,7 +16,7 @@ from models.kernels.matmul import padded
 from models.kernels.recurrent_layers import Sequences
 
 # Rows of a step, (utterance, direction): enough for its products to be fast; few enough for the processor's caches.
-ROWS_AT_ONCE = 24
+ROWS_AT_ONCE = 32
 
 
 class RecurrentEngine(Engine):
