@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +125,18 @@ def test_steps_equal_sequences(seed, cols, rows, chosen):
         )
         assert (scratch.results[:count] == out[frames]).all()
     assert (stepwise.sent == readers.sent).all()
+
+
+@pytest.mark.parametrize("times", [2.0**4, 2.0**18, 2.0**60])
+def test_results_far_beyond_the_grid_saturate(times):
+    """Beyond int32 too, where instructions of some processors would take them for the least of all."""
+    matvecs = [replace(m, scale=m.scale * np.float32(times)) for m in opened(3, 40, 70, [(8, 8, 0), (16, 8, 0)])[0]]
+    x = np.random.default_rng(0).integers(-(2**15), 2**15, (70, 70)).astype(np.int16)
+    readers = Packer().open(matvecs)
+    out = readers.run(padded_rows(x), np.array([0]), np.array([70]), np.empty((70, readers.width), np.int16))
+    for m, matvec in enumerate(matvecs):
+        expected = plain(matvec, x)[0]
+        assert (out[:, m * padded(40) :][:, :40] == expected).all() and (expected == 2**15 - 1).any()
 
 
 def padded_rows(codes):
