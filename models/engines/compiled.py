@@ -74,12 +74,13 @@ class Packer:
         return self._packed[key]
 
     def open(self, matvecs: Sequence[IntegerMatVec]) -> Readers:
-        """Pack matvecs that read one vector. Those with equal activation bits and delta share a delta gate."""
-        gates: dict[tuple[int, int], int] = {}
+        """Pack matvecs that read one vector. Those with equal quantizers of it and equal delta share a delta gate."""
+        gates: dict[tuple[int | float, ...], int] = {}
         rules, quantizers, products, weight, start, column = [], [], [], 0, 0, 0
         weights, starts, scales, biases = [], [], [], []
         for matvec in matvecs:
-            gate, wide = (matvec.act_bits, matvec.delta), matvec.act_bits == BASELINE_BITS
+            wide = matvec.act_bits == BASELINE_BITS
+            gate = matvec.act_bits, matvec.delta, matvec.zero, float(matvec.divisor), float(matvec.shift)
             if gate not in gates:
                 gates[gate] = len(gates)
                 rules.append((1 + wide, *matvec.value_range, matvec.delta, BYTE_OFFSET - matvec.zero))

@@ -27,6 +27,8 @@ from models.kernels.words import CODES
 from models.quantization.compiling import compiled, compiled_uncounted
 
 MOST_MOVE = 2**16 - 1  # of one code to another
+# Beyond these no code but 0 stays within an activation's range, or none leaves 0: codes are those of the bound
+LEAST_DIVISOR, MOST_DIVISOR = np.float32(2.0**-100), np.float32(2.0**100)
 FRAMES_AT_ONCE = 64  # of a sequence; they and their sums stay in the processor's caches
 # Columns of `Matvecs.gates` and `Matvecs.products`
 ACT_BYTES, LEAST, MOST, THRESHOLD, OFFSET = range(5)
@@ -34,7 +36,7 @@ GATE, WEIGHT_BYTES, WEIGHT, START, COLUMN, COLUMNS = range(6)
 
 
 class Matvecs(NamedTuple):
-    """G delta gates and M products. A delta gate serves all matvecs with its activation bits and delta.
+    """G delta gates and M products. A delta gate serves all matvecs with its quantizer and delta.
 
     It quantizes the vector and holds the values sent last.
     """
@@ -82,8 +84,8 @@ def send(matvecs, gate, x, at, steps, count, held, hold, codes, above, below):  
     on. Returns how many numbers were sent.
     """
     act_bytes, low, high, threshold, byte_offset = matvecs.gates[gate]
-    divisor, shift = splat(matvecs.quantizers[gate, 0]), splat(matvecs.quantizers[gate, 1])
-    reciprocal = 1 / np.float64(matvecs.quantizers[gate, 0])
+    whole = min(max(matvecs.quantizers[gate, 0], LEAST_DIVISOR), MOST_DIVISOR)
+    divisor, shift, reciprocal = splat(whole), splat(matvecs.quantizers[gate, 1]), 1 / np.float64(whole)
     near, rest = splat(np.float32(reciprocal)), splat(np.float32(reciprocal - np.float32(reciprocal)))
     least, most = splat(np.float32(low)), splat(np.float32(high))
     limit, offset = np.uint16(min(threshold, MOST_MOVE)), spread(np.int16(byte_offset))

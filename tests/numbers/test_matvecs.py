@@ -127,6 +127,21 @@ def test_steps_equal_sequences(seed, cols, rows, chosen):
     assert (stepwise.sent == readers.sent).all()
 
 
+@pytest.mark.parametrize("divisor", [1e-45, 1e-36, 1e-20, 1e-3, 1e20, 1e36, np.inf])
+def test_steps_of_activations_of_any_size(divisor):
+    """Each for itself, also where two matvecs read one vector at equal bits."""
+    matvecs, _ = opened(5, 8, 40, [(8, 8, 2), (4, 8, 2), (8, 4, 0)])
+    matvecs[1:] = [replace(m, divisor=np.float32(divisor), scale=np.ones(8, np.float32)) for m in matvecs[1:]]
+    x = np.random.default_rng(0).integers(-(2**15), 2**15, (70, 40)).astype(np.int16)
+    x[::3], x[::5] = 0, 1
+    readers = Packer().open(matvecs)
+    out = readers.run(padded_rows(x), np.array([0]), np.array([70]), np.empty((70, readers.width), np.int16))
+    for m, matvec in enumerate(matvecs):
+        with np.errstate(over="ignore"):
+            expected, sent = plain(matvec, x)
+        assert (out[:, m * padded(8) :][:, :8] == expected).all() and readers.sent[m] == sent
+
+
 @pytest.mark.parametrize("times", [2.0**4, 2.0**18, 2.0**60])
 def test_results_far_beyond_the_grid_saturate(times):
     """Beyond int32 too, where instructions of some processors would take them for the least of all."""
