@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import pickle
 import warnings
 from collections.abc import Callable
@@ -26,8 +27,8 @@ def compiled(function: Callable[..., Any], counts: bool = True) -> Any:
     dispatcher: Any = njit(**options)(function)
     try:
         dispatcher._cache = _Kept(function)
-    except (RuntimeError, OSError):  # none of numba's folders can be written; it would end the process
-        _warn(f"compiled code cannot be kept, no folder for it can be written; {REMEDY}")
+    except (RuntimeError, OSError):  # numba would end the process
+        _warn(f"compiled code cannot be kept, {os.environ['NUMBA_CACHE_DIR']} cannot be written; {REMEDY}")
     return dispatcher
 
 
@@ -41,6 +42,9 @@ class _Kept(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        if not self.cache_path.startswith(os.environ["NUMBA_CACHE_DIR"]):
+            # numba's next choice lies beside the source, for whatever content of the other files
+            raise OSError("its folder cannot be written")
         locator = self._impl.locator
         self._cache_file = _Verified(self.cache_path, self._impl.filename_base, locator.get_source_stamp())
 
