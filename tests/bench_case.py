@@ -1,5 +1,6 @@
 """What the benchmarks run: a network, its engine and utterances; and how they time it."""
 
+import argparse
 import multiprocessing
 import os
 import resource
@@ -17,7 +18,7 @@ from dse.evaluator.task import NetworkTask
 from models.calibrate import calibrate
 from models.engines.network_quantizer import NetworkQuantizer
 from models.quantization.scheme import Scheme
-from models.registry import build_engine, build_network, preset
+from models.registry import MODELS, build_engine, build_network, preset
 from models.workload import Configuration
 
 SECONDS = 3
@@ -84,3 +85,15 @@ def alone(work: object, *arguments: object, environment: dict[str, str] | None =
     context = multiprocessing.get_context("spawn")
     with patch.dict(os.environ, environment or {}), ProcessPoolExecutor(1, context) as pool:
         return pool.submit(work, *arguments).result()
+
+
+def at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
+
+
+def model_name(text: str) -> str:
+    if text not in MODELS:
+        raise argparse.ArgumentTypeError(f"there is no '{text}'; there are {', '.join(MODELS)}")
+    return text

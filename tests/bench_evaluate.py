@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 
 import torch
-from bench_case import DELTA, Case, alone, peak_mib, timed
+from bench_case import DELTA, Case, alone, at_least_one, model_name, peak_mib, timed
 from bench_evaluate_libraries import ONNX, TorchFloat, UnavailableError
 from bench_evaluate_rivals import PlainFakeQuantized
 from numba import njit
@@ -153,7 +153,7 @@ def report(model: str, size: str, utterances: int, peaks: dict[str, float]) -> N
     print(f"  two processes at once: {pair_per_minute:.0f} evaluations/min together")
     for kind, peak in peaks.items():
         share = ours["macs"] / inference / peak
-        print(f"  share of the int8 peak of {kind} ({peak / 1e9:.0f} GMAC/s): {100 * share:.1f} % of inference")
+        print(f"  against a large int8 product in {kind} ({peak / 1e9:.0f} GMAC/s): {100 * share:.1f} % of inference")
     decoding = ours["seconds"] - inference
     parts = {**ours["parts"], "decoding": decoding}
     print("  profile: " + ", ".join(f"{part} {1000 * s:.0f} ms" for part, s in parts.items()))
@@ -180,9 +180,9 @@ def report(model: str, size: str, utterances: int, peaks: dict[str, float]) -> N
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", default=list(MODELS), help=f"of {', '.join(MODELS)}")
+    parser.add_argument("models", nargs="*", default=list(MODELS), type=model_name, help=f"of {', '.join(MODELS)}")
     parser.add_argument("--preset", default="edge", choices=("edge", "paper"))
-    parser.add_argument("--utterances", type=int, help="default 400 (edge), 100 (paper)")
+    parser.add_argument("--utterances", type=at_least_one, help="default 400 (edge), 100 (paper)")
     arguments = parser.parse_args()
     found, utterances = peaks(), arguments.utterances or {"edge": 400, "paper": 100}[arguments.preset]
     for model in arguments.models:
