@@ -17,7 +17,7 @@ from dse.evaluator.calibrate import quantizer_of
 from dse.evaluator.fit import decoder_in, fitted
 from dse.evaluator.measurement import Measurement
 from dse.evaluator.proof import require_same
-from dse.phones.senones import phone_state_scores
+from dse.phones.senones import decoder_scores, senones_of
 from models.checkpoint import Checkpoint, load
 from models.devices import CPU, require_gpu
 from models.engines.network_quantizer import NetworkQuantizer
@@ -69,7 +69,7 @@ class NetworkMeasurer:
             features = split.features[bounds[0] : bounds[-1]]
             name = batch.start, len(split)
             logits, bits, fractions = self.engine.outputs(features, bounds - bounds[0], configuration, name)
-            scores, bits = phone_state_scores(self.corpus, logits, bits)
+            scores, bits = decoder_scores(senones_of(self.corpus), logits, bits)
             decoded.append(self.decoder.decode(scores, split.lengths[batch], bits))
             computed.append((len(features), fractions))
         labels, counts = (np.concatenate(arrays) for arrays in zip(*decoded, strict=True))

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from dse.phones.decode import Decoder
 from dse.phones.decoders import LabelDecoder, decoder_of
-from dse.phones.senones import TARGETS, SenoneMap
+from dse.phones.senones import TARGETS, SenoneMap, decoder_scores
 from dse.phones.sets import PHONES_61
-from models.quantization.fixed_point import to_float
 from models.workload import InputError
 
 Arrays = dict[str, NDArray[Any]]
@@ -27,10 +26,8 @@ class Decoding:
 
     def phones(self, codes: NDArray[np.int16], bits: int, lengths: NDArray[np.int64]) -> list[tuple[int, ...]]:
         """Labels of each utterance, phones of the 48 set or indices, from logits' codes [N, outputs] on 2^-bits."""
-        if self.senones is None:
-            found, counts = self.decoder.decode(codes, lengths, bits)
-        else:
-            found, counts = self.decoder.decode(self.senones.collapse(to_float(codes, bits)), lengths)
+        scores, bits = decoder_scores(self.senones, codes, bits)
+        found, counts = self.decoder.decode(scores, lengths, bits)
         return [tuple(part.tolist()) for part in np.split(found, np.cumsum(counts)[:-1])]
 
     @property

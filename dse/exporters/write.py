@@ -23,7 +23,7 @@ from dse.exporters.decoding import Decoding
 from dse.exporters.golden import UTTERANCES, Golden, Speech, spread
 from dse.exporters.manifest import SCHEMA, VERSION, require_free, whole_folder, write_json
 from dse.phones.decoders import LabelDecoder
-from dse.phones.senones import SenoneCorpus
+from dse.phones.senones import senones_of
 from dse.study.beacon import checkpoint_of
 from dse.study.result import Study
 from dse.study.task import task_of
@@ -79,7 +79,7 @@ def write_bundle(
     point, spec = chosen.point, measurer.engine.spec
     _require_reproduced(point, measurer)
     network = measurer.engine.quantizer.network(point.configuration)
-    senones = measurer.corpus.senones if isinstance(measurer.corpus, SenoneCorpus) else None
+    senones = senones_of(measurer.corpus)
     decoding = Decoding(measurer.decoder, senones)
     golden = golden_of(measurer, network, decoding, utterances)
     record = _record(chosen, spec, network, measurer.decoder)

@@ -92,9 +92,14 @@ def outputs_for(corpus: object) -> int:
     return len(corpus.senones) if isinstance(corpus, SenoneCorpus) else TARGETS
 
 
-def phone_state_scores(corpus: object, logits: NDArray[Any], bits: int = 0) -> tuple[NDArray[Any], int]:
-    """Scores [N, 144] for the decoder and their bits, see `Engine.outputs`: senones, where there are some, collapse."""
-    return (corpus.senones.collapse(to_float(logits, bits)), 0) if isinstance(corpus, SenoneCorpus) else (logits, bits)
+def senones_of(corpus: object) -> SenoneMap | None:
+    """Senones of the corpus, None where it has none."""
+    return corpus.senones if isinstance(corpus, SenoneCorpus) else None
+
+
+def decoder_scores(senones: SenoneMap | None, logits: NDArray[Any], bits: int = 0) -> tuple[NDArray[Any], int]:
+    """Scores for the decoder and their bits, see `Engine.outputs`: logits as they are, or of senones collapsed."""
+    return (logits, bits) if senones is None else (senones.collapse(to_float(logits, bits)), 0)
 
 
 def read_senone_map(path: Path) -> SenoneMap:

@@ -8,7 +8,7 @@ import numpy as np
 
 from dse.corpora.base import Corpus, LabelCorpus
 from dse.corpora.split import Split
-from dse.phones.senones import SenoneCorpus, phone_state_scores
+from dse.phones.senones import SenoneCorpus, decoder_scores, senones_of
 from models.workload import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run_float(network: Any, corpus: Corpus, split: Split) -> np.ndarray:
         device = next(network.parameters()).device
         features, offsets = torch.tensor(split.features, device=device), torch.tensor(split.offsets, device=device)
         logits: np.ndarray = network(features, offsets).cpu().numpy()
-    return phone_state_scores(corpus, logits)[0]
+    return decoder_scores(senones_of(corpus), logits)[0]
 
 
 def float_error(network: Any, decoder: LabelDecoder, corpus: Corpus, split: Split) -> float:
